@@ -1,0 +1,1 @@
+"""Launching, checkpointing and reporting: everything with files, clocks and flags."""

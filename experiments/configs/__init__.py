@@ -1,0 +1,1 @@
+"""One file a figure or table, each ``get_config(preset)``; all are composed from ``base``."""

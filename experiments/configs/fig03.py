@@ -1,0 +1,9 @@
+"""``fig03`` alone; ``--config=experiments/configs/fig03.py:quick``."""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import base
+
+
+def get_config(preset: str = "quick") -> ConfigDict:
+    return base.figure("fig03", preset)

@@ -1,0 +1,9 @@
+"""``fig11`` alone; ``--config=experiments/configs/fig11.py:quick``."""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import base
+
+
+def get_config(preset: str = "quick") -> ConfigDict:
+    return base.figure("fig11", preset)

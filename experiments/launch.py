@@ -1,0 +1,69 @@
+"""Runs an experiment from its config to its page.
+
+  python -m experiments.launch --config=experiments/configs/paper.py:quick --workdir=results/quick
+
+Started again with the same command, a run that was stopped goes on where it was.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from experiments import command
+from experiments.configs.base import FIGURE_STAGES
+from experiments.provenance import provenance
+from experiments.stages import STAGES
+from experiments.validate import validate
+from experiments.workdir import RESULTS, Workdir
+from glorot_jax import results
+from glorot_jax.report import write_report
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, as file.py:preset.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for results, checkpoints and the page.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS data folder; TFDS_DATA_DIR unless given.")
+
+
+def run(config: ConfigDict, workdir: str) -> Path:
+    """Measures what the figures of ``config`` need and writes the page; returns its path.
+
+    Raises:
+      ConfigError: the config or the work directory can't be used.
+      DataError, CheckpointError, ResultsError: a file can't be read or written.
+    """
+    started = time.monotonic()
+    validate(config)
+    folder = Workdir(workdir, config)
+    needed = {FIGURE_STAGES[figure] for figure in config.figures}
+    parts = {}
+    for index, (stage, measure) in enumerate(STAGES.items()):
+        if stage in needed:
+            key = jax.random.fold_in(jax.random.key(config.seed), index)
+            measured = folder.stage(stage, lambda m=measure, k=key: m(config, k, folder))
+            parts |= {name: results.part(measured, name) for name in results.part_names(measured)}
+    attrs = provenance(config, wall_time_s=time.monotonic() - started)
+    whole = results.merge(parts, attrs)
+    results.save(whole, folder.path / RESULTS)
+    return write_report(whole, folder.path)
+
+
+def use_every_core() -> None:
+    """Makes one host device of each CPU core; has no effect where JAX has an accelerator."""
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    use_every_core()
+    config = _CONFIG.value
+    if _DATA_DIR.value is not None:
+        config.data_dir = _DATA_DIR.value
+    print(f"page: {run(config, _WORKDIR.value)}")
+
+
+if __name__ == "__main__":
+    command.run(main, required=("config", "workdir"))

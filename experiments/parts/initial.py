@@ -1,0 +1,138 @@
+"""Part ``initial``: networks at initialisation (Figs. 6-8 and eq. 17)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from ml_collections import ConfigDict
+
+from glorot_jax import probes
+from glorot_jax.activations import ACTIVATIONS
+from glorot_jax.data import shapeset
+from glorot_jax.data.stream import Batch
+from glorot_jax.initializers import INITIALIZERS
+from glorot_jax.network import MLP, Params, init, kernels
+from glorot_jax.probes.activations import ACTIVATION_RANGE
+from glorot_jax.probes.gradients import RANGE_IN_STD
+from glorot_jax.results import labelled
+from glorot_jax.theory import mean_singular_value, predict
+
+DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
+
+
+def measure(config: ConfigDict, *, key: jax.Array, tick: Callable[[], None]) -> xr.Dataset:
+    """Every activation x initialiser of ``config.initial``, all seeds of one under one ``vmap``.
+
+    The singular values are exact, of the Jacobians at the first ``jacobian_examples`` of the
+    monitoring examples. ``tick`` is called once a condition.
+    """
+    settings = config.initial
+    batch_key, seed_key = jax.random.split(key)
+    batch = shapeset.sample(batch_key, settings.examples, pixel_range=config.pixel_range)
+    seed_keys = jax.random.split(seed_key, settings.seeds)
+    pairs = [(a, i) for a in settings.activations for i in settings.initializers]
+    layers = (settings.width,) * settings.depth
+    sizes = [batch.x.shape[1], *layers, len(shapeset.CLASS_NAMES)]
+    drawn = {
+        name: jax.jit(
+            jax.vmap(partial(init, MLP(layers, sizes[-1], kernel_init=make()), inputs=sizes[0]))
+        )
+        for name, make in INITIALIZERS.items()
+    }
+    measured = []
+    for activation in settings.activations:
+        model = MLP(layers, sizes[-1], ACTIVATIONS[activation])
+        network = partial(
+            _one_network, model, batch=batch, bins=settings.bins, n=settings.jacobian_examples
+        )
+        measure_seeds = jax.jit(jax.vmap(network))
+        for initializer in settings.initializers:
+            found = measure_seeds(drawn[initializer](seed_keys))
+            measured.append(jax.tree.map(np.asarray, found))
+            tick()
+    stacked = jax.tree.map(lambda *conditions: np.stack(conditions), *measured)
+    stacked |= _predictions(stacked, sizes)
+    return _dataset(stacked, pairs, sizes, settings)
+
+
+def _one_network(
+    model: MLP, params: Params, *, batch: Batch, bins: int, n: int
+) -> dict[str, jax.Array]:
+    groups = {
+        "activation": probes.activation_statistics(model, params, batch, bins=bins),
+        **probes.gradient_statistics(model, params, batch, bins=bins),
+    }
+    flat = {f"{group}_{name}": v for group, found in groups.items() for name, v in found.items()}
+    return flat | {
+        "weight_variance": jnp.stack([jnp.var(kernel) for kernel in kernels(params)[:-1]]),
+        "output_weight_variance": jnp.var(kernels(params)[-1]),
+        "input_mean_square": jnp.mean(jnp.square(batch.x)),
+        "singular_value": probes.singular_values(model, params, batch.x[:n]),
+    }
+
+
+def _predictions(measured: dict[str, np.ndarray], sizes: list[int]) -> dict[str, np.ndarray]:
+    """Eqs. 5-7 for each network from its own measured Var[W], E[x^2] and dC/ds at the logits."""
+    variances = np.concatenate(
+        [measured["weight_variance"], measured["output_weight_variance"][..., None]], axis=-1
+    )
+    rows: dict[str, np.ndarray] = {}
+    for index in np.ndindex(variances.shape[:2]):
+        found = predict(
+            sizes,
+            variances[index],
+            input_variance=float(measured["input_mean_square"][index]),
+            output_gradient_variance=float(measured["backprop_output_mean_square"][index][0]),
+        )
+        for name, values in found._asdict().items():
+            rows.setdefault(
+                f"predicted_{name}", np.empty((*variances.shape[:2], len(values)), np.float32)
+            )[index] = values
+    oracle = [
+        mean_singular_value(sizes[2], float(of_condition[:, 1:].mean()))
+        for of_condition in measured["weight_variance"]
+    ]
+    return rows | {"predicted_singular_value_mean": np.array(oracle, np.float32)}
+
+
+def _dataset(
+    measured: dict[str, Any], pairs: list[tuple[str, str]], sizes: list[int], settings: ConfigDict
+) -> xr.Dataset:
+    network = ("condition", "seed")
+    per_network = {"output_weight_variance", "input_mean_square"}
+    variables = {}
+    for name, values in measured.items():
+        if name == "predicted_singular_value_mean":
+            dims: tuple[str, ...] = ("condition",)
+        elif name in per_network:
+            dims = network
+        else:
+            dims = (*network, "layer", *DIMS.get(name, DIMS.get(name.rsplit("_", 1)[-1], ())))
+        variables[name] = labelled(name, dims, values)
+    edges = np.linspace(*ACTIVATION_RANGE, settings.bins + 1, dtype=np.float32)
+    gradient_edges = np.linspace(-RANGE_IN_STD, RANGE_IN_STD, settings.bins + 1, dtype=np.float32)
+    coords = {
+        "condition": [f"{a} {i}" for a, i in pairs],
+        "activation": ("condition", [a for a, _ in pairs]),
+        "initializer": ("condition", [i for _, i in pairs]),
+        "layer": np.arange(1, settings.depth + 1),
+        "fan_in": ("layer", sizes[:-2]),
+        "fan_out": ("layer", sizes[1:-1]),
+        "seed": np.arange(settings.seeds),
+        "quantile": list(probes.QUANTILES),
+        "activation_bin_edge": ("edge", edges),
+        "gradient_bin_edge": ("edge", gradient_edges),
+    }
+    return xr.Dataset(
+        variables,
+        coords,
+        attrs={
+            "examples": settings.examples,
+            "jacobian_examples": settings.jacobian_examples,
+            "width": settings.width,
+        },
+    )

@@ -1,0 +1,63 @@
+"""Progress a person can follow: live bars on a terminal, plain log lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from absl import logging
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Counts towards ``total`` of ``unit``; shows the rate and the time left."""
+
+    def __init__(self, title: str, total: int, unit: str, done: int):
+        self._bar = tqdm(
+            total=total,
+            initial=done,
+            desc=title,
+            unit=f" {unit}",
+            unit_scale=True,
+            disable=not sys.stderr.isatty(),
+            file=sys.stderr,
+        )
+        self._lines = not sys.stderr.isatty()
+        self._title, self._total, self._unit = title, total, unit
+        self._done, self._first_done = done, done
+        self._started = self._last_line = time.monotonic()
+
+    def advance(self, amount: int) -> None:
+        """Counts ``amount`` more."""
+        self._done += amount
+        self._bar.update(amount)
+        now = time.monotonic()
+        if self._lines and now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._line(now)
+
+    def close(self) -> None:
+        self._bar.close()
+        if self._lines:
+            self._line(time.monotonic())
+
+    def _line(self, now: float) -> None:
+        seconds = now - self._started
+        rate = (self._done - self._first_done) / max(seconds, 1e-9)
+        left = (self._total - self._done) / rate if rate else float("nan")
+        logging.info(
+            "%s: %d of %d %s, %.3g %s/s, %.0f s left",
+            self._title, self._done, self._total, self._unit, rate, self._unit, left,
+        )  # fmt: skip
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Progress]:
+    """A ``Progress`` that is closed at the end, however the end comes."""
+    bar = Progress(title, total, unit, done)
+    try:
+        yield bar
+    finally:
+        bar.close()

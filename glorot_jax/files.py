@@ -1,0 +1,35 @@
+"""Files that are either whole or not there."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomically(path: Path | str, write: Callable[[Path], object], /) -> Path:
+    """Calls ``write(temporary path)`` and moves what it wrote to ``path`` in one step.
+
+    A reader, or a run started after a power cut, sees the old file or the new one, never a part.
+    The temporary file keeps the suffix of ``path`` and is removed if anything fails.
+
+    Raises:
+      OSError: the folder can't be written or the disk is full; ``path`` is then as it was.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_text(path: Path | str, text: str, /) -> Path:
+    """``text`` as UTF-8 to ``path``, atomically."""
+    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -1,0 +1,69 @@
+"""Every figure by name: a function of the results, drawn only where its data was measured."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import xarray as xr
+from matplotlib.figure import Figure
+
+from glorot_jax.files import write_atomically
+from glorot_jax.report.figures import gallery, initial, surface, training
+from glorot_jax.report.figures.common import STYLE, FigureSpec
+from glorot_jax.results import part_names
+
+ORDER = (
+    *("fig01", "fig02", "fig03", "fig04", "fig05", "fig06", "fig07", "fig08"),
+    *("eq17", "variances", "fig09", "fig10", "fig11", "fig12"),
+)
+_ALL = {**gallery.FIGURES, **initial.FIGURES, **surface.FIGURES, **training.FIGURES}
+FIGURES: dict[str, FigureSpec] = {key: _ALL[key] for key in ORDER}
+
+RESOLUTION = 150  # dots an inch
+
+__all__ = ["FIGURES", "FigureFiles", "FigureSpec", "available", "draw", "save_figures"]
+
+
+class FigureFiles(NamedTuple):
+    """One figure on disk, twice."""
+
+    png: Path
+    svg: Path
+
+
+def available(results: xr.Dataset) -> list[str]:
+    """Names of the figures that ``results`` holds the data of, in the paper's order."""
+    names = set(part_names(results))
+    return [
+        key
+        for key, spec in FIGURES.items()
+        if names.intersection(spec.parts) and spec.drawable(results)
+    ]
+
+
+def draw(results: xr.Dataset, key: str) -> Figure:
+    """The figure ``key`` in the common style."""
+    with matplotlib.rc_context(STYLE):
+        return FIGURES[key].draw(results)
+
+
+def save_figures(results: xr.Dataset, folder: Path | str) -> dict[str, FigureFiles]:
+    """Writes every available figure as PNG and SVG into ``folder``, each atomically.
+
+    Raises:
+      OSError: the folder can't be written or the disk is full.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return {key: _save(draw(results, key), folder, key) for key in available(results)}
+
+
+def _save(figure: Figure, folder: Path, key: str) -> FigureFiles:
+    def write(suffix: str, **options: object) -> Path:
+        return write_atomically(
+            folder / f"{key}.{suffix}",
+            lambda path: figure.savefig(path, format=suffix, dpi=RESOLUTION, **options),
+        )
+
+    with matplotlib.rc_context(STYLE):
+        return FigureFiles(write("png"), write("svg", metadata={"Date": None}))

@@ -1,0 +1,32 @@
+"""Means over seeds and how well they are known, where some numbers may be missing."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """``mean`` and ``half``, the half-width of its 95% t interval; arrays of the same shape."""
+
+    mean: np.ndarray
+    half: np.ndarray
+
+
+def mean_interval(values: np.ndarray, *, axis: int) -> Interval:
+    """The mean of ``values`` over ``axis`` and its 95% Student t interval; NaN is left out.
+
+    The mean of nothing is NaN, and so is the half-width of the mean of fewer than two values.
+    """
+    values = np.asarray(values, np.float64)
+    known = np.isfinite(values)
+    count = known.sum(axis=axis)
+    mean = np.where(known, values, 0.0).sum(axis=axis) / np.where(count > 0, count, 1)
+    mean = np.where(count > 0, mean, np.nan)
+    deviation = np.where(known, values - np.expand_dims(mean, axis), 0.0)
+    degrees = np.where(count > 1, count - 1, 1)
+    error = np.sqrt(np.square(deviation).sum(axis=axis) / degrees / np.where(count > 0, count, 1))
+    half = stdtrit(degrees, (1 + LEVEL) / 2) * error
+    return Interval(mean, np.where(count > 1, half, np.nan))

@@ -1,0 +1,164 @@
+"""The labelled results of a run: one ``xarray.Dataset``, made of parts, saved as netCDF.
+
+A run measures several things, each a part with its own dimensions. In the one Dataset every
+name of a part is prefixed with the part's name (``initial_activation_std``); ``part`` takes the
+prefix off again. Every variable has ``long_name`` and ``units`` attributes.
+
+Part ``examples``: Fig. 1.
+  image_32, image_64 [example, row_32, column_32 / row_64, column_64] pixel values;
+  label_32, label_64 [example]; class_name [class].
+
+Part ``surface``: Fig. 5. Both costs over one weight of each layer, for several random nets.
+  cross_entropy, quadratic [seed, first_weight, second_weight];
+  plateau_cross_entropy, plateau_quadratic [seed], fraction of the surface that is a plateau.
+
+Part ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 at the input.
+  coordinates activation [condition], initializer [condition], fan_in [layer], fan_out [layer],
+  activation_bin_edge [edge] and, in units of the top layer's standard deviation, gradient_bin_edge;
+  activation_{mean, std, mean_square, saturated} [condition, seed, layer],
+  activation_quantile [.., quantile], activation_histogram [.., bin];
+  backprop_{std, mean_square, output_mean_square, unit} [condition, seed, layer],
+  backprop_histogram [.., bin]; weight_gradient_{std, mean_square, ratio, unit}, .._histogram;
+  predicted_{activation, backprop, weight_gradient} [condition, seed, layer]: eqs. 5, 6, 7 for the
+  three ``mean_square`` variables; predicted_singular_value_mean [condition];
+  singular_value [condition, seed, layer, example, rank], descending, NaN where a layer has fewer;
+  weight_variance [condition, seed, layer] measured Var[W].
+
+One part per data set trained on (``shapeset``, ``mnist``, ``digits``): Figs. 2-4, 9-12, Table 1.
+  coordinates activation, initializer, depth [condition]; update [update] counts updates done;
+  validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
+  diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have
+  left the finite numbers, NaN if it never did;
+  selection_error [condition, learning_rate], mean final validation error, NaN where a seed diverged;
+  chosen_learning_rate [condition], that of least selection_error, NaN if every rate diverged;
+  and of the members at that rate: final_test_error [condition, seed], and
+  activation_*, backprop_*, weight_gradient_* [condition, seed, update, layer] as in ``initial``
+  (histograms of activations only; NaN above a condition's depth).
+  attributes: origin, class_names, inputs, classes, batch_size, width, validation_examples,
+  test_examples, probe_examples.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from glorot_jax.files import write_atomically
+
+PARTS = "parts"
+
+
+class ResultsError(ValueError):
+    """A results file that can't be read, with the reason in one line."""
+
+
+_MEANINGS = {
+    "mean": "mean",
+    "std": "standard deviation",
+    "mean_square": "mean square",
+    "output_mean_square": "mean square at the logits",
+    "saturated": "saturated fraction (slope below 5% of the slope at 0)",
+    "quantile": "quantile",
+    "histogram": "fraction in each bin",
+    "unit": "standard deviation in the top hidden layer, the unit of the bins",
+    "ratio": "standard deviation over that of the weights",
+}
+_SUBJECTS = {
+    "activation": "activation z",
+    "backprop": "back-propagated gradient dC/ds of each example's own cost",
+    "weight_gradient": "weight gradient dC/dw",
+}
+
+
+def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
+    """``values`` as the variable ``name``, with its ``long_name`` and ``units``."""
+    known = {
+        "error": "fraction of examples",
+        "cost": "nat",
+        "at": "updates",
+        "rate": "per update",
+        "histogram": "1",
+    }
+    long_name = name.replace("_", " ")
+    for subject, words in _SUBJECTS.items():
+        if name.startswith(f"{subject}_"):
+            long_name = f"{_MEANINGS[name.removeprefix(f'{subject}_')]} of {words}"
+    units = known.get(name.rsplit("_", 1)[-1], "1")
+    return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
+
+
+def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:
+    """One Dataset out of named parts; each name of a part is prefixed with the part's name."""
+    merged = [
+        part.rename({name: f"{prefix}_{name}" for name in [*part.variables, *_bare_dims(part)]})
+        for prefix, part in parts.items()
+    ]
+    part_attrs = {
+        f"{prefix}_{name}": value
+        for prefix, part in parts.items()
+        for name, value in part.attrs.items()
+    }
+    whole = xr.merge(merged, combine_attrs="drop", join="exact", compat="equals")
+    return whole.assign_attrs({PARTS: list(parts), **part_attrs, **attrs})
+
+
+def part_names(results: xr.Dataset) -> list[str]:
+    """The parts that ``results`` holds, in the order in which they were made."""
+    names = results.attrs.get(PARTS, [])
+    return [names] if isinstance(names, str) else list(names)
+
+
+def part(results: xr.Dataset, name: str) -> xr.Dataset | None:
+    """The part ``name`` with its own short names, or None if ``results`` doesn't hold it."""
+    if name not in part_names(results):
+        return None
+    prefix = f"{name}_"
+    mine = [variable for variable in results.variables if str(variable).startswith(prefix)]
+    found = results[[v for v in mine if v not in results.coords]]
+    found = found.assign_coords({v: results.coords[v] for v in mine if v in results.coords})
+    found = found.drop_vars([v for v in found.coords if v not in mine])
+    names = {v: str(v).removeprefix(prefix) for v in [*found.variables, *_bare_dims(found)]}
+    attrs = {k.removeprefix(prefix): v for k, v in results.attrs.items() if k.startswith(prefix)}
+    found = found.rename(names)
+    found.attrs = attrs
+    return found
+
+
+def save(results: xr.Dataset, path: Path | str) -> Path:
+    """Writes ``results`` as netCDF 4, compressed and atomically.
+
+    Raises:
+      OSError: the folder can't be written or the disk is full; an older file is then untouched.
+    """
+    encoding = {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in results.variables.items()
+        if variable.dtype.kind in "fiu" and variable.ndim
+    }
+    return write_atomically(
+        path, lambda temporary: results.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+    )
+
+
+def load(path: Path | str) -> xr.Dataset:
+    """Reads a results file whole into memory.
+
+    Raises:
+      ResultsError: the file is missing, truncated or not a results file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ResultsError(f"results file: {path} is not there; run experiments.launch first")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as results:
+            loaded = results.load()
+    except Exception as error:  # h5py raises OSError, RuntimeError, KeyError and others
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ResultsError(f"results file: {path} can't be read ({reason})") from error
+    if not part_names(loaded):
+        raise ResultsError(f"results file: {path} holds no results of this project")
+    return loaded
+
+
+def _bare_dims(dataset: xr.Dataset) -> list[str]:
+    return [str(dim) for dim in dataset.dims if dim not in dataset.variables]

@@ -1,0 +1,172 @@
+"""Many members at once on any set of devices.
+
+The ensemble is an axis sharded over a device mesh. Inside a device, members run under ``vmap`` on
+an accelerator and under ``lax.map`` on a CPU, where a batched small matrix product is slower than
+the same products one after another (see ``benchmarks/``).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from glorot_jax.data.stream import Stream
+from glorot_jax.initializers import Initializer
+from glorot_jax.network import MLP, Params, init
+from glorot_jax.training.update import MakeOptimizer, Member
+
+AXIS = "member"
+Update = Callable[[Member, Any], Member]
+Probe = Callable[[Member, Any], Any]
+
+
+class Variant(NamedTuple):
+    """What sets one member of an ensemble apart from the others of its program."""
+
+    seed: int
+    learning_rate: float
+    initializer: Initializer
+
+
+class Ensemble(NamedTuple):
+    """Members and example streams, each a pytree stacked on axis 0 and sharded along it."""
+
+    members: Member
+    streams: Any
+
+
+def member_mesh(devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
+    """A one-dimensional mesh over ``devices``, all of them unless told."""
+    devices = jax.devices() if devices is None else devices
+    return jax.sharding.Mesh(np.array(devices), (AXIS,))
+
+
+def map_members(platform: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """How a function of one member is applied to a stack of them on ``platform``."""
+    if platform == "cpu":
+        return lambda function: lambda stack: jax.lax.map(function, stack)
+    return jax.vmap
+
+
+def create(
+    variants: Sequence[Variant],
+    *,
+    model: MLP,
+    inputs: int,
+    make_optimizer: MakeOptimizer,
+    stream: Stream,
+    key: jax.Array,
+    mesh: jax.sharding.Mesh,
+) -> Ensemble:
+    """Fresh members for ``variants``, in their order, placed on ``mesh``.
+
+    Variants of one seed share their example stream and, initialiser for initialiser, their
+    weights' random numbers. Where the devices don't divide the members the last one is repeated:
+    the first ``len(variants)`` rows of any result are the real ones.
+    """
+    seats = _seats([variant.seed for variant in variants], mesh.size)
+
+    def draw(initializer: Initializer, seed: int) -> Params:
+        return init(model.clone(kernel_init=initializer), jax.random.fold_in(key, seed), inputs)
+
+    # One small program per initialiser; an eager init could alias arrays that are donated later.
+    draws = {v.initializer: jax.jit(partial(draw, v.initializer)) for v in variants}
+
+    def member(variant: Variant, stream_index: int) -> Member:
+        params = draws[variant.initializer](variant.seed)
+        rate = jnp.asarray(variant.learning_rate, jnp.float32)
+        opt_state = make_optimizer(rate).init(params)
+        return Member(params, opt_state, rate, jnp.asarray(stream_index, jnp.int32))
+
+    def start_stream(seed: jax.Array) -> Any:
+        return stream.init(jax.random.fold_in(jax.random.fold_in(key, seed), 1))
+
+    members = [
+        member(variants[seat], index)
+        for seat, index in zip(seats.member, seats.stream, strict=True)
+    ]
+    ensemble = Ensemble(
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *members),
+        jax.jit(jax.vmap(start_stream))(jnp.asarray(seats.stream_seed)),
+    )
+    return jax.device_put(ensemble, NamedSharding(mesh, PartitionSpec(AXIS)))
+
+
+class _Seats(NamedTuple):
+    member: np.ndarray
+    stream: np.ndarray
+    stream_seed: np.ndarray
+
+
+def _seats(seeds: Sequence[int], devices: int) -> _Seats:
+    """Who sits on which device: members padded, and for each device the streams it needs.
+
+    ``member`` [devices * per_device] indexes the variants; ``stream`` likewise is each member's
+    stream among its own device's; ``stream_seed`` [devices * streams_per_device].
+    """
+    per_device = -(-len(seeds) // devices)
+    member = np.minimum(np.arange(devices * per_device), len(seeds) - 1)
+    rows = np.asarray(seeds)[member].reshape(devices, per_device)
+    needed = [list(dict.fromkeys(row.tolist())) for row in rows]
+    most = max(len(row) for row in needed)
+    stream = [need.index(seed) for need, row in zip(needed, rows.tolist(), strict=True) for seed in row]
+    stream_seed = [seed for need in needed for seed in need + need[-1:] * (most - len(need))]
+    return _Seats(member, np.array(stream), np.array(stream_seed))
+
+
+def make_advance(
+    *,
+    update: Update,
+    probe: Probe,
+    stream: Stream,
+    batch_size: int,
+    mesh: jax.sharding.Mesh,
+) -> Callable[[Ensemble, Any, Any, jax.Array], tuple[Ensemble, Any]]:
+    """The one compiled program of a training run.
+
+    ``advance(ensemble, arrays, held_out, blocks)`` trains every member on ``blocks`` blocks of its
+    stream (``stream.block_size / batch_size`` updates each) and then measures it:
+    ``probe(member, held_out)``. With ``blocks`` 0 it only measures. The ensemble is donated.
+    Returns the new ensemble and the measurements, stacked on axis 0.
+
+    Raises:
+      ValueError: the mini-batch does not divide the stream's block.
+    """
+    if stream.block_size % batch_size:
+        raise ValueError(
+            f"batch_size: {batch_size} does not divide the block of {stream.block_size} examples"
+        )
+    over = map_members(mesh.devices.flat[0].platform)
+    updates = stream.block_size // batch_size
+
+    def one_block(arrays: Any, ensemble: Ensemble) -> Ensemble:
+        streams, blocks = over(partial(stream.next, arrays))(ensemble.streams)
+
+        def train(member: Member) -> Member:
+            minibatches = jax.tree.map(
+                lambda leaf: leaf[member.stream].reshape(updates, batch_size, *leaf.shape[2:]),
+                blocks,
+            )
+            return jax.lax.scan(lambda m, b: (update(m, b), None), member, minibatches)[0]
+
+        return Ensemble(over(train)(ensemble.members), streams)
+
+    def on_device(
+        ensemble: Ensemble, arrays: Any, held_out: Any, blocks: jax.Array
+    ) -> tuple[Ensemble, Any]:
+        ensemble = jax.lax.fori_loop(0, blocks, lambda _, e: one_block(arrays, e), ensemble)
+        return ensemble, over(lambda member: probe(member, held_out))(ensemble.members)
+
+    sharded, everywhere = PartitionSpec(AXIS), PartitionSpec()
+    program = jax.shard_map(
+        on_device,
+        mesh=mesh,
+        in_specs=(sharded, everywhere, everywhere, everywhere),
+        out_specs=(sharded, sharded),
+        check_vma=False,
+    )
+    return jax.jit(program, donate_argnums=0)

@@ -1,0 +1,94 @@
+"""The loop over evaluation points: a generator that trains and measures, and does nothing else."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from glorot_jax.data.stream import Batch, Task
+from glorot_jax.losses import Loss
+from glorot_jax.network import MLP
+from glorot_jax.probes import activation_statistics, gradient_statistics
+from glorot_jax.training.ensemble import Ensemble
+from glorot_jax.training.update import Member
+
+Advance = Callable[[Ensemble, Any, Any, jax.Array], tuple[Ensemble, Any]]
+
+
+class HeldOut(NamedTuple):
+    """What members are measured on: error sets, and the fixed examples of section 2.3's monitoring."""
+
+    validation: Batch
+    test: Batch
+    probe: Batch
+
+
+def held_out(task: Task, *, probe_examples: int) -> HeldOut:
+    """The task's validation and test sets, and the first ``probe_examples`` test examples.
+
+    Raises:
+      ValueError: the test set has fewer examples.
+    """
+    available = task.test.y.shape[0]
+    if not 1 <= probe_examples <= available:
+        raise ValueError(f"probe_examples: {probe_examples} is not in 1..{available}")
+    probe = Batch(task.test.x[:probe_examples], task.test.y[:probe_examples])
+    return HeldOut(task.validation, task.test, probe)
+
+
+def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOut], Mapping]:
+    """The pure function that measures one member at an evaluation point.
+
+    Returns ``validation_error``, ``test_error`` (fractions), ``test_cost``, ``finite`` (all
+    parameters are) and, per hidden layer, ``activation_*``, ``backprop_*``, ``weight_gradient_*``.
+    """
+
+    def probe(member: Member, sets: HeldOut) -> dict[str, jax.Array]:
+        test_logits = model.apply({"params": member.params}, sets.test.x)
+        validation_logits = model.apply({"params": member.params}, sets.validation.x)
+        groups = {
+            "activation": activation_statistics(model, member.params, sets.probe, bins=bins),
+            **gradient_statistics(model, member.params, sets.probe, loss=loss, bins=bins),
+        }
+        leaves = jax.tree.leaves(member.params)
+        return {
+            "validation_error": _error(validation_logits, sets.validation.y),
+            "test_error": _error(test_logits, sets.test.y),
+            "test_cost": jnp.mean(loss(test_logits, sets.test.y)),
+            "finite": jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])),
+            **{
+                f"{group}_{name}": value
+                for group, found in groups.items()
+                for name, value in found.items()
+                if group == "activation" or name not in ("histogram", "unit")
+            },
+        }
+
+    return probe
+
+
+def run(
+    advance: Advance,
+    ensemble: Ensemble,
+    *,
+    arrays: Any,
+    sets: HeldOut,
+    blocks: Sequence[int],
+    done: int = 0,
+) -> Iterator[tuple[int, Ensemble, Mapping[str, jax.Array]]]:
+    """Trains to each evaluation point in turn and yields (points done, ensemble, measurement).
+
+    ``blocks[i]`` is how many blocks lie between evaluation point i - 1 and i; the first ``done``
+    points are taken as done, so a restored ensemble goes on where it stopped. Each yielded
+    ensemble is consumed by the next step.
+    """
+    for point in range(done, len(blocks)):
+        ensemble, measurement = advance(ensemble, arrays, sets, jnp.asarray(blocks[point]))
+        yield point + 1, ensemble, measurement
+
+
+def _error(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    # A network that has left the finite numbers is wrong everywhere, whatever argmax makes of NaN.
+    wrong = (jnp.argmax(logits, axis=-1) != labels) | ~jnp.isfinite(logits).all(axis=-1)
+    return jnp.mean(wrong.astype(jnp.float32))

@@ -1,0 +1,52 @@
+"""One SGD update of one member."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from glorot_jax.data.stream import Batch
+from glorot_jax.losses import Loss
+from glorot_jax.network import MLP, Params
+
+MakeOptimizer = Callable[[jax.Array], optax.GradientTransformation]
+
+
+class Member(NamedTuple):
+    """What one network carries through training.
+
+    ``stream`` is the index of the example stream it reads: members of one seed see the same
+    examples in the same order, which halves the noise between conditions and draws each image once.
+    """
+
+    params: Params
+    opt_state: Any
+    learning_rate: jax.Array
+    stream: jax.Array
+
+
+def mean_cost(model: MLP, loss: Loss, params: Params, batch: Batch) -> jax.Array:
+    """Cost averaged over a mini-batch, a scalar (section 2.3)."""
+    return jnp.mean(loss(model.apply({"params": params}, batch.x), batch.y))
+
+
+def make_update(
+    model: MLP, loss: Loss, make_optimizer: MakeOptimizer
+) -> Callable[[Member, Batch], Member]:
+    """The pure function ``(member, batch) -> member`` of one update.
+
+    ``make_optimizer`` gets the member's own learning rate, a traced scalar, so that one program
+    serves every rate.
+    """
+
+    def update(member: Member, batch: Batch) -> Member:
+        gradient = jax.grad(mean_cost, argnums=2)(model, loss, member.params, batch)
+        optimizer = make_optimizer(member.learning_rate)
+        step, opt_state = optimizer.update(gradient, member.opt_state, member.params)
+        return member._replace(
+            params=optax.apply_updates(member.params, step), opt_state=opt_state
+        )
+
+    return update

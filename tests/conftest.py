@@ -1,0 +1,47 @@
+"""What every test runs under: strict numerics, two CPU devices, one compilation cache a run."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import jax
+import pytest
+
+TEST_DATA = "GLOROT_JAX_TEST_DATA"
+
+hypothesis.settings.register_profile("glorot_jax", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("glorot_jax")
+
+_cache = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    jax.config.update("jax_num_cpu_devices", 2)
+    # The environment carries the cache to the programs that tests start.
+    cache = config.stash[_cache] = tempfile.mkdtemp(prefix="glorot_jax-compiled-")
+    for option, value in (
+        ("jax_compilation_cache_dir", cache),
+        ("jax_persistent_cache_min_compile_time_secs", 0.0),
+        ("jax_persistent_cache_min_entry_size_bytes", -1),
+    ):
+        jax.config.update(option, value)
+        os.environ[option.upper()] = str(value)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_cache], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def test_data_dir() -> Path:
+    """The folder of reference data that the project doesn't ship."""
+    folder = os.environ.get(TEST_DATA)
+    if not folder:
+        pytest.skip(f"{TEST_DATA} is not set: the reference data is not part of the project")
+    if not Path(folder).is_dir():
+        pytest.skip(f"{TEST_DATA}: {folder} is not a folder")
+    return Path(folder)

@@ -1,0 +1,521 @@
+"""Small made-up results that follow the schema of ``glorot_jax.results``.
+
+Defaults show what the paper found; each keyword turns one effect, so that a figure, a page or a
+predicate can be tried on results that were never run. Same keywords, same numbers.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from glorot_jax import results as schema
+
+BINS = 40
+QUANTILES = (0.02, 0.5, 0.98)
+TAIL = 2.054  # standard normal quantile of 0.98
+NOISE = 0.01
+CLASS_NAMES = ("T", "P", "E", "T+P", "P+E", "T+E", "T+T", "P+P", "E+E")
+
+TABLE_1 = {
+    "shapeset": {
+        "Softsign": 0.1627,
+        "Softsign N": 0.1606,
+        "Tanh": 0.2715,
+        "Tanh N": 0.1560,
+        "Sigmoid": 0.8333,
+        "Sigmoid 4": 0.30,
+    },
+    "mnist": {
+        "Softsign": 0.0164,
+        "Softsign N": 0.0172,
+        "Tanh": 0.0176,
+        "Tanh N": 0.0164,
+        "Sigmoid": 0.0221,
+    },
+}
+START_ERROR = {"shapeset": 0.8333, "mnist": 0.9, "digits": 0.9}
+# 1/e times of the test error, as fractions of the whole run.
+TIME_CONSTANT = {
+    "Softsign": 0.12,
+    "Softsign N": 0.09,
+    "Tanh": 0.16,
+    "Tanh N": 0.08,
+    "Sigmoid": 0.3,
+    "Sigmoid 4": 0.4,
+}
+# When each layer saturates, as fractions of the whole run.
+SATURATION = {"Tanh": (0.1, 0.25, 0.4, 0.55, 0.7)}
+TOGETHER = (0.4, 0.4, 0.4, 0.4, 0.4)
+# 98th percentile that each activation ends at.
+CEILING = {"Tanh": 0.995, "Tanh N": 0.85, "Softsign": 0.8, "Softsign N": 0.8}
+FINAL_SHAPE = {"tanh": "extremes", "softsign": "knee", "sigmoid": "knee"}
+GRADIENT_SPREAD = {"Tanh": 8.0, "Tanh N": 1.3, "Softsign": 1.5, "Softsign N": 1.5}
+
+
+class Condition(NamedTuple):
+    """What a part's ``condition`` coordinate stands for."""
+
+    activation: str
+    initializer: str
+    depth: int = 5
+
+
+CONDITIONS = {
+    "Softsign": Condition("softsign", "standard"),
+    "Softsign N": Condition("softsign", "normalized"),
+    "Tanh": Condition("tanh", "standard"),
+    "Tanh N": Condition("tanh", "normalized"),
+    "Sigmoid": Condition("sigmoid", "standard"),
+    "Sigmoid 4": Condition("sigmoid", "standard", 4),
+}
+
+
+def results(**parts: xr.Dataset) -> xr.Dataset:
+    """One Dataset of ``parts`` by name; of every part with its defaults where none is given."""
+    if not parts:
+        parts = {
+            "examples": examples_part(),
+            "surface": surface_part(),
+            "initial": initial_part(),
+            "shapeset": training_part("shapeset"),
+            "mnist": training_part("mnist"),
+        }
+    return schema.merge(parts, {"title": "made up"})
+
+
+def examples_part(*, examples: int = 18) -> xr.Dataset:
+    """Fig. 1: squares of random grey on a grey ground, not shapes."""
+    random = np.random.default_rng(1)
+    classes = np.arange(examples) % len(CLASS_NAMES)
+
+    def images(side: int) -> np.ndarray:
+        pixels = np.full((examples, side, side), -0.6, np.float32)
+        pixels[:, side // 4 : side // 2, side // 4 : side // 2] = random.uniform(
+            0, 1, (examples, 1, 1)
+        )
+        return pixels
+
+    variables = {
+        "image_32": (("example", "row_32", "column_32"), images(32), "pixel", "grey level"),
+        "image_64": (("example", "row_64", "column_64"), images(64), "pixel", "grey level"),
+        "label_32": (("example",), classes, "class of the 32 x 32 image", "1"),
+        "label_64": (("example",), classes, "class of the 64 x 64 image", "1"),
+        "class_name": (("class",), np.array(CLASS_NAMES), "class", "1"),
+    }
+    return _dataset(variables, {})
+
+
+def surface_part(
+    *,
+    seeds: int = 5,
+    points: int = 9,
+    plateau_cross_entropy: float = 0.1,
+    plateau_quadratic: float = 0.4,
+    noise: float = NOISE,
+) -> xr.Dataset:
+    """Fig. 5: two bowls with a floor and a ceiling, flat on the fraction asked for."""
+    random = np.random.default_rng(2)
+    weights = np.linspace(-4, 4, points)
+    bowl = np.tanh(np.add.outer(weights**2, weights**2) / 8)
+    shift = random.uniform(0, 0.1, (seeds, 1, 1))
+
+    def fraction(level: float) -> np.ndarray:
+        return np.clip(level + noise * random.standard_normal(seeds), 0, 1)
+
+    surface = ("seed", "first_weight", "second_weight")
+    variables = {
+        "cross_entropy": (surface, 1.5 + bowl + shift, "cross-entropy", "nat"),
+        "quadratic": (surface, 0.4 + 0.3 * bowl + shift, "quadratic cost", "1"),
+        "plateau_cross_entropy": (
+            ("seed",),
+            fraction(plateau_cross_entropy),
+            "plateau of the cross-entropy",
+            "fraction",
+        ),
+        "plateau_quadratic": (
+            ("seed",),
+            fraction(plateau_quadratic),
+            "plateau of the quadratic cost",
+            "fraction",
+        ),
+    }
+    coordinates = {
+        "seed": (("seed",), np.arange(seeds), "seed", "1"),
+        "first_weight": (("first_weight",), weights, "a weight of layer 1", "1"),
+        "second_weight": (("second_weight",), weights, "a weight of layer 2", "1"),
+    }
+    return _dataset(variables, coordinates)
+
+
+def initial_part(
+    *,
+    seeds: int = 3,
+    depth: int = 5,
+    width: int = 1000,
+    inputs: int = 1024,
+    activations: Sequence[str] = ("tanh", "softsign"),
+    n_variance: Mapping[str, float] | None = None,
+    activation_gain: Mapping[str, float] | None = None,
+    backprop_gain: Mapping[str, float] | None = None,
+    weight_gradient_gain: Mapping[str, float] | None = None,
+    singular: Mapping[str, float] | None = None,
+    noise: float = NOISE,
+) -> xr.Dataset:
+    """Figs. 6-8 and eq. 17, at initialisation.
+
+    The mappings go from initialiser to a number. ``n_variance``: n Var[W]. The gains multiply a
+    mean square from one hidden layer to the next: of activations going up, of back-propagated
+    gradients going down, of weight gradients going up. ``singular``: mean singular value.
+    """
+    n_variance = {"standard": 1 / 3, "normalized": 1.0} | dict(n_variance or {})
+    activation_gain = {"standard": 0.31, "normalized": 0.80} | dict(activation_gain or {})
+    backprop_gain = {"standard": 0.33, "normalized": 0.85} | dict(backprop_gain or {})
+    weight_gradient_gain = {"standard": 1.0, "normalized": 1.0} | dict(weight_gradient_gain or {})
+    singular = {"standard": 0.483, "normalized": 0.741} | dict(singular or {})
+    random = np.random.default_rng(3)
+    names = {
+        f"{activation.capitalize()}{' N' if initializer == 'normalized' else ''}": Condition(
+            activation, initializer, depth
+        )
+        for activation in activations
+        for initializer in ("standard", "normalized")
+    }
+    shape = (len(names), seeds, depth)
+    layer = np.arange(depth)
+    fan_in = np.array([inputs] + [width] * (depth - 1))
+    fan_out = np.full(depth, width)
+
+    def noisy(values: np.ndarray) -> np.ndarray:
+        return values * np.exp(noise * random.standard_normal(shape))
+
+    def of(numbers: Mapping[str, float]) -> np.ndarray:
+        return np.array([numbers[c.initializer] for c in names.values()])[:, None, None]
+
+    def variance(c: Condition, numbers: Mapping[str, float]) -> np.ndarray:
+        fan = fan_in if c.initializer == "standard" else (fan_in + fan_out) / 2
+        return numbers[c.initializer] / fan
+
+    weight_variance = noisy(np.stack([variance(c, n_variance) for c in names.values()])[:, None, :])
+    n_var = np.broadcast_to(of(n_variance), shape)
+    activation = noisy(0.1 * of(activation_gain) ** layer)
+    backprop = noisy(1e-5 * of(backprop_gain) ** (depth - 1 - layer))
+    weight_gradient = noisy(1e-6 * of(weight_gradient_gain) ** layer)
+    variables = {
+        **_activation_variables(activation, extra=("condition", "seed", "layer")),
+        **_gradient_variables("backprop", backprop),
+        **_gradient_variables("weight_gradient", weight_gradient),
+        "backprop_output_mean_square": _layered(
+            np.full(shape, 1e-2), "mean square of dC/ds at the logits"
+        ),
+        "weight_gradient_ratio": _layered(
+            np.sqrt(weight_gradient / weight_variance), "weight gradient over weight"
+        ),
+        "predicted_activation": _layered(0.1 * n_var**layer, "Var[z], eq. 5"),
+        "predicted_backprop": _layered(1e-5 * n_var ** (depth - 1 - layer), "Var[dC/ds], eq. 6"),
+        "predicted_weight_gradient": _layered(np.full(shape, 1e-6), "Var[dC/dw], eq. 7"),
+        "weight_variance": _layered(weight_variance, "Var[W]"),
+        "predicted_singular_value_mean": (
+            ("condition",),
+            8 / (3 * math.pi) * np.sqrt(n_var[:, 0, 0]),
+            "mean singular value, oracle",
+            "1",
+        ),
+        "singular_value": (
+            ("condition", "seed", "layer", "example", "rank"),
+            noisy(np.broadcast_to(of(singular), shape))[..., None, None]
+            * np.broadcast_to(np.linspace(2, 0, 11), (*shape, 2, 11)),
+            "singular value of the Jacobian",
+            "1",
+        ),
+    }
+    coordinates = {
+        **_condition_coordinates(names),
+        **_statistics_coordinates(seeds, depth),
+        "fan_in": (("layer",), fan_in, "units below", "1"),
+        "fan_out": (("layer",), fan_out, "units", "1"),
+        "gradient_bin_edge": (("edge",), np.linspace(-5, 5, BINS + 1), "edge", "top layer's std"),
+    }
+    coordinates.pop("depth")
+    return _dataset(variables, coordinates)
+
+
+def training_part(
+    name: str = "shapeset",
+    *,
+    conditions: Mapping[str, Condition] | None = None,
+    seeds: int = 3,
+    width: int = 1000,
+    updates: int = 5_000_000,
+    checkpoints: int = 8,
+    final_error: Mapping[str, float] | None = None,
+    time_constant: Mapping[str, float] | None = None,
+    saturation: Mapping[str, Sequence[float]] | None = None,
+    ceiling: Mapping[str, float] | None = None,
+    final_shape: Mapping[str, str] | None = None,
+    gradient_spread: Mapping[str, float] | None = None,
+    top_falls_to: float = 0.01,
+    sigmoid_4_leaves: float | None = 0.4,
+    sigmoid_leaves: float | None = None,
+    lower_mean: float = 0.6,
+    noise: float = NOISE,
+) -> xr.Dataset:
+    """One data set's training runs; mappings go from the condition's name to what is changed.
+
+    ``final_error``, ``time_constant``: of the error's exponential fall. ``saturation``: for each
+    layer when it reaches its ``ceiling``, the last 98th percentile, as a fraction of the run.
+    ``final_shape``: by activation, of the last histogram (``extremes``, ``knee`` or ``bell``).
+    ``gradient_spread``: last ratio of the largest to the smallest layer's weight gradient.
+    ``top_falls_to``: mean of the sigmoid nets' top layer once fallen; ``sigmoid_leaves``,
+    ``sigmoid_4_leaves``: when it leaves, None for never; ``lower_mean``: mean of layers below.
+    """
+    default_error = TABLE_1.get(name, TABLE_1["mnist"])
+    if conditions is None:
+        conditions = {label: CONDITIONS[label] for label in default_error}
+    final_error = dict(default_error) | dict(final_error or {})
+    time_constant = TIME_CONSTANT | dict(time_constant or {})
+    saturation = SATURATION | dict(saturation or {})
+    ceiling = CEILING | dict(ceiling or {})
+    shapes = FINAL_SHAPE | dict(final_shape or {})
+    gradient_spread = GRADIENT_SPREAD | dict(gradient_spread or {})
+    leaves = {4: sigmoid_4_leaves, 5: sigmoid_leaves}
+    random = np.random.default_rng(4)
+    depth = max(condition.depth for condition in conditions.values())
+    time = np.linspace(0, 1, checkpoints)
+    start = START_ERROR.get(name, START_ERROR["mnist"])
+
+    def noisy(values: np.ndarray) -> np.ndarray:
+        return values * np.exp(noise * random.standard_normal(values.shape))
+
+    # [condition, learning_rate, seed, update]; the second learning rate is the better one.
+    fall = np.stack([np.exp(-time / time_constant[label]) for label in conditions])
+    last = np.array([final_error[label] for label in conditions])[:, None]
+    error = last + (start - last) * fall
+    worse = np.array([1.1, 1.0])[:, None, None]
+    error = noisy(np.broadcast_to(error[:, None, None], (len(conditions), 2, seeds, checkpoints)))
+    error = np.clip(error * worse, 0, 1)
+
+    mean, std, high = (
+        np.full((len(conditions), seeds, checkpoints, depth), np.nan) for _ in range(3)
+    )
+    histogram = np.full((*mean.shape, BINS), np.nan)
+    gradient = np.full(mean.shape, np.nan)
+    for row, (label, condition) in enumerate(conditions.items()):
+        d = condition.depth
+        if condition.activation == "sigmoid":
+            level = _sigmoid_means(time, d, top_falls_to, lower_mean, leaves.get(d))
+            mean[row, ..., :d] = level
+            std[row, ..., :d] = 0.1
+            high[row, ..., :d] = np.minimum(level + 0.2, 1)
+        else:
+            reached = _saturating(time, saturation.get(label, TOGETHER)[:d])
+            top = ceiling.get(label, 0.8)
+            high[row, ..., :d] = np.minimum(noisy(_repeat(0.3 + (top - 0.3) * reached, seeds)), 1)
+            std[row, ..., :d] = high[row, ..., :d] / 1.3
+            mean[row, ..., :d] = 0
+        shape = _SHAPES[shapes[condition.activation]]
+        histogram[row, ..., :d, :] = _mixed(_bell(0.3), shape(), time)[:, None]
+        spread = 1 + (gradient_spread.get(label, 1.5) - 1) * time
+        gradient[row, ..., :d] = noisy(
+            _repeat(1e-3 * spread[:, None] ** -np.linspace(0, 1, d), seeds)
+        )
+    mean = noisy(mean)
+    statistics = ("condition", "seed", "update", "layer")
+    whole = ("condition", "learning_rate", "seed", "update")
+    final = error[..., -1]
+    variables = {
+        "validation_error": (whole, error, "validation error", "fraction"),
+        "test_error": (whole, error, "test error", "fraction"),
+        "test_cost": (whole, -np.log1p(-np.clip(error, 0, 0.99)), "test cost", "nat"),
+        "diverged_at": (
+            whole[:3],
+            np.full(final.shape, np.nan),
+            "update of divergence",
+            "update",
+        ),
+        "selection_error": (
+            whole[:2],
+            final.mean(axis=-1),
+            "mean final validation error",
+            "fraction",
+        ),
+        "chosen_learning_rate": (
+            ("condition",),
+            np.full(len(conditions), 0.1),
+            "chosen learning rate",
+            "1",
+        ),
+        "final_test_error": (("condition", "seed"), final[:, 1], "final test error", "fraction"),
+        "activation_mean": (statistics, mean, "mean activation", "1"),
+        "activation_std": (statistics, std, "standard deviation of activations", "1"),
+        "activation_mean_square": (statistics, mean**2 + std**2, "mean square activation", "1"),
+        "activation_saturated": (statistics, (high > 0.975) * 0.3, "saturated", "fraction"),
+        "activation_quantile": (
+            (*statistics, "quantile"),
+            np.stack([2 * mean - high, mean, high], axis=-1),
+            "quantile of activations",
+            "1",
+        ),
+        "activation_histogram": ((*statistics, "bin"), histogram, "activations", "fraction"),
+        **{
+            f"{kind}_{what}": (statistics, values, f"{kind} {what}", "1")
+            for kind, scale in (("backprop", 3.0), ("weight_gradient", 1.0))
+            for what, values in (
+                ("std", scale * gradient),
+                ("mean_square", (scale * gradient) ** 2),
+                ("unit", np.where(np.isnan(gradient), np.nan, gradient[..., 3:4])),
+            )
+        },
+        "backprop_output_mean_square": (statistics, 1e-2 + 0 * gradient, "at the logits", "1"),
+        "weight_gradient_ratio": (statistics, 10 * gradient, "gradient over weight", "1"),
+    }
+    coordinates = {
+        **_condition_coordinates(conditions),
+        **_statistics_coordinates(seeds, depth),
+        "learning_rate": (("learning_rate",), np.array([0.01, 0.1]), "learning rate", "1"),
+        "update": (
+            ("update",),
+            np.round(time * updates).astype(int),
+            "updates done",
+            "update",
+        ),
+    }
+    return _dataset(variables, coordinates).assign_attrs(
+        origin="made up",
+        class_names=list(CLASS_NAMES) if name == "shapeset" else [str(k) for k in range(10)],
+        inputs=1024 if name == "shapeset" else 784,
+        classes=9 if name == "shapeset" else 10,
+        batch_size=10,
+        width=width,
+        validation_examples=1000,
+        test_examples=1000,
+        probe_examples=300,
+    )
+
+
+def _sigmoid_means(
+    time: np.ndarray, depth: int, low: float, lower: float, leaves: float | None
+) -> np.ndarray:
+    """Mean activation [update, layer]: the top falls at once, and comes back if it ever does."""
+    means = np.full((len(time), depth), lower)
+    means[0] = 0.5
+    means[1:, -1] = low
+    if leaves is not None:
+        means[time >= leaves, -1] = 0.4
+    return means
+
+
+def _saturating(time: np.ndarray, when: Sequence[float]) -> np.ndarray:
+    """0 to 1 [update, layer], half way at ``when``."""
+    return 1 / (1 + np.exp(-(time[:, None] - np.asarray(when)) / 0.05))
+
+
+def _repeat(values: np.ndarray, seeds: int) -> np.ndarray:
+    return np.broadcast_to(values, (seeds, *values.shape))
+
+
+def _centres() -> np.ndarray:
+    edges = np.linspace(-1, 1, BINS + 1)
+    return (edges[1:] + edges[:-1]) / 2
+
+
+def _bell(std: float | np.ndarray) -> np.ndarray:
+    """Histogram over [-1, 1] of a normal variable; what lies outside is in the outermost bins."""
+    edges = np.linspace(-1, 1, BINS + 1)
+    edges[0], edges[-1] = -np.inf, np.inf
+    cumulative = np.vectorize(math.erf)(edges / (math.sqrt(2) * np.asarray(std)[..., None]))
+    return np.diff(cumulative, axis=-1) / 2
+
+
+def _extremes() -> np.ndarray:
+    """A third each at -1, 0 and 1, on a thin floor."""
+    place = np.abs(_centres())
+    return _to_one(0.02 + 2.0 * (place > 0.95) + 2.0 * (place < 0.05))
+
+
+def _knee() -> np.ndarray:
+    """Most where the softsign bends, around 0.7 on either side."""
+    return _to_one(0.1 + np.exp(-(((np.abs(_centres()) - 0.7) / 0.12) ** 2)))
+
+
+_SHAPES = {"extremes": _extremes, "knee": _knee, "bell": lambda: _bell(np.array(0.3))}
+
+
+def _to_one(weights: np.ndarray) -> np.ndarray:
+    return weights / weights.sum()
+
+
+def _mixed(first: np.ndarray, last: np.ndarray, time: np.ndarray) -> np.ndarray:
+    return (1 - time)[:, None] * first + time[:, None] * last
+
+
+Entry = tuple[tuple[str, ...], np.ndarray, str, str]
+
+
+def _layered(values: np.ndarray, long_name: str) -> Entry:
+    return ("condition", "seed", "layer"), values, long_name, "1"
+
+
+def _activation_variables(mean_square: np.ndarray, *, extra: tuple[str, ...]) -> dict[str, Entry]:
+    std = np.sqrt(mean_square)
+    return {
+        "activation_mean": (extra, np.zeros_like(std), "mean activation", "1"),
+        "activation_std": (extra, std, "standard deviation of activations", "1"),
+        "activation_mean_square": (extra, mean_square, "mean square activation", "1"),
+        "activation_saturated": (extra, 0.01 * mean_square, "saturated", "fraction"),
+        "activation_quantile": (
+            (*extra, "quantile"),
+            std[..., None] * np.array([-TAIL, 0, TAIL]),
+            "quantile of activations",
+            "1",
+        ),
+        "activation_histogram": ((*extra, "bin"), _bell(std), "activations", "fraction"),
+    }
+
+
+def _gradient_variables(kind: str, mean_square: np.ndarray) -> dict[str, Entry]:
+    std = np.sqrt(mean_square)
+    unit = np.broadcast_to(std[..., -1:], std.shape)
+    return {
+        f"{kind}_std": _layered(std, f"standard deviation of the {kind}"),
+        f"{kind}_mean_square": _layered(mean_square, f"mean square of the {kind}"),
+        f"{kind}_unit": _layered(unit, f"unit of the {kind} histogram"),
+        f"{kind}_histogram": (
+            ("condition", "seed", "layer", "bin"),
+            _bell(std / unit / 5),
+            kind,
+            "fraction",
+        ),
+    }
+
+
+def _condition_coordinates(conditions: Mapping[str, Condition]) -> dict[str, Entry]:
+    columns = zip(*conditions.values(), strict=True)
+    return {
+        "condition": (("condition",), np.array(list(conditions)), "condition", "1"),
+        **{
+            name: (("condition",), np.array(column), name, "1")
+            for name, column in zip(Condition._fields, columns, strict=True)
+        },
+    }
+
+
+def _statistics_coordinates(seeds: int, depth: int) -> dict[str, Entry]:
+    return {
+        "seed": (("seed",), np.arange(seeds), "seed", "1"),
+        "layer": (("layer",), np.arange(1, depth + 1), "hidden layer", "1"),
+        "quantile": (("quantile",), np.array(QUANTILES), "probability", "1"),
+        "activation_bin_edge": (("edge",), np.linspace(-1, 1, BINS + 1), "edge", "1"),
+    }
+
+
+def _dataset(variables: Mapping[str, Entry], coordinates: Mapping[str, Entry]) -> xr.Dataset:
+    def build(entries: Mapping[str, Entry]) -> dict[str, xr.Variable]:
+        return {
+            name: xr.Variable(dims, np.array(values), {"long_name": text, "units": units})
+            for name, (dims, values, text, units) in entries.items()
+        }
+
+    return xr.Dataset(build(variables), build(coordinates))
