@@ -1,40 +1,70 @@
 """How a command ends: one line and exit status 2 for what the user can mend."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import app, flags, logging
 
+FLAGS = flags.FLAGS
+
 
 def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
-    """Runs ``main`` under absl; bad flags and bad input end in one line on stderr and status 2."""
+    """Runs ``main`` under absl; bad flags and bad input end in one line on stderr and status 2.
+
+    ``--v=1`` shows the traceback too.
+    """
 
     def parse(argv: Sequence[str]) -> list[str]:
         try:
-            left = flags.FLAGS(argv)
-            missing = [name for name in required if flags.FLAGS[name].value is None]
-            if missing:
-                raise ValueError(f"--{missing[0]} is missing; --help lists the flags")
-            if len(left) > 1:
-                raise ValueError(f"{left[1]!r} is not a flag; --help lists the flags")
+            _check_config_file(argv)
+            left = FLAGS(argv)
+            _check_flags(left, required)
         except Exception as error:  # a config file can raise anything
-            fail(error)
+            fail(_explain(error))
         return left
 
     def guarded(argv: Sequence[str]) -> None:
         try:
             main(argv)
         except (ValueError, OSError) as error:
-            if flags.FLAGS["v"].value > 0:
-                logging.exception("")
-            fail(error)
+            if FLAGS.v > 0:
+                logging.exception("what was running:")
+            fail(str(error) or type(error).__name__)
 
-    logging.set_verbosity(logging.INFO)
+    logging.set_verbosity(logging.WARNING)  # Orbax says a dozen lines a checkpoint at INFO
     app.run(guarded, flags_parser=parse)
 
 
-def fail(error: BaseException) -> None:
-    """Prints the error in one line and leaves with status 2."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    print(f"error: {text}", file=sys.stderr, flush=True)
+def fail(message: str) -> None:
+    """Prints the message in one line and leaves with status 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(2)
+
+
+def _check_config_file(argv: Sequence[str]) -> None:
+    for argument in argv:
+        file = argument.removeprefix("--config=").partition(":")[0]
+        if argument.startswith("--config=") and not Path(file).is_file():
+            raise ValueError(f"--config: {file} is not a file; see experiments/configs/")
+
+
+def _check_flags(left: Sequence[str], required: Sequence[str]) -> None:
+    for name in required:
+        if FLAGS[name].value is None:
+            raise ValueError(f"--{name} is missing; --help lists the flags")
+    if len(left) > 1:
+        raise ValueError(f"{left[1]!r} is not a flag; --help lists the flags")
+
+
+def _explain(error: Exception) -> str:
+    """What config_flags means, without the traceback that it puts into its messages."""
+    text = str(error).strip()
+    guess = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
+    if guess:
+        return f"--config: {guess[2]!r} is not a field; did you mean {guess[1]!r}?"
+    if isinstance(error, KeyError | AttributeError):
+        return f"--config: {text} is not a field"
+    last = text.splitlines()[-1] if text else type(error).__name__
+    return last.partition(": ")[2] if "Traceback" in text else last

@@ -51,14 +51,19 @@ def run(config: ConfigDict, workdir: str) -> Path:
     return write_report(whole, folder.path)
 
 
-def use_every_core() -> None:
-    """Makes one host device of each CPU core; has no effect where JAX has an accelerator."""
+def set_up_jax(workdir: str) -> None:
+    """One host device a CPU core, and compiled programs kept in the folder for the next start.
+
+    Has to be called before JAX is first used; the first has no effect on an accelerator.
+    """
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / "checkpoints/programs"))
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    use_every_core()
+    set_up_jax(_WORKDIR.value)
     config = _CONFIG.value
     if _DATA_DIR.value is not None:
         config.data_dir = _DATA_DIR.value

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from absl import logging
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -47,10 +46,12 @@ class Progress:
         seconds = now - self._started
         rate = (self._done - self._first_done) / max(seconds, 1e-9)
         left = (self._total - self._done) / rate if rate else float("nan")
-        logging.info(
-            "%s: %d of %d %s, %.3g %s/s, %.0f s left",
-            self._title, self._done, self._total, self._unit, rate, self._unit, left,
-        )  # fmt: skip
+        print(
+            f"{time.strftime('%H:%M:%S')} {self._title}: {self._done:,} of {self._total:,} "
+            f"{self._unit}, {rate:,.0f} {self._unit}/s, {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 @contextmanager

@@ -6,7 +6,8 @@ predicate can be tried on results that were never run. Same keywords, same numbe
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -16,7 +17,7 @@ from glorot_jax import results as schema
 BINS = 40
 QUANTILES = (0.02, 0.5, 0.98)
 TAIL = 2.054  # standard normal quantile of 0.98
-NOISE = 0.01
+NOISE = 0.003
 CLASS_NAMES = ("T", "P", "E", "T+P", "P+E", "T+E", "T+T", "P+P", "E+E")
 
 TABLE_1 = {
@@ -53,6 +54,9 @@ TOGETHER = (0.4, 0.4, 0.4, 0.4, 0.4)
 CEILING = {"Tanh": 0.995, "Tanh N": 0.85, "Softsign": 0.8, "Softsign N": 0.8}
 FINAL_SHAPE = {"tanh": "extremes", "softsign": "knee", "sigmoid": "knee"}
 GRADIENT_SPREAD = {"Tanh": 8.0, "Tanh N": 1.3, "Softsign": 1.5, "Softsign N": 1.5}
+
+
+Entry = tuple[tuple[str, ...], np.ndarray, str, str]  # dims, values, long_name, units
 
 
 class Condition(NamedTuple):
@@ -177,9 +181,7 @@ def initial_part(
     singular = {"standard": 0.483, "normalized": 0.741} | dict(singular or {})
     random = np.random.default_rng(3)
     names = {
-        f"{activation.capitalize()}{' N' if initializer == 'normalized' else ''}": Condition(
-            activation, initializer, depth
-        )
+        f"{activation} {initializer}": Condition(activation, initializer, depth)
         for activation in activations
         for initializer in ("standard", "normalized")
     }
@@ -199,221 +201,269 @@ def initial_part(
         return numbers[c.initializer] / fan
 
     weight_variance = noisy(np.stack([variance(c, n_variance) for c in names.values()])[:, None, :])
-    n_var = np.broadcast_to(of(n_variance), shape)
-    activation = noisy(0.1 * of(activation_gain) ** layer)
-    backprop = noisy(1e-5 * of(backprop_gain) ** (depth - 1 - layer))
     weight_gradient = noisy(1e-6 * of(weight_gradient_gain) ** layer)
     variables = {
-        **_activation_variables(activation, extra=("condition", "seed", "layer")),
-        **_gradient_variables("backprop", backprop),
-        **_gradient_variables("weight_gradient", weight_gradient),
-        "backprop_output_mean_square": _layered(
-            np.full(shape, 1e-2), "mean square of dC/ds at the logits"
+        **_activation_variables(
+            noisy(0.1 * of(activation_gain) ** layer), extra=("condition", "seed", "layer")
         ),
+        **_gradient_variables("backprop", noisy(1e-5 * of(backprop_gain) ** (depth - 1 - layer))),
+        **_gradient_variables("weight_gradient", weight_gradient),
+        **_predictions(np.broadcast_to(of(n_variance), shape)),
         "weight_gradient_ratio": _layered(
             np.sqrt(weight_gradient / weight_variance), "weight gradient over weight"
         ),
-        "predicted_activation": _layered(0.1 * n_var**layer, "Var[z], eq. 5"),
-        "predicted_backprop": _layered(1e-5 * n_var ** (depth - 1 - layer), "Var[dC/ds], eq. 6"),
-        "predicted_weight_gradient": _layered(np.full(shape, 1e-6), "Var[dC/dw], eq. 7"),
         "weight_variance": _layered(weight_variance, "Var[W]"),
-        "predicted_singular_value_mean": (
-            ("condition",),
-            8 / (3 * math.pi) * np.sqrt(n_var[:, 0, 0]),
-            "mean singular value, oracle",
-            "1",
-        ),
-        "singular_value": (
-            ("condition", "seed", "layer", "example", "rank"),
-            noisy(np.broadcast_to(of(singular), shape))[..., None, None]
-            * np.broadcast_to(np.linspace(2, 0, 11), (*shape, 2, 11)),
-            "singular value of the Jacobian",
-            "1",
-        ),
+        "singular_value": _singular_values(noisy(np.broadcast_to(of(singular), shape))),
     }
+    return _dataset(variables, _initial_coordinates(names, seeds, fan_in, fan_out))
+
+
+def _initial_coordinates(
+    names: Mapping[str, Condition], seeds: int, fan_in: np.ndarray, fan_out: np.ndarray
+) -> dict[str, Entry]:
     coordinates = {
         **_condition_coordinates(names),
-        **_statistics_coordinates(seeds, depth),
+        **_statistics_coordinates(seeds, len(fan_in)),
         "fan_in": (("layer",), fan_in, "units below", "1"),
         "fan_out": (("layer",), fan_out, "units", "1"),
         "gradient_bin_edge": (("edge",), np.linspace(-5, 5, BINS + 1), "edge", "top layer's std"),
     }
-    coordinates.pop("depth")
-    return _dataset(variables, coordinates)
+    return {name: entry for name, entry in coordinates.items() if name != "depth"}
 
 
-def training_part(
-    name: str = "shapeset",
-    *,
-    conditions: Mapping[str, Condition] | None = None,
-    seeds: int = 3,
-    width: int = 1000,
-    updates: int = 5_000_000,
-    checkpoints: int = 8,
-    final_error: Mapping[str, float] | None = None,
-    time_constant: Mapping[str, float] | None = None,
-    saturation: Mapping[str, Sequence[float]] | None = None,
-    ceiling: Mapping[str, float] | None = None,
-    final_shape: Mapping[str, str] | None = None,
-    gradient_spread: Mapping[str, float] | None = None,
-    top_falls_to: float = 0.01,
-    sigmoid_4_leaves: float | None = 0.4,
-    sigmoid_leaves: float | None = None,
-    lower_mean: float = 0.6,
-    noise: float = NOISE,
-) -> xr.Dataset:
-    """One data set's training runs; mappings go from the condition's name to what is changed.
+def _predictions(n_variance: np.ndarray) -> dict[str, Entry]:
+    """Eqs. 5-7 and the oracle from n Var[W], [condition, seed, layer]."""
+    depth = n_variance.shape[2]
+    layer = np.arange(depth)
+    backprop = 1e-5 * n_variance ** (depth - 1 - layer)
+    oracle = 8 / (3 * math.pi) * np.sqrt(n_variance[:, 0, 0])
+    return {
+        "predicted_activation": _layered(0.1 * n_variance**layer, "Var[z], eq. 5"),
+        "predicted_backprop": _layered(backprop, "Var[dC/ds], eq. 6"),
+        "predicted_weight_gradient": _layered(np.full(n_variance.shape, 1e-6), "Var[dC/dw], eq. 7"),
+        "backprop_output_mean_square": _layered(
+            np.full(n_variance.shape, 1e-2), "mean square of dC/ds at the logits"
+        ),
+        "predicted_singular_value_mean": (("condition",), oracle, "oracle's mean", "1"),
+    }
+
+
+def _singular_values(mean: np.ndarray) -> Entry:
+    """Two examples of 11 singular values, evenly from twice the mean down to 0."""
+    spectrum = np.broadcast_to(np.linspace(2, 0, 11), (*mean.shape, 2, 11))
+    dims = ("condition", "seed", "layer", "example", "rank")
+    return dims, mean[..., None, None] * spectrum, "singular value of the Jacobian", "1"
+
+
+class Training(NamedTuple):
+    """Knobs of a training part; mappings go from the condition's name to what is changed.
 
     ``final_error``, ``time_constant``: of the error's exponential fall. ``saturation``: for each
     layer when it reaches its ``ceiling``, the last 98th percentile, as a fraction of the run.
     ``final_shape``: by activation, of the last histogram (``extremes``, ``knee`` or ``bell``).
-    ``gradient_spread``: last ratio of the largest to the smallest layer's weight gradient.
-    ``top_falls_to``: mean of the sigmoid nets' top layer once fallen; ``sigmoid_leaves``,
-    ``sigmoid_4_leaves``: when it leaves, None for never; ``lower_mean``: mean of layers below.
+    ``gradient_spread``: last ratio of the largest to the smallest layer's weight gradient;
+    ``first_spread``: the first one, of every condition.
+    ``tanh_saturated``: last saturated fractions of the first and the top layer.
+    Sigmoid nets: ``top_falls_to``, mean of the top layer once fallen; ``sigmoid_leaves``,
+    ``sigmoid_4_leaves``, when it leaves, None for never; ``lower_mean``, mean of layer 1, with
+    ``lower_step`` more for each layer above it; ``first_layer_saturates``, by how much when the
+    top leaves; ``sigmoid_top_saturated``, fraction while the top is at 0.
     """
-    default_error = TABLE_1.get(name, TABLE_1["mnist"])
-    if conditions is None:
-        conditions = {label: CONDITIONS[label] for label in default_error}
-    final_error = dict(default_error) | dict(final_error or {})
-    time_constant = TIME_CONSTANT | dict(time_constant or {})
-    saturation = SATURATION | dict(saturation or {})
-    ceiling = CEILING | dict(ceiling or {})
-    shapes = FINAL_SHAPE | dict(final_shape or {})
-    gradient_spread = GRADIENT_SPREAD | dict(gradient_spread or {})
-    leaves = {4: sigmoid_4_leaves, 5: sigmoid_leaves}
+
+    conditions: Mapping[str, Condition] | None = None
+    seeds: int = 3
+    width: int = 1000
+    updates: int = 5_000_000
+    checkpoints: int = 8
+    final_error: Mapping[str, float] = MappingProxyType({})
+    time_constant: Mapping[str, float] = MappingProxyType({})
+    saturation: Mapping[str, Sequence[float]] = MappingProxyType({})
+    ceiling: Mapping[str, float] = MappingProxyType({})
+    final_shape: Mapping[str, str] = MappingProxyType({})
+    gradient_spread: Mapping[str, float] = MappingProxyType({})
+    first_spread: float = 1.0
+    tanh_saturated: tuple[float, float] = (0.3, 0.15)
+    top_falls_to: float = 0.01
+    sigmoid_4_leaves: float | None = 0.4
+    sigmoid_leaves: float | None = None
+    lower_mean: float = 0.6
+    lower_step: float = 0.02
+    first_layer_saturates: float = 0.3
+    sigmoid_top_saturated: float = 0.9
+    noise: float = NOISE
+
+
+def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
+    """One data set's training runs; ``knobs`` are the fields of ``Training``."""
+    made = Training(**knobs)
+    errors = TABLE_1.get(name, TABLE_1["mnist"])
+    conditions = made.conditions or {label: CONDITIONS[label] for label in errors}
+    time = np.linspace(0, 1, made.checkpoints) ** 2  # denser at the start, as the runs are
     random = np.random.default_rng(4)
-    depth = max(condition.depth for condition in conditions.values())
-    time = np.linspace(0, 1, checkpoints)
     start = START_ERROR.get(name, START_ERROR["mnist"])
-
-    def noisy(values: np.ndarray) -> np.ndarray:
-        return values * np.exp(noise * random.standard_normal(values.shape))
-
-    # [condition, learning_rate, seed, update]; the second learning rate is the better one.
-    fall = np.stack([np.exp(-time / time_constant[label]) for label in conditions])
-    last = np.array([final_error[label] for label in conditions])[:, None]
-    error = last + (start - last) * fall
-    worse = np.array([1.1, 1.0])[:, None, None]
-    error = noisy(np.broadcast_to(error[:, None, None], (len(conditions), 2, seeds, checkpoints)))
-    error = np.clip(error * worse, 0, 1)
-
-    mean, std, high = (
-        np.full((len(conditions), seeds, checkpoints, depth), np.nan) for _ in range(3)
-    )
-    histogram = np.full((*mean.shape, BINS), np.nan)
-    gradient = np.full(mean.shape, np.nan)
-    for row, (label, condition) in enumerate(conditions.items()):
-        d = condition.depth
-        if condition.activation == "sigmoid":
-            level = _sigmoid_means(time, d, top_falls_to, lower_mean, leaves.get(d))
-            mean[row, ..., :d] = level
-            std[row, ..., :d] = 0.1
-            high[row, ..., :d] = np.minimum(level + 0.2, 1)
-        else:
-            reached = _saturating(time, saturation.get(label, TOGETHER)[:d])
-            top = ceiling.get(label, 0.8)
-            high[row, ..., :d] = np.minimum(noisy(_repeat(0.3 + (top - 0.3) * reached, seeds)), 1)
-            std[row, ..., :d] = high[row, ..., :d] / 1.3
-            mean[row, ..., :d] = 0
-        shape = _SHAPES[shapes[condition.activation]]
-        histogram[row, ..., :d, :] = _mixed(_bell(0.3), shape(), time)[:, None]
-        spread = 1 + (gradient_spread.get(label, 1.5) - 1) * time
-        gradient[row, ..., :d] = noisy(
-            _repeat(1e-3 * spread[:, None] ** -np.linspace(0, 1, d), seeds)
-        )
-    mean = noisy(mean)
-    statistics = ("condition", "seed", "update", "layer")
-    whole = ("condition", "learning_rate", "seed", "update")
-    final = error[..., -1]
-    variables = {
-        "validation_error": (whole, error, "validation error", "fraction"),
-        "test_error": (whole, error, "test error", "fraction"),
-        "test_cost": (whole, -np.log1p(-np.clip(error, 0, 0.99)), "test cost", "nat"),
-        "diverged_at": (
-            whole[:3],
-            np.full(final.shape, np.nan),
-            "update of divergence",
-            "update",
-        ),
-        "selection_error": (
-            whole[:2],
-            final.mean(axis=-1),
-            "mean final validation error",
-            "fraction",
-        ),
-        "chosen_learning_rate": (
-            ("condition",),
-            np.full(len(conditions), 0.1),
-            "chosen learning rate",
-            "1",
-        ),
-        "final_test_error": (("condition", "seed"), final[:, 1], "final test error", "fraction"),
-        "activation_mean": (statistics, mean, "mean activation", "1"),
-        "activation_std": (statistics, std, "standard deviation of activations", "1"),
-        "activation_mean_square": (statistics, mean**2 + std**2, "mean square activation", "1"),
-        "activation_saturated": (statistics, (high > 0.975) * 0.3, "saturated", "fraction"),
-        "activation_quantile": (
-            (*statistics, "quantile"),
-            np.stack([2 * mean - high, mean, high], axis=-1),
-            "quantile of activations",
-            "1",
-        ),
-        "activation_histogram": ((*statistics, "bin"), histogram, "activations", "fraction"),
-        **{
-            f"{kind}_{what}": (statistics, values, f"{kind} {what}", "1")
-            for kind, scale in (("backprop", 3.0), ("weight_gradient", 1.0))
-            for what, values in (
-                ("std", scale * gradient),
-                ("mean_square", (scale * gradient) ** 2),
-                ("unit", np.where(np.isnan(gradient), np.nan, gradient[..., 3:4])),
-            )
-        },
-        "backprop_output_mean_square": (statistics, 1e-2 + 0 * gradient, "at the logits", "1"),
-        "weight_gradient_ratio": (statistics, 10 * gradient, "gradient over weight", "1"),
+    error = _errors(made, conditions, errors | dict(made.final_error), start, time, random)
+    courses = [_course(made, *item, time, random) for item in conditions.items()]
+    depth = max(condition.depth for condition in conditions.values())
+    stacked = {
+        key: np.stack([_padded(course[key], depth) for course in courses]) for key in courses[0]
     }
     coordinates = {
         **_condition_coordinates(conditions),
-        **_statistics_coordinates(seeds, depth),
+        **_statistics_coordinates(made.seeds, depth),
         "learning_rate": (("learning_rate",), np.array([0.01, 0.1]), "learning rate", "1"),
         "update": (
             ("update",),
-            np.round(time * updates).astype(int),
+            np.round(time * made.updates).astype(int),
             "updates done",
             "update",
         ),
     }
+    variables = {**_error_variables(error), **_course_variables(stacked)}
+    shapeset = name == "shapeset"
     return _dataset(variables, coordinates).assign_attrs(
         origin="made up",
-        class_names=list(CLASS_NAMES) if name == "shapeset" else [str(k) for k in range(10)],
-        inputs=1024 if name == "shapeset" else 784,
-        classes=9 if name == "shapeset" else 10,
+        class_names=list(CLASS_NAMES) if shapeset else [str(digit) for digit in range(10)],
+        inputs=1024 if shapeset else 784,
+        classes=9 if shapeset else 10,
         batch_size=10,
-        width=width,
+        width=made.width,
         validation_examples=1000,
         test_examples=1000,
         probe_examples=300,
     )
 
 
-def _sigmoid_means(
-    time: np.ndarray, depth: int, low: float, lower: float, leaves: float | None
+def _errors(
+    made: Training,
+    conditions: Mapping[str, Condition],
+    final: Mapping[str, float],
+    start: float,
+    time: np.ndarray,
+    random: np.random.Generator,
 ) -> np.ndarray:
-    """Mean activation [update, layer]: the top falls at once, and comes back if it ever does."""
-    means = np.full((len(time), depth), lower)
-    means[0] = 0.5
-    means[1:, -1] = low
+    """[condition, learning_rate, seed, update]; the second learning rate is the better one."""
+    constant = TIME_CONSTANT | dict(made.time_constant)
+    fall = np.stack([_falling(time, constant[label]) for label in conditions])
+    last = np.array([final[label] for label in conditions])[:, None]
+    error = (last + (start - last) * fall)[:, None, None]
+    shape = (len(conditions), 2, made.seeds, len(time))
+    noise = np.exp(made.noise * random.standard_normal(shape))
+    return np.clip(error * noise * np.array([1.1, 1.0])[:, None, None], 0, 1)
+
+
+def _course(
+    made: Training, label: str, condition: Condition, time: np.ndarray, random: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """What the probes of one condition would show, [seed, update, layer(, bin)]."""
+    shape = (made.seeds, len(time), condition.depth)
+
+    def noisy(values: np.ndarray) -> np.ndarray:
+        return values * np.exp(made.noise * random.standard_normal(shape))
+
+    courses = _sigmoid if condition.activation == "sigmoid" else _symmetric
+    mean, high, saturated = courses(made, label, condition.depth, time)
+    mean, high = noisy(mean), np.minimum(noisy(high), 0.999)
+    last_spread = (GRADIENT_SPREAD | dict(made.gradient_spread)).get(label, 1.5)
+    spread = made.first_spread + (last_spread - made.first_spread) * time
+    last = _SHAPES[(FINAL_SHAPE | dict(made.final_shape))[condition.activation]]()
+    mixed = (1 - time)[:, None] * _bell(np.array(0.3)) + time[:, None] * last
+    return {
+        "mean": mean,
+        "high": high,
+        "std": (high - mean) / TAIL,
+        "saturated": noisy(saturated),
+        "gradient": noisy(1e-3 * spread[:, None] ** -np.linspace(0, 1, condition.depth)),
+        "histogram": np.broadcast_to(mixed[:, None], (*shape, BINS)),
+    }
+
+
+Courses = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _sigmoid(made: Training, label: str, depth: int, time: np.ndarray) -> Courses:
+    """Mean, 98th percentile and saturated fraction [update, layer]: the top falls at once."""
+    leaves = made.sigmoid_4_leaves if depth == 4 else made.sigmoid_leaves
+    mean = np.tile(made.lower_mean + made.lower_step * np.arange(depth), (len(time), 1))
+    mean[0] = 0.5
+    mean[1:, -1] = made.top_falls_to
     if leaves is not None:
-        means[time >= leaves, -1] = 0.4
-    return means
+        mean[time >= leaves, -1] = 0.4
+    at_zero = mean[:, -1] < 0.05
+    saturated = np.full(mean.shape, 0.02)
+    saturated[~at_zero, 0] += made.first_layer_saturates
+    saturated[at_zero, -1] = made.sigmoid_top_saturated
+    return mean, mean + 0.2, saturated
 
 
-def _saturating(time: np.ndarray, when: Sequence[float]) -> np.ndarray:
-    """0 to 1 [update, layer], half way at ``when``."""
-    return 1 / (1 + np.exp(-(time[:, None] - np.asarray(when)) / 0.05))
+def _symmetric(made: Training, label: str, depth: int, time: np.ndarray) -> Courses:
+    """Mean, 98th percentile and saturated fraction [update, layer]: each rises at its time."""
+    when = (SATURATION | dict(made.saturation)).get(label, TOGETHER)[:depth]
+    ceiling = (CEILING | dict(made.ceiling)).get(label, 0.8)
+    reached = 1 / (1 + np.exp(-(time[:, None] - np.asarray(when)) / 0.02))
+    saturated = (ceiling > 0.95) * reached**2 * np.linspace(*made.tanh_saturated, depth)
+    return np.zeros_like(reached), 0.3 + (ceiling - 0.3) * reached, saturated
 
 
-def _repeat(values: np.ndarray, seeds: int) -> np.ndarray:
-    return np.broadcast_to(values, (seeds, *values.shape))
+def _padded(values: np.ndarray, depth: int) -> np.ndarray:
+    """[seed, update, layer, ..] with NaN above a condition's own layers."""
+    padding = [(0, 0)] * values.ndim
+    padding[2] = (0, depth - values.shape[2])
+    return np.pad(values, padding, constant_values=np.nan)
+
+
+def _error_variables(error: np.ndarray) -> dict[str, Entry]:
+    whole = ("condition", "learning_rate", "seed", "update")
+    final = error[..., -1]
+    never = np.full(final.shape, np.nan)
+    chosen = np.full(len(error), 0.1)
+    selection = final.mean(axis=-1)
+    return {
+        "validation_error": (whole, error, "validation error", "fraction"),
+        "test_error": (whole, error, "test error", "fraction"),
+        "test_cost": (whole, -np.log1p(-np.clip(error, 0, 0.99)), "test cost", "nat"),
+        "diverged_at": (whole[:3], never, "update of divergence", "update"),
+        "selection_error": (whole[:2], selection, "mean final validation error", "fraction"),
+        "chosen_learning_rate": (whole[:1], chosen, "chosen learning rate", "1"),
+        "final_test_error": (("condition", "seed"), final[:, 1], "final test error", "fraction"),
+    }
+
+
+def _course_variables(stacked: Mapping[str, np.ndarray]) -> dict[str, Entry]:
+    dims = ("condition", "seed", "update", "layer")
+    mean, std, high = (stacked[name] for name in ("mean", "std", "high"))
+    gradient = stacked["gradient"]
+    quantile = np.stack([2 * mean - high, mean, high], axis=-1)
+    unit = np.where(np.isnan(gradient), np.nan, gradient[..., 3:4])
+    return {
+        "activation_mean": (dims, mean, "mean activation", "1"),
+        "activation_std": (dims, std, "standard deviation of activations", "1"),
+        "activation_mean_square": (dims, mean**2 + std**2, "mean square activation", "1"),
+        "activation_saturated": (dims, stacked["saturated"], "saturated", "fraction"),
+        "activation_quantile": ((*dims, "quantile"), quantile, "quantile of activations", "1"),
+        "activation_histogram": (
+            (*dims, "bin"),
+            stacked["histogram"],
+            "activations",
+            "fraction",
+        ),
+        **{
+            f"{kind}_{what}": (dims, values, f"{kind} {what}", "1")
+            for kind, scale in (("backprop", 3.0), ("weight_gradient", 1.0))
+            for what, values in (
+                ("std", scale * gradient),
+                ("mean_square", (scale * gradient) ** 2),
+                ("unit", scale * unit),
+            )
+        },
+        "backprop_output_mean_square": (dims, 1e-2 + 0 * gradient, "at the logits", "1"),
+        "weight_gradient_ratio": (dims, 10 * gradient, "gradient over weight", "1"),
+    }
+
+
+def _falling(time: np.ndarray, constant: float) -> np.ndarray:
+    """Exponential from 1 to 0 in the time there is."""
+    fall = np.exp(-time / constant)
+    return (fall - fall[-1]) / (fall[0] - fall[-1])
 
 
 def _centres() -> np.ndarray:
@@ -445,13 +495,6 @@ _SHAPES = {"extremes": _extremes, "knee": _knee, "bell": lambda: _bell(np.array(
 
 def _to_one(weights: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
-
-
-def _mixed(first: np.ndarray, last: np.ndarray, time: np.ndarray) -> np.ndarray:
-    return (1 - time)[:, None] * first + time[:, None] * last
-
-
-Entry = tuple[tuple[str, ...], np.ndarray, str, str]
 
 
 def _layered(values: np.ndarray, long_name: str) -> Entry:

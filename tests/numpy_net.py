@@ -14,6 +14,26 @@ ACTIVATIONS = {
 }
 
 
+def random_params(seed, sizes, *, stddev=0.5):
+    """Float32 parameters of a network of ``sizes`` units a layer, the biases not 0 either."""
+    rng = np.random.default_rng(seed)
+    names = [*(f"hidden_{layer:02d}" for layer in range(1, len(sizes) - 1)), "output"]
+    return {
+        name: {
+            "kernel": rng.normal(0, stddev, (n_in, n_out)).astype(np.float32),
+            "bias": rng.normal(0, 0.3, n_out).astype(np.float32),
+        }
+        for name, n_in, n_out in zip(names, sizes[:-1], sizes[1:], strict=True)
+    }
+
+
+def random_examples(seed, n, inputs, classes):
+    """x [n, inputs] uniform in [-1, 1] and labels y [n]."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (n, inputs)).astype(np.float32)
+    return x, rng.integers(classes, size=n, dtype=np.int32)
+
+
 def layers(params):
     """[(kernel, bias)] from the input upwards, in float64."""
     names = [*sorted(name for name in params if name != "output"), "output"]

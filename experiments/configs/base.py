@@ -136,7 +136,11 @@ def _finite(preset: str) -> ConfigDict:
             **_training(preset),
             "dataset": "mnist",
             "fallback": "digits",
-            "conditions": tuple(c for c in ONLINE_CONDITIONS if not c.endswith("4")),
+            "conditions": (
+                ("tanh standard", "tanh normalized")
+                if preset == "smoke"
+                else tuple(c for c in ONLINE_CONDITIONS if not c.endswith("4"))
+            ),
             "learning_rates": (0.01, 0.03, 0.1),
             "updates": {"smoke": 40, "quick": 5_000, "paper": 1_000_000}[preset],
             "points": {"smoke": 4, "quick": 10, "paper": 50}[preset],

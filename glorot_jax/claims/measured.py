@@ -34,7 +34,9 @@ def condition(
     rows = np.flatnonzero(wanted)
     if not rows.size:
         deep = "" if depth is None else f" of {depth} layers"
-        raise NotTested(f"no {activation} net with {initializer} initialisation{deep} in the results")
+        raise NotTested(
+            f"no {activation} net with {initializer} initialisation{deep} in the results"
+        )
     if "depth" not in part.coords:
         return part.isel(condition=int(rows[0]))
     depths = part.coords["depth"].values[rows]

@@ -134,7 +134,7 @@ def on(
         if found is not None:
             return _tested(test, found, options)
         substitute = None if stand_in is None else part(results, stand_in)
-        if substitute is None:
+        if stand_in is None or substitute is None:
             return Verdict("not tested", {}, f"the results hold no part '{name}'")
         verdict = _tested(test, substitute, options)
         reason = f"only the stand-in '{stand_in}' was run, not '{name}'; on it: {verdict.reason}"
@@ -149,6 +149,8 @@ def clean(value: Any, /) -> Any:
         return {str(key): clean(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [clean(entry) for entry in value]
+    if value is None:
+        return None
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, int | np.integer):

@@ -256,11 +256,12 @@ def _place(kind, tilt, turn, u: jax.Array, size: int) -> Shapes:
     slope = axes[1] / axes[0] * jnp.tan(tilt)
     cos = 1 / jnp.sqrt(1 + slope * slope)
     cos, sin = _rotate(cos, -slope * cos, jnp.cos(turn), jnp.sin(turn))
-
-    regular = _by_kind(kind, _POLYGONS)
-    tilted = _rotate(regular[0], regular[1], jnp.cos(tilt)[None], jnp.sin(tilt)[None])
-    scaled = tilted * axes[:, None]
-    vertices = _rotate(scaled[0], scaled[1], cos[None], sin[None])
+    # One matrix a shape, and a barrier lest XLA work it out again for each of the 20 vertices.
+    x_column = _rotate(axes[0] * jnp.cos(tilt), axes[1] * jnp.sin(tilt), cos, sin)
+    y_column = _rotate(-axes[0] * jnp.sin(tilt), axes[1] * jnp.cos(tilt), cos, sin)
+    x_column, y_column = jax.lax.optimization_barrier((x_column, y_column))
+    x, y = _by_kind(kind, _POLYGONS)
+    vertices = x_column[:, None] * x[None] + y_column[:, None] * y[None]
 
     low = MARGIN - vertices.min(axis=1)
     high = size - MARGIN - vertices.max(axis=1)

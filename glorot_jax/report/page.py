@@ -2,20 +2,20 @@
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import jinja2
 import xarray as xr
 
-from glorot_jax.claims import judge
+from glorot_jax.claims import Judgement, counts, judge, to_json
 from glorot_jax.files import write_text
 from glorot_jax.report import tables
 from glorot_jax.report.figures import FIGURES, FigureFiles, available, save_figures
-from glorot_jax.report.figures.common import SET_NAMES
-from glorot_jax.report.tables import Judgement, Table
-from glorot_jax.results import part, part_names
+from glorot_jax.report.figures.common import SET_NAMES, needed
+from glorot_jax.report.tables import Table
+from glorot_jax.results import part_names
 
 TITLE = "Understanding the difficulty of training deep feedforward neural networks, reproduced"
 TEMPLATE = "page.html.j2"
@@ -43,6 +43,14 @@ WHOLE_PAPER = (
 PAPER_SCALE = "the paper: 5 layers of 1000 units, 5 000 000 updates of 10 examples"
 
 
+class Origin(NamedTuple):
+    """Where a data set is from; ``stands_for`` is the paper's set that it replaces, or ""."""
+
+    name: str
+    text: str
+    stands_for: str
+
+
 class ShownFigure(NamedTuple):
     """A figure as the template shows it; ``claims`` are those that point to it."""
 
@@ -51,7 +59,7 @@ class ShownFigure(NamedTuple):
     caption: str
     image: str
     claims: Sequence[Judgement]
-    origins: Sequence[str]
+    origins: Sequence[Origin]
 
 
 def write_report(results: xr.Dataset, workdir: Path | str) -> Path:
@@ -65,29 +73,10 @@ def write_report(results: xr.Dataset, workdir: Path | str) -> Path:
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     judgements = judge(results)
-    write_text(workdir / CLAIMS, claims_json(judgements))
+    write_text(workdir / CLAIMS, to_json(judgements))
     folder = workdir / FIGURE_FOLDER
     save_figures(results, folder)
     return write_page(results, judgements, folder, workdir / INDEX)
-
-
-def claims_json(judgements: Iterable[Judgement]) -> str:
-    """Every claim with its verdict, for programs."""
-    records = [
-        {
-            "id": claim.id,
-            "where": claim.where,
-            "paper": claim.paper,
-            "sentence": claim.sentence,
-            "figure": claim.figure,
-            "status": verdict.status,
-            "numbers": dict(verdict.numbers),
-            "reason": verdict.reason,
-            "if_it_fails": claim.if_it_fails,
-        }
-        for claim, verdict in judgements
-    ]
-    return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_page(
@@ -111,12 +100,16 @@ def render(results: xr.Dataset, judgements: Sequence[Judgement], figures: Path) 
     )
     shown = _shown_figures(results, judgements, figures)
     made = _tables(results)
+    titles = [(f.key, f.title) for f in shown] + [(t.key, t.title) for t in made]
     return environment.get_template(TEMPLATE).render(
         title=TITLE,
         provenance=provenance(results),
-        counts=_counts(judgements),
-        judgements=tables.in_order(judgements),
-        links={entry.key: entry.title.split(":")[0] for entry in [*shown, *made]},
+        counts=counts(judgements),
+        groups=[
+            (status, [one for one in judgements if one.verdict.status == status])
+            for status in tables.STATUS_ORDER
+        ],
+        links={key: title.split(":")[0] for key, title in titles},
         tables=made,
         figures=shown,
         origins=_origins(results),
@@ -137,7 +130,7 @@ def _shown_figures(
             FIGURES[key].title,
             FIGURES[key].caption,
             data_uri(FigureFiles(folder / f"{key}.png", folder / f"{key}.svg")),
-            [(claim, verdict) for claim, verdict in judgements if claim.figure == key],
+            [judgement for judgement in judgements if judgement.claim.figure == key],
             _origins(results, FIGURES[key].parts) if key in ("fig11", "fig12") else [],
         )
         for key in keys
@@ -151,11 +144,6 @@ def data_uri(files: FigureFiles) -> str:
     return f"data:{MEDIA[smaller.suffix]};base64,{content}"
 
 
-def _counts(judgements: Sequence[Judgement]) -> dict[str, int]:
-    statuses = [verdict.status for _, verdict in judgements]
-    return {status: statuses.count(status) for status in ("holds", "fails", "not tested")}
-
-
 def _tables(results: xr.Dataset) -> list[Table]:
     """Every table that has data, Table 1 first."""
     made = [tables.table_1(results, name) for name in TRAINED]
@@ -163,10 +151,10 @@ def _tables(results: xr.Dataset) -> list[Table]:
     return [table for table in made if table is not None]
 
 
-def _origins(results: xr.Dataset, names: Sequence[str] = TRAINED) -> list[tuple[str, str, str]]:
-    """(set, where its data is from, the paper's set it stands in for or "") of each set."""
+def _origins(results: xr.Dataset, names: Sequence[str] = TRAINED) -> list[Origin]:
+    """The origin of each set that was trained on, as far as the results say it."""
     return [
-        (SET_NAMES[name], str(results.attrs[f"{name}_origin"]), STAND_INS.get(name, ""))
+        Origin(SET_NAMES[name], str(results.attrs[f"{name}_origin"]), STAND_INS.get(name, ""))
         for name in names
         if name in part_names(results) and results.attrs.get(f"{name}_origin")
     ]
@@ -180,7 +168,9 @@ def left_out(results: xr.Dataset) -> list[str]:
 
 def scale(results: xr.Dataset) -> list[str]:
     """How long and how wide each data set was trained on, beside the paper's numbers."""
-    return [_scale_of(name, part(results, name)) for name in part_names(results) if name in TRAINED]
+    return [
+        _scale_of(name, needed(results, name)) for name in part_names(results) if name in TRAINED
+    ]
 
 
 def _scale_of(name: str, trained: xr.Dataset) -> str:

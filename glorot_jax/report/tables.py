@@ -6,12 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from glorot_jax.claims import Claim, Verdict
+from glorot_jax.claims import Judgement
 from glorot_jax.report.figures.common import SET_NAMES, Row, of, rows, select
 from glorot_jax.report.statistics import mean_interval
 from glorot_jax.results import part
-
-Judgement = tuple[Claim, Verdict]
 
 MAJORITY_ERROR = 83.3  # % on Shapeset-3x2 of always answering one of the likeliest classes
 PAPER_TABLE_1 = {
@@ -49,7 +47,7 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def with_interval(mean: float, half: float, *, digits: int) -> str:
+def with_interval(mean: np.ndarray | float, half: np.ndarray | float, *, digits: int) -> str:
     """``mean ± half``, without the second where it isn't known; a dash for no number."""
     if not np.isfinite(mean):
         return MISSING
@@ -74,10 +72,10 @@ def table_1(results: xr.Dataset, name: str = "shapeset") -> Table | None:
         (
             "network",
             "test error, %",
+            "paper, %",
             "learning rate",
             "validation error, %",
             "diverged",
-            "paper, %",
         ),
         tuple(found),
         f"Mean over {seeds} seeds ± its 95% t interval, at the learning rate of least "
@@ -132,10 +130,10 @@ def singular_values(results: xr.Dataset) -> Table | None:
     return Table(
         "eq17_table",
         "Eq. 17: mean singular value of the layer-to-layer Jacobians",
-        ("network", "measured", "8/(3π) √(n Var W)", "paper"),
+        ("network", "measured", "oracle", "paper"),
         tuple(found),
-        "Mean over layers, examples and seeds ± its 95% t interval over seeds. The third column "
-        "is the oracle for units of slope 1.",
+        "Mean over layers, examples and seeds ± its 95% t interval over seeds. The "
+        "oracle is 8/(3 pi) sqrt(n Var[W]), for units of slope 1.",
     )
 
 

@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from glorot_jax.data.stream import Stream
 from glorot_jax.initializers import Initializer
-from glorot_jax.network import MLP, Params, init
+from glorot_jax.network import MLP, init
 from glorot_jax.training.update import MakeOptimizer, Member
 
 AXIS = "member"
@@ -70,14 +70,10 @@ def create(
     """
     seats = _seats([variant.seed for variant in variants], mesh.size)
 
-    def draw(initializer: Initializer, seed: int) -> Params:
-        return init(model.clone(kernel_init=initializer), jax.random.fold_in(key, seed), inputs)
-
-    # One small program per initialiser; an eager init could alias arrays that are donated later.
-    draws = {v.initializer: jax.jit(partial(draw, v.initializer)) for v in variants}
-
     def member(variant: Variant, stream_index: int) -> Member:
-        params = draws[variant.initializer](variant.seed)
+        # The activation has no part in drawing weights: one program serves every one of them.
+        shape_only = MLP(model.widths, model.classes, kernel_init=variant.initializer)
+        params = _draw(shape_only, jax.random.fold_in(key, variant.seed), inputs)
         rate = jnp.asarray(variant.learning_rate, jnp.float32)
         opt_state = make_optimizer(rate).init(params)
         return Member(params, opt_state, rate, jnp.asarray(stream_index, jnp.int32))
@@ -94,6 +90,10 @@ def create(
         jax.jit(jax.vmap(start_stream))(jnp.asarray(seats.stream_seed)),
     )
     return jax.device_put(ensemble, NamedSharding(mesh, PartitionSpec(AXIS)))
+
+
+# An eager init could alias arrays that are donated later; a jitted one does not.
+_draw = jax.jit(init, static_argnums=(0, 2))
 
 
 class _Seats(NamedTuple):

@@ -1,4 +1,4 @@
-"""Gradients during training, tanh: Fig. 9 and section 4.2.2."""
+"""Gradients during training, tanh: Fig. 9 and section 4.3."""
 
 import numpy as np
 import xarray as xr

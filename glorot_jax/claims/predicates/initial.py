@@ -215,7 +215,8 @@ def below_oracle(part: xr.Dataset, /) -> Verdict:
 
 def variance_ratio(part: xr.Dataset, /) -> Verdict:
     """Mean singular value against the ratio of activation variances; the further one decides."""
-    differences, numbers = [], {}
+    differences = []
+    numbers: dict[str, np.ndarray] = {}
     for name in RATIO:
         square = by_layer(condition(part, "tanh", name), "activation_mean_square")
         ratio = np.mean(square[:, 1:] / square[:, :-1], axis=1)

@@ -126,7 +126,7 @@ def tanh_modes(part: xr.Dataset, /) -> Verdict:
         np.minimum(log["extreme"], log["zero"]) - log["knee"],
         what="log of the density at the extremes or at 0, the lower one, over that at 0.6 to 0.8",
         above=0.0,
-        numbers=log,
+        numbers={f"log density, {zone}": value for zone, value in log.items()},
     )
 
 
@@ -138,7 +138,7 @@ def softsign_modes(part: xr.Dataset, /) -> Verdict:
         log["knee"] - np.maximum(log["extreme"], log["between"]),
         what="log of the density at 0.6 to 0.8 over the higher one of 0.2 to 0.4 and 0.9 to 1",
         above=0.0,
-        numbers=log,
+        numbers={f"log density, {zone}": value for zone, value in log.items()},
     )
 
 
@@ -166,7 +166,7 @@ def _tanh_saturation(part: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     high = percentile_98(found)
     saturated = high >= SATURATED_TANH
     reached = saturated.any(axis=1)
-    without = int(np.sum(~reached.any(axis=1)))
+    without = int(np.sum(~saturated.any(axis=(1, 2))))
     if without:
         raise NotTested(
             f"no layer of {without} of {len(high)} seeds of tanh standard saturates (98th "

@@ -1,7 +1,7 @@
 """Every figure by name: a function of the results, drawn only where its data was measured."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import xarray as xr
@@ -59,11 +59,13 @@ def save_figures(results: xr.Dataset, folder: Path | str) -> dict[str, FigureFil
 
 
 def _save(figure: Figure, folder: Path, key: str) -> FigureFiles:
-    def write(suffix: str, **options: object) -> Path:
+    def write(suffix: str, **options: Any) -> Path:
         return write_atomically(
             folder / f"{key}.{suffix}",
             lambda path: figure.savefig(path, format=suffix, dpi=RESOLUTION, **options),
         )
 
     with matplotlib.rc_context(STYLE):
-        return FigureFiles(write("png"), write("svg", metadata={"Date": None}))
+        png = write("png")
+        figure.set_layout_engine("none")  # found once; the second file has the same places
+        return FigureFiles(png, write("svg", metadata={"Date": None}))

@@ -9,6 +9,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from glorot_jax.results import part
+
 WIDTH = 5.6  # inches; narrow, so that a phone doesn't shrink the letters much
 PAPER_DEPTH = 5
 SET_NAMES = {
@@ -18,7 +20,7 @@ SET_NAMES = {
 }
 PAPER_EPOCH = 20_000  # updates in what the paper's training plots call an epoch
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 11,
     "axes.titlesize": 11.5,
     "axes.labelsize": 11,
@@ -72,7 +74,7 @@ class FigureSpec(NamedTuple):
 class Row(NamedTuple):
     """One condition of a part, and where it stands there."""
 
-    index: int
+    place: int
     activation: str
     initializer: str
     depth: int
@@ -85,40 +87,52 @@ class Row(NamedTuple):
         return f"{self.activation.capitalize()}{suffix}{depth}"
 
 
-def rows(part: xr.Dataset) -> list[Row]:
+def needed(results: xr.Dataset, name: str) -> xr.Dataset:
+    """The part ``name`` of results that are known to hold it.
+
+    Raises:
+      KeyError: they don't.
+    """
+    found = part(results, name)
+    if found is None:
+        raise KeyError(f"the results hold no part '{name}'")
+    return found
+
+
+def rows(measured: xr.Dataset) -> list[Row]:
     """The conditions of a part in their order; a part without ``depth`` has one layer count."""
-    count = part.sizes["condition"]
-    depths = part["depth"].values if "depth" in part.variables else [PAPER_DEPTH] * count
-    found = zip(part["activation"].values, part["initializer"].values, depths, strict=True)
+    count = measured.sizes["condition"]
+    depths = measured["depth"].values if "depth" in measured.variables else [PAPER_DEPTH] * count
+    found = zip(measured["activation"].values, measured["initializer"].values, depths, strict=True)
     return [Row(i, str(a), str(w), int(d)) for i, (a, w, d) in enumerate(found)]
 
 
 def select(
-    part: xr.Dataset | None, activation: str, initializer: str = "standard", *, known: str
+    measured: xr.Dataset | None, activation: str, initializer: str = "standard", *, known: str
 ) -> list[Row]:
     """Conditions of that unit and initialiser, deepest first, whose variable ``known`` is known.
 
     A condition of which every member diverged has nothing but NaN there and is left out.
     """
-    if part is None or known not in part.variables:
+    if measured is None or known not in measured.variables:
         return []
     found = [
         row
-        for row in rows(part)
+        for row in rows(measured)
         if (row.activation, row.initializer) == (activation, initializer)
-        and np.isfinite(of(part, known, row)).any()
+        and np.isfinite(of(measured, known, row)).any()
     ]
     return sorted(found, key=lambda row: -row.depth)
 
 
-def of(part: xr.Dataset, name: str, row: Row) -> np.ndarray:
+def of(measured: xr.Dataset, name: str, row: Row) -> np.ndarray:
     """The values of one condition, axes as in the part without ``condition``."""
-    return np.asarray(part[name].isel(condition=row.index).values, np.float64)
+    return np.asarray(measured[name].isel(condition=row.place).values, np.float64)
 
 
-def layers(part: xr.Dataset) -> list[int]:
+def layers(measured: xr.Dataset) -> list[int]:
     """Numbers of the hidden layers, 1 at the input."""
-    return [i + 1 for i in range(part.sizes["layer"])]
+    return [i + 1 for i in range(measured.sizes["layer"])]
 
 
 def layer_colours(count: int) -> list[tuple[float, float, float, float]]:
@@ -130,18 +144,23 @@ def condition_colours(found: Iterable[Row]) -> dict[int, str]:
     """A colour for each row, by its index: fixed for the paper's networks."""
     others = iter(OTHER_COLOURS * 4)
     return {
-        row.index: COLOURS.get((row.activation, row.initializer)) or next(others) for row in found
+        row.place: COLOURS.get((row.activation, row.initializer)) or next(others) for row in found
     }
 
 
-def dash(row: Row) -> str:
+def dash(row: Row, *, deepest: int) -> str:
     """The line style of a condition: standard solid, normalized dashed, shallower nets dotted."""
-    return SHALLOW_DASH if row.depth != PAPER_DEPTH else DASHES.get(row.initializer, OTHER_DASH)
+    return SHALLOW_DASH if row.depth < deepest else DASHES.get(row.initializer, OTHER_DASH)
 
 
 def new_figure(height: float) -> Figure:
     """An empty figure of the common width whose layout keeps labels apart."""
     return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def stack(figure: Figure, count: int, *, sharex: bool = True, sharey: bool = False) -> list[Axes]:
+    """``count`` panels, one under the other."""
+    return list(figure.subplots(count, 1, sharex=sharex, sharey=sharey, squeeze=False)[:, 0])
 
 
 def legend_below(figure: Figure, axes: Axes, *, columns: int, title: str | None = None) -> None:
@@ -155,6 +174,13 @@ def legend_below(figure: Figure, axes: Axes, *, columns: int, title: str | None 
 def mark_epochs(axes: Axes, *, updates_per_unit: float) -> None:
     """A second x axis on top that counts the paper's epochs of 20 000 updates."""
     ratio = updates_per_unit / PAPER_EPOCH
-    top = axes.secondary_xaxis("top", functions=(lambda x: x * ratio, lambda x: x / ratio))
+
+    def to_epochs(x: Any) -> Any:
+        return x * ratio
+
+    def from_epochs(x: Any) -> Any:
+        return x / ratio
+
+    top = axes.secondary_xaxis("top", functions=(to_epochs, from_epochs))
     top.set_xlabel("epochs of 20 000 updates")
     top.grid(visible=False)

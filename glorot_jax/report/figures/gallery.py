@@ -7,13 +7,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glorot_jax.report.figures.common import FigureSpec, new_figure
+from glorot_jax.report.figures.common import FigureSpec, needed, new_figure
 from glorot_jax.results import part
 
 PART = "examples"
 COLUMNS = 5
 ROWS = 2  # of each size
-NAME_WIDTH = 14  # characters a line
+NAME_WIDTH = 15  # characters a line
 SIZES = (64, 32)
 
 
@@ -27,12 +27,14 @@ def _draw_example(axes: Axes, image: np.ndarray, name: str) -> None:
 
 def fig01(results: xr.Dataset) -> Figure:
     """Fig. 1: Shapeset-3x2 examples at 64 x 64 and at the 32 x 32 that networks see."""
-    examples = part(results, PART)
+    examples = needed(results, PART)
     names = [str(name) for name in examples["class_name"].values]
     shown = min(COLUMNS * ROWS, examples.sizes["example"])
     rows = -(-shown // COLUMNS)
     figure = new_figure(1.85 * rows * len(SIZES) + 0.7)
-    for size, half in zip(SIZES, figure.subfigures(len(SIZES), 1), strict=True):
+    grid = figure.add_gridspec(len(SIZES), 1)
+    for place, size in enumerate(SIZES):
+        half = figure.add_subfigure(grid[place])
         half.suptitle(f"{size} x {size} pixels", fontsize="medium")
         images = examples[f"image_{size}"].values
         labels = examples[f"label_{size}"].values

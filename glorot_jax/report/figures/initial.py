@@ -13,10 +13,12 @@ from glorot_jax.report.figures.common import (
     layer_colours,
     layers,
     legend_below,
+    needed,
     new_figure,
     of,
     rows,
     select,
+    stack,
 )
 from glorot_jax.report.statistics import mean_interval
 from glorot_jax.results import part
@@ -28,7 +30,7 @@ SMALL_PANELS = (
     ("softsign", "normalized"),
     ("tanh", "gaussian"),
 )
-VISIBLE_STD = 4.0  # gradients are shown to this many standard deviations of the widest layer
+VISIBLE_STD = 3.0  # gradients are shown to this many standard deviations of the widest layer
 LOWEST_DENSITY = 1e-3  # of the highest, the bottom of the logarithmic axis of a histogram
 SPECTRUM_BINS = 60
 HEADROOM = 1.08
@@ -77,10 +79,10 @@ def _draw_activations(axes: Axes, initial: xr.Dataset, row: Row) -> None:
 
 def fig06(results: xr.Dataset) -> Figure:
     """Fig. 6: activations at initialisation, tanh standard above normalized, others below."""
-    initial = part(results, PART)
+    initial = needed(results, PART)
     main = _tanh(initial, "activation_histogram")
-    small = [select(initial, *kind, known="activation_histogram") for kind in SMALL_PANELS]
-    small = [found[0] for found in small if found]
+    others = (select(initial, *kind, known="activation_histogram") for kind in SMALL_PANELS)
+    small = [found[0] for found in others if found]
     small_rows = -(-len(small) // 2)
     figure = new_figure(2.7 * len(main) + 2.2 * small_rows + 0.7)
     grid = figure.add_gridspec(
@@ -115,24 +117,24 @@ def _gradient_density(initial: xr.Dataset, name: str, row: Row) -> tuple[np.ndar
     return edges[1:-1], (fractions / np.diff(edges))[:, 1:-1]
 
 
-def _gradients(results: xr.Dataset, name: str, xlabel: str) -> Figure:
-    """One panel an initialiser, one curve a layer, one x axis for both, logarithmic density."""
-    initial = part(results, PART)
+def _gradients(results: xr.Dataset, name: str, xlabel: str, *, share: bool) -> Figure:
+    """One panel an initialiser, one curve a layer, logarithmic density; same axes if ``share``."""
+    initial = needed(results, PART)
     found = _tanh(initial, f"{name}_histogram")
     figure = new_figure(2.7 * len(found) + 0.9)
-    panels = figure.subplots(len(found), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-    reach = max(float(np.nanmax(of(initial, f"{name}_std", row))) for row in found) * VISIBLE_STD
-    highest = 0.0
+    panels = stack(figure, len(found), sharex=share, sharey=share)
+    reach = highest = 0.0
     for axes, row in zip(panels, found, strict=True):
         edges, density = _gradient_density(initial, name, row)
-        highest = max(highest, float(np.nanmax(density)))
+        widest = VISIBLE_STD * float(np.nanmax(of(initial, f"{name}_std", row)))
+        highest = max(highest * share, float(np.nanmax(density)))
+        reach = max(reach * share, widest)
         for layer, colour, values in zip(
             layers(initial), layer_colours(len(density)), density, strict=True
         ):
             axes.stairs(values, edges, color=colour, lw=1.3, baseline=None, label=str(layer))
-        axes.set(title=row.label, ylabel="density", yscale="log")
-    panels[0].set_xlim(-reach, reach)
-    panels[0].set_ylim(highest * LOWEST_DENSITY, highest * 2)
+        axes.set(title=row.label, ylabel="density", yscale="log", xlim=(-reach, reach))
+        axes.set_ylim(highest * LOWEST_DENSITY, highest * 2)
     panels[-1].set_xlabel(xlabel)
     legend_below(figure, panels[0], columns=len(layers(initial)), title="hidden layer")
     return figure
@@ -140,12 +142,16 @@ def _gradients(results: xr.Dataset, name: str, xlabel: str) -> Figure:
 
 def fig07(results: xr.Dataset) -> Figure:
     """Fig. 7: back-propagated gradients dC/ds of each hidden layer at initialisation."""
-    return _gradients(results, "backprop", r"back-propagated gradient $\partial C/\partial s$")
+    return _gradients(
+        results, "backprop", r"back-propagated gradient $\partial C/\partial s$", share=True
+    )
 
 
 def fig08(results: xr.Dataset) -> Figure:
     """Fig. 8: gradients dC/dw of the weights below each hidden layer at initialisation."""
-    return _gradients(results, "weight_gradient", r"weight gradient $\partial C/\partial w$")
+    return _gradients(
+        results, "weight_gradient", r"weight gradient $\partial C/\partial w$", share=False
+    )
 
 
 def _draw_mean_singular_values(axes: Axes, initial: xr.Dataset) -> None:
@@ -164,7 +170,7 @@ def _draw_mean_singular_values(axes: Axes, initial: xr.Dataset) -> None:
             yerr=np.nan_to_num(half),
             fmt="o" if row.initializer == "standard" else "s",
             ms=5,
-            color=colours[row.index],
+            color=colours[row.place],
             label=row.label,
         )
     _draw_oracles(axes, initial)
@@ -173,7 +179,7 @@ def _draw_mean_singular_values(axes: Axes, initial: xr.Dataset) -> None:
 
 
 def _draw_oracles(axes: Axes, initial: xr.Dataset) -> None:
-    """The line 8/(3 pi) sqrt(n Var[W]) of each initialiser, named at the right edge."""
+    """The line 8/(3 pi) sqrt(n Var[W]) of each initialiser, named on the right."""
     drawn = {}
     for row in rows(initial):
         value = float(of(initial, "predicted_singular_value_mean", row))
@@ -182,12 +188,12 @@ def _draw_oracles(axes: Axes, initial: xr.Dataset) -> None:
     for initializer, value in drawn.items():
         axes.axhline(value, color="#555555", lw=1, ls=(0, (5, 3)), zorder=1)
         axes.annotate(
-            f"{initializer} {value:.2f}",
+            f"{initializer.replace('_', ' ')}\n{value:.2f}",
             (1.0, value),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
+            xytext=(4, 0),
             textcoords="offset points",
-            ha="right",
+            va="center",
             color="#555555",
             fontsize=9,
         )
@@ -211,7 +217,7 @@ def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
 
 def eq17(results: xr.Dataset) -> Figure:
     """Eq. 17: mean singular value of each layer's Jacobian, and the spectrum behind it."""
-    initial = part(results, PART)
+    initial = needed(results, PART)
     found = _tanh(initial, "singular_value")
     figure = new_figure(7.0)
     upper, lower = figure.subplots(2, 1, height_ratios=[1.35, 1])
@@ -226,10 +232,10 @@ def eq17(results: xr.Dataset) -> Figure:
 
 def variances(results: xr.Dataset) -> Figure:
     """Mean squares by layer, measured and as the linear regime (eqs. 5-7) predicts them."""
-    initial = part(results, PART)
+    initial = needed(results, PART)
     found = _tanh(initial, "activation_mean_square")
     figure = new_figure(8.4)
-    panels = figure.subplots(len(VARIANCES), 1, sharex=True)
+    panels = stack(figure, len(VARIANCES))
     for axes, (name, title) in zip(panels, VARIANCES, strict=True):
         for row in found:
             colour = COLOURS[(row.activation, row.initializer)]
@@ -285,8 +291,9 @@ FIGURES = {
     "fig08": FigureSpec(
         "Fig. 8: weight gradients at initialisation",
         "Density of dC/dw, the cost averaged over the monitored examples, mean over seeds, drawn "
-        "as in Fig. 7. What must be seen: the layers lie on each other with either initialisation, "
-        "as eq. 14 says, although the back-propagated gradients of Fig. 7 don't.",
+        "as in Fig. 7 but with each initialisation on its own axes. What must be seen: the layers "
+        "lie on each other with either initialisation, as eq. 14 says, although the "
+        "back-propagated gradients of Fig. 7 don't.",
         (PART,),
         _has_tanh("weight_gradient_histogram"),
         fig08,

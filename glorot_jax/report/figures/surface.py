@@ -2,12 +2,11 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d import Axes3D
 
-from glorot_jax.report.figures.common import FigureSpec, new_figure
+from glorot_jax.report.figures.common import FigureSpec, needed, new_figure
 from glorot_jax.report.statistics import mean_interval
-from glorot_jax.results import part
 
 PART = "surface"
 COSTS = (
@@ -15,6 +14,7 @@ COSTS = (
     ("quadratic", "quadratic", "#e69f00"),
 )
 MOST_CELLS = 60  # cells of a drawn surface a side
+ZOOM = 0.84  # leaves room for the labels, which no layout engine sees
 VIEW = {"elev": 28, "azim": -55}
 
 
@@ -25,7 +25,7 @@ def _coordinate(surface: xr.Dataset, name: str) -> np.ndarray:
     return np.arange(surface.sizes[name], dtype=np.float64)
 
 
-def _draw_cost(axes: Axes, surface: xr.Dataset, name: str, colour: str) -> None:
+def _draw_cost(axes: Axes3D, surface: xr.Dataset, name: str, colour: str) -> None:
     """One cost of the first net over both weights, as a picture inside vector files."""
     first, second = (_coordinate(surface, f"{which}_weight") for which in ("first", "second"))
     cost = np.asarray(surface[name].isel(seed=0).values, np.float64)
@@ -41,8 +41,9 @@ def _draw_cost(axes: Axes, surface: xr.Dataset, name: str, colour: str) -> None:
         antialiased=False,
         rasterized=True,
     )
-    axes.set(xlabel="weight, layer 1", ylabel="weight, layer 2", zlabel="cost")
+    axes.set(xlabel="weight, layer 1", ylabel="weight, layer 2")
     axes.view_init(**VIEW)
+    axes.set_box_aspect(None, zoom=ZOOM)
 
 
 def _plateau_text(surface: xr.Dataset, name: str) -> str:
@@ -54,7 +55,7 @@ def _plateau_text(surface: xr.Dataset, name: str) -> str:
 
 def fig05(results: xr.Dataset) -> Figure:
     """Fig. 5: both costs of a random net one above the other, with the share that is a plateau."""
-    surface = part(results, PART)
+    surface = needed(results, PART)
     figure = new_figure(7.6)
     for place, (name, title, colour) in enumerate(COSTS, start=1):
         axes = figure.add_subplot(2, 1, place, projection="3d")
@@ -64,7 +65,7 @@ def fig05(results: xr.Dataset) -> Figure:
 
 
 def _drawable(results: xr.Dataset) -> bool:
-    surface = part(results, PART)
+    surface = needed(results, PART)
     return surface is not None and all(
         np.isfinite(surface[name].isel(seed=0).values).all() for name, _, _ in COSTS
     )

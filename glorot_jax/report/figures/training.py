@@ -18,10 +18,12 @@ from glorot_jax.report.figures.common import (
     layers,
     legend_below,
     mark_epochs,
+    needed,
     new_figure,
     of,
     rows,
     select,
+    stack,
 )
 from glorot_jax.report.figures.initial import activation_edges
 from glorot_jax.report.statistics import Interval, mean_interval
@@ -31,7 +33,7 @@ ONLINE = "shapeset"
 FINITE = ("mnist", "digits")
 # From so many updates on, the axis counts them in these units.
 UNITS = ((2_000_000, 1e6, "updates (millions)"), (5_000, 1e3, "updates (thousands)"))
-MOST_BARS = 25  # vertical bars of Fig. 2 a layer
+MOST_BARS = 12  # vertical bars of Fig. 2 a layer
 MOST_MARKERS = 30  # markers of Figs. 3 and 10 a layer
 BAND = 0.18
 LOWEST_DENSITY = 1e-3  # of the highest, the bottom of the logarithmic axis of a histogram
@@ -74,10 +76,10 @@ def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def fig02(results: xr.Dataset) -> Figure:
     """Fig. 2: mean and standard deviation of sigmoid activations by layer over training."""
-    trained = part(results, ONLINE)
+    trained = needed(results, ONLINE)
     found = sorted(select(trained, "sigmoid", known="activation_mean"), key=lambda row: row.depth)
     figure = new_figure(3.0 * len(found) + 1.3)
-    panels = figure.subplots(len(found), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    panels = stack(figure, len(found), sharey=True)
     updates = _dress_time(panels, trained)
     colours = layer_colours(len(layers(trained)))
     for axes, row in zip(panels, found, strict=True):
@@ -104,9 +106,9 @@ def _thin(count: int, most: int, offset: int) -> slice:
 
 def _saturation(results: xr.Dataset, found: list[Row]) -> Figure:
     """98th percentile (markers) and standard deviation (lines) of activations over training."""
-    trained = part(results, ONLINE)
+    trained = needed(results, ONLINE)
     figure = new_figure(3.2 * len(found) + 1.3)
-    panels = figure.subplots(len(found), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    panels = stack(figure, len(found), sharey=True)
     updates = _dress_time(panels, trained)
     colours = layer_colours(len(layers(trained)))
     for axes, row in zip(panels, found, strict=True):
@@ -138,10 +140,10 @@ def fig10(results: xr.Dataset) -> Figure:
 
 def fig04(results: xr.Dataset) -> Figure:
     """Fig. 4: how activations are distributed at the end of training, tanh above softsign."""
-    trained = part(results, ONLINE)
+    trained = needed(results, ONLINE)
     found = _standard(results, "activation_histogram", "tanh", "softsign")
     figure = new_figure(3.0 * len(found) + 0.9)
-    panels = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
+    panels = stack(figure, len(found))
     for axes, row in zip(panels, found, strict=True):
         last = of(trained, "activation_histogram", row)[:, -1]
         fractions = mean_interval(last, axis=0).mean
@@ -160,10 +162,10 @@ def fig04(results: xr.Dataset) -> Figure:
 
 def fig09(results: xr.Dataset) -> Figure:
     """Fig. 9: standard deviation of weight gradients by layer over training, tanh."""
-    trained = part(results, ONLINE)
+    trained = needed(results, ONLINE)
     found = _tanh_pair(results)
     figure = new_figure(3.0 * len(found) + 1.3)
-    panels = figure.subplots(len(found), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    panels = stack(figure, len(found), sharey=True)
     updates = _dress_time(panels, trained)
     colours = layer_colours(len(layers(trained)))
     for axes, row in zip(panels, found, strict=True):
@@ -178,7 +180,7 @@ def fig09(results: xr.Dataset) -> Figure:
 
 
 def _tanh_pair(results: xr.Dataset) -> list[Row]:
-    trained = part(results, ONLINE)
+    trained = needed(results, ONLINE)
     pairs = (
         select(trained, "tanh", kind, known="weight_gradient_std")
         for kind in ("standard", "normalized")
@@ -188,7 +190,7 @@ def _tanh_pair(results: xr.Dataset) -> list[Row]:
 
 def chosen_test_error(trained: xr.Dataset, row: Row) -> np.ndarray | None:
     """Test error [seed, update] of a condition at its chosen learning rate; None if it has none."""
-    rate = float(trained["chosen_learning_rate"].values[row.index])
+    rate = float(trained["chosen_learning_rate"].values[row.place])
     if not np.isfinite(rate):
         return None
     place = int(np.argmin(np.abs(np.asarray(trained["learning_rate"].values) - rate)))
@@ -210,16 +212,17 @@ def _learned(trained: xr.Dataset | None) -> list[tuple[Row, Interval]]:
 def _draw_errors(axes: Axes, x: np.ndarray, found: list[tuple[Row, Interval]]) -> None:
     """Test error of each condition with its 95% t interval."""
     colours = condition_colours([row for row, _ in found])
+    deepest = max(row.depth for row, _ in found)
     for row, (mean, half) in found:
-        colour = colours[row.index]
-        axes.plot(x, mean, color=colour, ls=dash(row), label=row.label)
+        colour = colours[row.place]
+        axes.plot(x, mean, color=colour, ls=dash(row, deepest=deepest), label=row.label)
         axes.fill_between(x, mean - half, mean + half, color=colour, alpha=BAND, lw=0)
     axes.set_ylabel("test error (%)")
 
 
 def fig11(results: xr.Dataset) -> Figure:
     """Fig. 11: test error against the number of Shapeset examples seen, online."""
-    trained = part(results, ONLINE)
+    trained = needed(results, ONLINE)
     found = _learned(trained)
     batch = float(trained.attrs.get("batch_size", 10))
     examples = np.asarray(trained["update"].values, np.float64) * batch
@@ -237,14 +240,13 @@ def fig11(results: xr.Dataset) -> Figure:
 
 def fig12(results: xr.Dataset) -> Figure:
     """Fig. 12: test error over training on the finite sets that were trained on."""
-    sets = [(name, part(results, name)) for name in FINITE]
-    sets = [(name, trained, _learned(trained)) for name, trained in sets]
-    sets = [(name, trained, found) for name, trained, found in sets if found]
+    names = [name for name in FINITE if _learned(part(results, name))]
+    sets = [(name, needed(results, name)) for name in names]
     figure = new_figure(4.2 * len(sets) + 1.2)
-    panels = figure.subplots(len(sets), 1, squeeze=False)[:, 0]
-    for axes, (name, trained, found) in zip(panels, sets, strict=True):
+    panels = stack(figure, len(sets), sharex=False)
+    for axes, (name, trained) in zip(panels, sets, strict=True):
         updates = _dress_time([axes], trained)
-        _draw_errors(axes, updates, found)
+        _draw_errors(axes, updates, _learned(trained))
         axes.set(title=SET_NAMES[name], yscale="log")
         axes.yaxis.set_major_formatter(LogFormatter())
         axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))

@@ -1,0 +1,212 @@
+"""Every claim, on made-up results: none is hard-wired, and each says so when it can't tell."""
+
+import json
+import re
+
+import pytest
+import xarray as xr
+
+from glorot_jax import results as schema
+from glorot_jax.claims import CLAIMS, Claim, counts, judge, to_json
+from tests import made_up
+from tests.claims.cases import CASES
+
+FIGURES = {*(f"fig{number:02d}" for number in range(2, 13)), "eq17", "table1"}
+KEYS = {
+    "id",
+    "where",
+    "figure",
+    "paper",
+    "sentence",
+    "status",
+    "reason",
+    "numbers",
+    "if_it_fails",
+}
+BY_ID = {claim.id: claim for claim in CLAIMS}
+each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+
+
+@pytest.fixture(scope="module")
+def everything() -> xr.Dataset:
+    return made_up.results()
+
+
+def test_ids_are_unique_and_all_have_cases():
+    assert len(BY_ID) == len(CLAIMS)
+    assert set(CASES) == set(BY_ID)
+
+
+@each_claim
+def test_contract(claim: Claim):
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim.id)
+    assert claim.figure in FIGURES
+    for text in (claim.where, claim.paper, claim.sentence, claim.if_it_fails):
+        assert len(text) > 5
+        assert "  " not in text
+    for text in (claim.paper, claim.sentence, claim.if_it_fails):
+        assert text.endswith(".")
+
+
+@each_claim
+def test_holds_where_it_should(claim: Claim):
+    verdict = claim.test(CASES[claim.id].holds())
+    assert verdict.status == "holds", verdict.reason
+
+
+@each_claim
+def test_fails_where_it_should(claim: Claim):
+    verdict = claim.test(CASES[claim.id].fails())
+    assert verdict.status == "fails", verdict.reason
+    assert "contradicted" in verdict.reason or "not shown" in verdict.reason
+
+
+@each_claim
+@pytest.mark.parametrize("case", ["holds", "fails"])
+def test_numbers_are_json_with_an_interval(claim: Claim, case: str):
+    verdict = claim.test(getattr(CASES[claim.id], case)())
+    found = json.loads(json.dumps(verdict.numbers, allow_nan=False))
+    estimates = [v for v in found.values() if isinstance(v, dict) and "low" in v]
+    assert estimates
+    assert all(e["low"] <= e["mean"] <= e["high"] and e["n"] >= 2 for e in estimates)
+
+
+@each_claim
+@pytest.mark.parametrize(
+    "results", [xr.Dataset(), made_up.results(examples=made_up.examples_part())]
+)
+def test_nothing_to_test_on(claim: Claim, results: xr.Dataset):
+    assert claim.test(results).status == "not tested"
+
+
+@pytest.fixture(scope="module")
+def one_seed() -> xr.Dataset:
+    return made_up.results(
+        surface=made_up.surface_part(seeds=1),
+        initial=made_up.initial_part(seeds=1),
+        shapeset=made_up.training_part("shapeset", seeds=1),
+        mnist=made_up.training_part("mnist", seeds=1),
+    )
+
+
+@each_claim
+def test_one_seed_has_no_interval(claim: Claim, one_seed: xr.Dataset):
+    assert claim.test(one_seed).status == "not tested"
+
+
+NEEDS_LENGTH = {
+    "fig02-leaves-about-epoch-100": {"sigmoid_4_leaves": None},
+    "fig02-first-layer-saturates": {"sigmoid_4_leaves": None},
+    "fig02-top-falls": {"top_falls_to": 0.3},
+    "fig02-depth-5-never-leaves": {},
+    "table1-sigmoid-plateau": {},
+    "fig11-sigmoid-4-better": {},
+    "fig11-sigmoid-4-poorer": {},
+    **{
+        f"table1-shapeset-{net.lower().replace(' ', '-')}": {}
+        for net in made_up.TABLE_1["shapeset"]
+        if net != "Sigmoid 4"
+    },
+}
+
+
+@pytest.mark.parametrize("claim_id", NEEDS_LENGTH)
+def test_short_runs_do_not_decide_what_takes_long(claim_id: str):
+    part = made_up.training_part("shapeset", updates=200_000, **NEEDS_LENGTH[claim_id])
+    verdict = BY_ID[claim_id].test(made_up.results(shapeset=part))
+    assert verdict.status == "not tested"
+    assert re.search(r"\d", verdict.reason)
+
+
+def test_an_early_escape_contradicts_at_any_length():
+    part = made_up.training_part(
+        "shapeset", updates=200_000, sigmoid_leaves=0.5, final_error={"Sigmoid": 0.4}
+    )
+    results = made_up.results(shapeset=part)
+    for claim_id in ("fig02-depth-5-never-leaves", "table1-sigmoid-plateau"):
+        assert BY_ID[claim_id].test(results).status == "fails"
+
+
+def test_narrow_nets_keep_their_numbers_but_decide_nothing_absolute():
+    results = made_up.results(
+        initial=made_up.initial_part(width=64, inputs=64),
+        shapeset=made_up.training_part("shapeset", width=64),
+    )
+    for claim_id in ("eq17-standard", "eq17-normalized", "table1-shapeset-tanh"):
+        verdict = BY_ID[claim_id].test(results)
+        assert verdict.status == "not tested"
+        assert "paper" in verdict.numbers
+        assert any(isinstance(v, dict) and v["n"] == 3 for v in verdict.numbers.values())
+
+
+def test_kernels_too_small_to_show_a_variance():
+    results = made_up.results(initial=made_up.initial_part(width=16, inputs=16))
+    assert BY_ID["eq15-standard-variance"].test(results).status == "not tested"
+
+
+@pytest.mark.parametrize("claim", [c for c in CLAIMS if "mnist" in c.id], ids=lambda c: c.id)
+def test_a_stand_in_shows_its_numbers_and_decides_nothing(claim: Claim):
+    verdict = claim.test(made_up.results(digits=made_up.training_part("digits")))
+    assert verdict.status == "not tested"
+    assert "digits" in verdict.numbers
+
+
+def test_no_net_that_learns():
+    guessing = dict.fromkeys(made_up.CONDITIONS, 0.8333)
+    results = made_up.results(shapeset=made_up.training_part("shapeset", final_error=guessing))
+    for claim_id in ("fig11-tanh-n-helps", "fig11-order", "fig11-classical-poorer"):
+        assert BY_ID[claim_id].test(results).status == "not tested"
+
+
+def test_no_saturation_no_order_of_saturation():
+    part = made_up.training_part("shapeset", ceiling={"Tanh": 0.8})
+    verdict = BY_ID["fig03-tanh-saturates-in-order"].test(made_up.results(shapeset=part))
+    assert verdict.status == "not tested"
+
+
+def test_a_diverged_member_is_not_left_out():
+    part = made_up.training_part("shapeset")
+    error = part["final_test_error"].copy()
+    error[{"condition": 2, "seed": 0}] = float("nan")
+    results = made_up.results(shapeset=part.assign(final_test_error=error))
+    verdict = BY_ID["fig11-tanh-n-helps"].test(results)
+    assert verdict.status == "not tested"
+    assert "1 of 3 seeds" in verdict.reason
+
+
+def test_missing_condition():
+    conditions = {"Tanh": made_up.CONDITIONS["Tanh"]}
+    part = made_up.training_part("shapeset", conditions=conditions)
+    verdict = BY_ID["fig11-tanh-n-helps"].test(made_up.results(shapeset=part))
+    assert verdict.status == "not tested"
+    assert "tanh" in verdict.reason
+    assert "normalized" in verdict.reason
+
+
+def test_order_of_seeds_does_not_matter(everything: xr.Dataset):
+    seeds = {dim: slice(None, None, -1) for dim in everything.dims if str(dim).endswith("_seed")}
+    mirrored = everything.isel(seeds)
+    statuses = [verdict.status for _, verdict in judge(everything)]
+    assert [verdict.status for _, verdict in judge(mirrored)] == statuses
+
+
+def test_saved_results_are_judged_alike(everything: xr.Dataset, tmp_path):
+    loaded = schema.load(schema.save(everything, tmp_path / "results.nc"))
+    assert to_json(judge(loaded)) == to_json(judge(everything))
+
+
+def test_json_and_counts(everything: xr.Dataset):
+    judgements = judge(everything)
+    entries = json.loads(to_json(judgements))
+    assert [entry["id"] for entry in entries] == [claim.id for claim in CLAIMS]
+    assert all(set(entry) == KEYS for entry in entries)
+    found = counts(judgements)
+    assert set(found) == {"holds", "fails", "not tested"}
+    assert sum(found.values()) == len(CLAIMS)
+    assert found["holds"] > 0
+    assert found["fails"] > 0
+
+
+def test_a_fast_judge_of_a_part_of_the_results(everything: xr.Dataset):
+    only = made_up.results(surface=made_up.surface_part())
+    assert counts(judge(only))["not tested"] == len(CLAIMS) - 1

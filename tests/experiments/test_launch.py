@@ -1,0 +1,193 @@
+"""Whole runs through the launcher, as a user starts them."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments import launch
+from experiments.configs import base
+from glorot_jax import results
+from glorot_jax.claims import CLAIMS
+from glorot_jax.report.figures import FIGURES
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted(p.stem for p in (ROOT / "experiments/configs").glob("[a-z]*.py"))
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"experiments.{module}", *arguments]
+
+
+def run_command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(module, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+
+
+def assert_fails_in_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2, done.stderr
+    assert len(errors) == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in errors[0]
+
+
+def test_a_run_leaves_results_claims_figures_and_page(smoke_run):
+    written = results.load(smoke_run / "results.nc")
+    assert results.part_names(written) == ["examples", "surface", "initial", "shapeset", "digits"]
+    for attribute in ("config", "preset", "versions", "device", "git_revision", "wall_time_s"):
+        assert attribute in written.attrs
+    judged = json.loads((smoke_run / "claims.json").read_text())
+    assert [entry["id"] for entry in judged] == [claim.id for claim in CLAIMS]
+    assert {p.name for p in (smoke_run / "figures").iterdir()} == {
+        f"{key}.{kind}" for key in FIGURES for kind in ("png", "svg")
+    }
+    assert (smoke_run / "index.html").stat().st_size > 10_000
+    assert not list(smoke_run.rglob(".*-*")), "temporary files are left behind"
+
+
+def test_every_variable_says_what_it_is(smoke_run):
+    written = results.load(smoke_run / "results.nc")
+    for name, variable in written.data_vars.items():
+        assert variable.attrs["long_name"], name
+        assert variable.attrs["units"], name
+
+
+def test_results_are_those_of_finite_networks(smoke_run):
+    shapeset = results.part(results.load(smoke_run / "results.nc"), "shapeset")
+    assert dict(shapeset.sizes)["condition"] == 6
+    for name in ("validation_error", "test_error"):
+        assert np.all((shapeset[name] >= 0) & (shapeset[name] <= 1))
+    histogram = shapeset["activation_histogram"].sum("bin")
+    four_layers = shapeset["depth"] == 4
+    assert np.all(np.isnan(histogram.sel(layer=5).where(four_layers, drop=True)))
+    np.testing.assert_allclose(histogram.sel(layer=slice(1, 4)), 1, atol=1e-5)
+
+
+def test_selection_takes_the_rate_of_least_validation_error(smoke_run):
+    shapeset = results.part(results.load(smoke_run / "results.nc"), "shapeset")
+    final = shapeset["validation_error"].isel(update=-1).mean("seed")
+    rates = shapeset["learning_rate"].values[final.argmin("learning_rate").values]
+    np.testing.assert_array_equal(shapeset["chosen_learning_rate"], rates)
+    for condition, rate in zip(shapeset["condition"].values, rates, strict=True):
+        np.testing.assert_array_equal(
+            shapeset["final_test_error"].sel(condition=condition),
+            shapeset["test_error"].sel(condition=condition, learning_rate=rate).isel(update=-1),
+        )
+
+
+def test_a_finished_run_is_not_measured_again(smoke_run, config, monkeypatch):
+    def never(*_):
+        raise AssertionError("a finished stage was measured again")
+
+    monkeypatch.setattr(launch, "STAGES", dict.fromkeys(launch.STAGES, never))
+    before = results.load(smoke_run / "results.nc")
+    launch.run(config, str(smoke_run))
+    xr.testing.assert_equal(results.load(smoke_run / "results.nc"), before)
+
+
+def test_report_rebuilds_everything_from_the_results(smoke_run, tmp_path):
+    (tmp_path / "results.nc").write_bytes((smoke_run / "results.nc").read_bytes())
+    done = run_command("report", f"--workdir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    for name in ("index.html", "claims.json", "figures/fig06.svg"):
+        assert (tmp_path / name).exists()
+    assert (tmp_path / "claims.json").read_text() == (smoke_run / "claims.json").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name not in ("base", "paper")])
+def test_every_figure_has_a_config_that_runs_alone(name, tmp_path):
+    config = base.figure(name, "smoke")
+    config.finite.dataset = "digits"
+    page = launch.run(config, str(tmp_path))
+    assert page.exists()
+    drawn = {p.stem for p in (tmp_path / "figures").iterdir()}
+    assert name in drawn or name == "table1"
+
+
+def test_every_figure_has_a_config():
+    assert set(FIGURES) | {"table1"} == set(CONFIGS) - {"base", "paper"}
+
+
+FIG09 = ("--config=experiments/configs/fig09.py:smoke", "--config.online.updates=400")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """A run that nothing stopped, and the seconds it took with its programs compiled."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    for attempt in ("warm", "timed"):
+        started = time.monotonic()
+        done = run_command("launch", *FIG09, f"--workdir={folder / attempt}")
+        assert done.returncode == 0, done.stderr
+    return folder / "timed", time.monotonic() - started
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_killed_run_ends_with_the_same_values(attempt, uninterrupted, tmp_path):
+    reference, seconds = uninterrupted
+    moments = random.Random(attempt)
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            command("launch", *FIG09, f"--workdir={tmp_path}"),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(timeout=moments.uniform(0.2, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+    done = run_command("launch", *FIG09, f"--workdir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert kills
+    resumed, whole = (results.load(f / "results.nc") for f in (tmp_path, reference))
+    for name, variable in whole.variables.items():
+        np.testing.assert_array_equal(resumed[name].values, variable.values, err_msg=str(name))
+
+
+def test_another_config_is_refused_with_both_values(smoke_run, config):
+    config.online.batch_size = 5
+    with pytest.raises(ValueError, match="config.online.batch_size was 10 there and is 5 now"):
+        launch.run(config, str(smoke_run))
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--config.online.widht=3", ["'widht'", "'width'"]),
+        ("--config.online.width=0", ["config.online.width", "0", "positive"]),
+        ("--config.online.width=wide", ["config.online.width", "wide"]),
+        ("--config.online.updates=-10", ["config.online.updates", "-10"]),
+        ("--config.online.learning_rates=(0.1,-0.1)", ["config.online.learning_rates", "-0.1"]),
+        ("--config.online.learning_rates=(float('nan'),)", ["config.online.learning_rates"]),
+        ("--config.online.widths=(8,8)", ["config.online.widths", "2 widths", "depth 5"]),
+        ("--config.online.conditions=('tanh xavier',)", ["xavier", "standard, normalized"]),
+        ("--config.online.conditions=('swish standard',)", ["swish", "sigmoid, tanh"]),
+        ("--config.finite.dataset=svhn", ["config.finite.dataset", "svhn", "mnist"]),
+        ("--config.online.loss=hinge", ["config.online.loss", "hinge", "cross_entropy"]),
+        ("--config.figures=('fig99',)", ["config.figures", "fig99", "fig01"]),
+        ("--config.initial.width=-1", ["config.initial.width", "-1"]),
+        ("--nonsense", ["nonsense"]),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_that_names_the_field(flag, words, tmp_path):
+    workdir = tmp_path / "run"
+    done = run_command(
+        "launch", "--config=experiments/configs/paper.py:smoke", f"--workdir={workdir}", flag
+    )
+    assert_fails_in_one_line(done, *words)
+    assert not workdir.exists(), "something was written before the config was checked"
