@@ -72,8 +72,10 @@ def executors(width: int, updates: int) -> dict[str, Callable[[Ensemble], Ensemb
         batches = jax.tree.map(
             lambda leaf: leaf.reshape(updates, BATCH, *leaf.shape[1:]), ensemble.streams
         )
-        scan = jax.lax.scan(lambda m, b: (update(m, b), None), ensemble.members, batches)
-        return ensemble._replace(members=scan[0])
+        members, _ = jax.lax.scan(
+            lambda m, b: (update(m, b), None), ensemble.members, batches, unroll=2
+        )
+        return ensemble._replace(members=members)
 
     def over_devices(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         spec = PartitionSpec(AXIS)

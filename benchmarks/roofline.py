@@ -1,5 +1,6 @@
 """What an update must compute and move, and the rates this machine has for both."""
 
+import itertools
 import time
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ def work(width: int) -> Work:
     program must move when the ensemble does not fit in the cache.
     """
     sizes = [INPUTS, *[width] * DEPTH, CLASSES]
-    weights = [fan_in * fan_out for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True)]
+    weights = [fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes)]
     products = 3 * sum(weights) - weights[0]
     return Work(2 * BATCH * products, 3 * FLOAT * (sum(weights) + sum(sizes[1:])))
 
@@ -69,15 +70,16 @@ def lines(width: int, found: Rates, rate: float) -> str:
     """How near ``rate`` (members x updates a second) comes to what the machine could do."""
     need = work(width)
     compute, move = found.operations / need.operations, found.bytes / need.bytes
+    flops, moved = found.operations / 1e9, found.bytes / 1e9
     return "\n".join(
         [
-            f"W = {width}: an update of a member computes {need.operations / 1e6:.1f} Mflop and moves at "
-            f"least {need.bytes / 1e6:.1f} MB (weights read twice, written once).",
-            f"- product of large matrices: {found.operations / 1e9:.0f} Gflop/s, so at most "
-            f"{compute:,.0f} updates/s; this project reaches {rate / compute:.0%} of it.",
-            f"- copy of as many bytes as the ensemble's weights: {found.bytes / 1e9:.1f} GB/s read "
-            f"and written, so at most {move:,.0f} updates/s; this project reaches {rate / move:.0%}.",
-            f"- one after the other (no overlap of the two): {rate * (1 / compute + 1 / move):.0%}.",
+            f"W = {width}: an update of a member computes {need.operations / 1e6:.1f} Mflop and "
+            f"moves at least {need.bytes / 1e6:.1f} MB (weights read twice, written once).",
+            f"- product of large matrices: {flops:,.0f} Gflop/s, so at most {compute:,.0f} "
+            f"updates/s; this project reaches {rate / compute:.0%} of it.",
+            f"- copy of as many bytes as the ensemble's weights: {moved:,.1f} GB/s, read and "
+            f"written, so at most {move:,.0f} updates/s; this project reaches {rate / move:.0%}.",
+            f"- one after the other, without overlap: {rate * (1 / compute + 1 / move):.0%}.",
         ]
     )
 

@@ -43,6 +43,11 @@ def interleaved(
     return Times(taken)
 
 
+def share(times: Times, whole: str, part_left_out: str) -> float:
+    """The share of ``whole`` that ``part_left_out`` saves: the median of the rounds' shares."""
+    return 1 - times.ratio(whole, part_left_out)
+
+
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A markdown table; the first column is text, the others are numbers."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]

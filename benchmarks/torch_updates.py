@@ -46,7 +46,7 @@ def members_of(arrays: dict[str, np.ndarray], device: str) -> Members:
 
 
 class Trainer(NamedTuple):
-    """``train()`` makes every update of a block on every member; ``params()`` looks at the result."""
+    """``train()`` makes a block of updates on every member; ``params()`` looks at the result."""
 
     train: Callable[[], None]
     params: Callable[[], Params]
