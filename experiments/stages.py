@@ -27,9 +27,11 @@ def _surface(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
 
 def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     del folder
-    networks = len(config.initial.activations) * len(config.initial.initializers)
-    with progress("initialisation", networks, "conditions") as bar:
-        return "initial", initial.measure(config, key=key, tick=lambda: bar.advance(1))
+    settings = config.initial
+    at_once = len(settings.initializers) * settings.seeds
+    total = at_once * len(settings.activations)
+    with progress(f"initialisation, {settings.depth} x {settings.width}", total, "networks") as bar:
+        return "initial", initial.measure(config, key=key, tick=lambda: bar.advance(at_once))
 
 
 def _online(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:

@@ -59,16 +59,12 @@ def test_contract(name):
     keys = jax.random.split(key, 3)
     alone = [initializer(k, shape, jnp.float32) for k in keys]
     assert not np.allclose(alone[0], alone[1])
-
-    def draw(key):
-        return initializer(key, shape, jnp.float32)
-
     # Compiled and batched programs may round differently, by a few units in the last place.
-    np.testing.assert_allclose(jax.jit(draw)(key), kernel, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(jax.vmap(draw)(keys), np.stack(alone), rtol=1e-5, atol=1e-6)
+    draws = jax.jit(jax.vmap(lambda key: initializer(key, shape, jnp.float32)))(keys)
+    np.testing.assert_allclose(draws, np.stack(alone), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES[:1], ids=str)
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_mean_and_variance(name, shape):
     kernel = np.asarray(INITIALIZERS[name]()(jax.random.key(0), shape, jnp.float32), np.float64)
@@ -104,29 +100,31 @@ def test_uniform_over_its_whole_support(name, shape):
     assert kurtosis == pytest.approx(UNIFORM, abs=SIGMAS * math.sqrt(5.76 / kernel.size))
 
 
-@settings(max_examples=5)  # every shape is compiled anew
+@settings(max_examples=5)  # every shape is compiled anew, fastest with an rbg key
 @given(n_in=st.integers(1, 40), n_out=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))
 @pytest.mark.parametrize("name", BOUNDS)
 def test_support_at_any_fan(name, n_in, n_out, seed):
     factory, bound = BOUNDS[name]
-    kernel = np.asarray(factory()(jax.random.key(seed), (n_in, n_out), jnp.float32), np.float64)
+    kernel = np.asarray(
+        factory()(jax.random.key(seed, impl="rbg"), (n_in, n_out), jnp.float32), np.float64
+    )
     b = bound(n_in, n_out)
     assert np.abs(kernel).max() <= b * (1 + 1e-6)
     # No draw above b/8 has probability 8^-N, so from 16 draws on it doesn't happen.
     assert kernel.size < 16 or np.abs(kernel).max() > b / 8
 
 
-@pytest.mark.parametrize("n_in", [1, 784])
-def test_standard_is_the_default_of_torch_linear(n_in):
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_standard_is_the_default_of_torch_linear(shape):
     # kaiming_uniform_(a=sqrt(5)): bound = gain sqrt(3 / fan_in), gain = sqrt(2 / (1 + a^2)).
-    torch_bound = math.sqrt(2 / (1 + math.sqrt(5) ** 2)) * math.sqrt(3 / n_in)
-    kernel = np.asarray(standard()(jax.random.key(n_in), (n_in, 5000), jnp.float32), np.float64)
+    torch_bound = math.sqrt(2 / (1 + math.sqrt(5) ** 2)) * math.sqrt(3 / shape[0])
+    kernel = np.asarray(standard()(jax.random.key(6), shape, jnp.float32), np.float64)
     assert torch_bound * (1 - 20 / kernel.size) < np.abs(kernel).max() <= torch_bound * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("stddev", [0.01, 0.3, 2.0])
 def test_gaussian_has_its_stddev_whatever_the_size(stddev):
-    for shape in SHAPES:
+    for shape in (SHAPES[0], (12, 7)):
         kernel = np.asarray(gaussian(stddev)(jax.random.key(4), shape, jnp.float32), np.float64)
         # The standard deviation of N normal draws is known to a relative 1 / sqrt(2 N).
         assert kernel.std() == pytest.approx(stddev, rel=SIGMAS / math.sqrt(2 * kernel.size))
@@ -139,7 +137,7 @@ def test_gaussian_refuses_a_stddev_that_is_not_positive(stddev):
         gaussian(stddev)
 
 
-@pytest.mark.parametrize("shape", [(20, 20), (30, 10), (10, 30)], ids=str)
+@pytest.mark.parametrize("shape", [(12, 7), (7, 12)], ids=str)
 def test_orthogonal_kernel_is_orthonormal(shape):
     kernel = np.asarray(INITIALIZERS["orthogonal"]()(jax.random.key(5), shape, jnp.float32))
     gram = kernel.T @ kernel if shape[0] >= shape[1] else kernel @ kernel.T

@@ -16,7 +16,8 @@ def measure(config: ConfigDict, *, key: jax.Array) -> xr.Dataset:
     variables = {}
     for size in SIZES:
         batch = _every_class(key, config.examples.count, size, config.pixel_range)
-        images = np.asarray(batch.x).reshape(-1, size, size)
+        # Shapeset stores images column by column, as the authors' arrays do.
+        images = np.asarray(batch.x).reshape(-1, size, size).swapaxes(1, 2)
         dims = ("example", f"row_{size}", f"column_{size}")
         variables[f"image_{size}"] = labelled(f"image_{size}", dims, images)
         variables[f"label_{size}"] = labelled(f"label_{size}", ("example",), np.asarray(batch.y))

@@ -20,43 +20,51 @@ from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.probes.gradients import RANGE_IN_STD
 from glorot_jax.results import labelled
 from glorot_jax.theory import mean_singular_value, predict
+from glorot_jax.training.ensemble import vmap_over_devices
 
 DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
 
 
 def measure(config: ConfigDict, *, key: jax.Array, tick: Callable[[], None]) -> xr.Dataset:
-    """Every activation x initialiser of ``config.initial``, all seeds of one under one ``vmap``.
+    """Every activation x initialiser of ``config.initial``, each for every seed.
 
-    The singular values are exact, of the Jacobians at the first ``jacobian_examples`` of the
-    monitoring examples. ``tick`` is called once a condition.
+    All networks of one activation go through one program, under one ``vmap`` on each device. The
+    singular values are exact, of the Jacobians at the first ``jacobian_examples`` of the monitoring
+    examples, which are drawn at random. ``tick`` is called once an activation.
     """
     settings = config.initial
     batch_key, seed_key = jax.random.split(key)
-    batch = shapeset.sample(batch_key, settings.examples, pixel_range=config.pixel_range)
-    seed_keys = jax.random.split(seed_key, settings.seeds)
-    pairs = [(a, i) for a in settings.activations for i in settings.initializers]
+    pixel_range = tuple(config.pixel_range)
+    batch = shapeset.sample(batch_key, settings.examples, pixel_range=pixel_range)
     layers = (settings.width,) * settings.depth
     sizes = [batch.x.shape[1], *layers, len(shapeset.CLASS_NAMES)]
-    drawn = {
-        name: jax.jit(
-            jax.vmap(partial(init, MLP(layers, sizes[-1], kernel_init=make()), inputs=sizes[0]))
-        )
-        for name, make in INITIALIZERS.items()
-    }
+    networks = _draw(settings, sizes, jax.random.split(seed_key, settings.seeds))
+    grid = (len(settings.initializers), settings.seeds)
     measured = []
     for activation in settings.activations:
-        model = MLP(layers, sizes[-1], ACTIVATIONS[activation])
         network = partial(
-            _one_network, model, batch=batch, bins=settings.bins, n=settings.jacobian_examples
+            _one_network,
+            MLP(layers, sizes[-1], ACTIVATIONS[activation]),
+            batch=batch,
+            bins=settings.bins,
+            n=settings.jacobian_examples,
         )
-        measure_seeds = jax.jit(jax.vmap(network))
-        for initializer in settings.initializers:
-            found = measure_seeds(drawn[initializer](seed_keys))
-            measured.append(jax.tree.map(np.asarray, found))
-            tick()
-    stacked = jax.tree.map(lambda *conditions: np.stack(conditions), *measured)
+        found = vmap_over_devices(network, networks)
+        measured.append(jax.tree.map(lambda v: np.asarray(v).reshape(*grid, *v.shape[1:]), found))
+        tick()
+    stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *measured)
     stacked |= _predictions(stacked, sizes)
+    pairs = [(a, i) for a in settings.activations for i in settings.initializers]
     return _dataset(stacked, pairs, sizes, settings)
+
+
+def _draw(settings: ConfigDict, sizes: list[int], seed_keys: jax.Array) -> Params:
+    """Parameters of every initialiser x seed, stacked in that order on axis 0."""
+    drawn = []
+    for name in settings.initializers:
+        model = MLP(tuple(sizes[1:-1]), sizes[-1], kernel_init=INITIALIZERS[name]())
+        drawn.append(jax.jit(jax.vmap(partial(init, model, inputs=sizes[0])))(seed_keys))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
 
 
 def _one_network(

@@ -163,9 +163,12 @@ def task(
     """
     train = stream(block_size=block_size, size=size, pixel_range=pixel_range)
     sizes = _count("validation", validation), _count("test", test)
-    keys = jax.random.split(jax.random.fold_in(key, _HELD_OUT))
+    # One draw for both: a second number of images would be a second program to compile.
+    both = sample(
+        jax.random.fold_in(key, _HELD_OUT), sum(sizes), size=size, pixel_range=pixel_range
+    )
     held_out = [
-        sample(k, n, size=size, pixel_range=pixel_range) for k, n in zip(keys, sizes, strict=True)
+        Batch(both.x[part], both.y[part]) for part in (slice(sizes[0]), slice(sizes[0], None))
     ]
     return Task("shapeset", CLASS_NAMES, train, *held_out, ORIGIN)
 

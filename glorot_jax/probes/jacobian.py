@@ -15,7 +15,7 @@ def layer_jacobians(model: MLP, params: Params, x: jax.Array, /) -> tuple[jax.Ar
     """
     flow = signals(model, params, x)
     return tuple(
-        kernel * slope(model.activation, s)[:, None, :]
+        kernel[None] * slope(model.activation, s)[:, None, :]
         for kernel, s in zip(kernels(params)[:-1], flow.s[:-1], strict=True)
     )
 
@@ -33,7 +33,5 @@ def singular_values(model: MLP, params: Params, x: jax.Array, /) -> jax.Array:
     ]
     k = max(values.shape[-1] for values in found)
     return jnp.stack(
-        [
-            jnp.pad(v, ((0, 0), (0, k - v.shape[-1])), constant_values=jnp.nan) for v in found
-        ]
+        [jnp.pad(v, ((0, 0), (0, k - v.shape[-1])), constant_values=jnp.nan) for v in found]
     )

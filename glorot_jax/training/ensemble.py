@@ -45,6 +45,22 @@ def member_mesh(devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mes
     return jax.sharding.Mesh(np.array(devices), (AXIS,))
 
 
+def vmap_over_devices(function: Callable[[Any], Any], stack: Any) -> Any:
+    """``function`` of each member of ``stack``, a pytree stacked on axis 0, on all devices at once.
+
+    The stack is dealt out to the devices and goes through one ``vmap`` on each.
+    """
+    mesh = member_mesh()
+    count = jax.tree.leaves(stack)[0].shape[0]
+    seats = np.minimum(np.arange(count + -count % mesh.size), count - 1)
+    spec = PartitionSpec(AXIS)
+    program = jax.shard_map(
+        jax.vmap(function), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+    )
+    dealt = jax.device_put(jax.tree.map(lambda leaf: leaf[seats], stack), NamedSharding(mesh, spec))
+    return jax.tree.map(lambda leaf: leaf[:count], jax.jit(program)(dealt))
+
+
 def map_members(platform: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """How a function of one member is applied to a stack of them on ``platform``."""
     if platform == "cpu":
@@ -113,7 +129,9 @@ def _seats(seeds: Sequence[int], devices: int) -> _Seats:
     rows = np.asarray(seeds)[member].reshape(devices, per_device)
     needed = [list(dict.fromkeys(row.tolist())) for row in rows]
     most = max(len(row) for row in needed)
-    stream = [need.index(seed) for need, row in zip(needed, rows.tolist(), strict=True) for seed in row]
+    stream = [
+        need.index(seed) for need, row in zip(needed, rows.tolist(), strict=True) for seed in row
+    ]
     stream_seed = [seed for need in needed for seed in need + need[-1:] * (most - len(need))]
     return _Seats(member, np.array(stream), np.array(stream_seed))
 

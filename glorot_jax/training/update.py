@@ -45,8 +45,6 @@ def make_update(
         gradient = jax.grad(mean_cost, argnums=2)(model, loss, member.params, batch)
         optimizer = make_optimizer(member.learning_rate)
         step, opt_state = optimizer.update(gradient, member.opt_state, member.params)
-        return member._replace(
-            params=optax.apply_updates(member.params, step), opt_state=opt_state
-        )
+        return member._replace(params=optax.apply_updates(member.params, step), opt_state=opt_state)
 
     return update
