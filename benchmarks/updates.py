@@ -113,7 +113,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--widths", type=int, nargs="+", default=[300, 1000])
     parser.add_argument("--members", type=int, nargs="+", default=[8], help="sizes of ensemble")
-    parser.add_argument("--updates", type=int, default=20, help="updates in a block")
+    parser.add_argument("--updates", type=int, default=50, help="updates in a block")
     parser.add_argument("--repeats", type=int, default=7, help="rounds; medians are reported")
     parser.add_argument("--seconds", type=float, default=2.0, help="per contender and round")
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out")

@@ -45,10 +45,10 @@ class Progress:
     def _line(self, now: float) -> None:
         seconds = now - self._started
         rate = (self._done - self._first_done) / max(seconds, 1e-9)
-        left = (self._total - self._done) / rate if rate else float("nan")
+        left = f"{(self._total - self._done) / rate:.0f} s left" if rate else "starting"
         print(
             f"{time.strftime('%H:%M:%S')} {self._title}: {self._done:,} of {self._total:,} "
-            f"{self._unit}, {rate:,.0f} {self._unit}/s, {left:.0f} s left",
+            f"{self._unit}, {rate:,.1f} {self._unit}/s, {left}",
             file=sys.stderr,
             flush=True,
         )

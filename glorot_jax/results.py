@@ -29,7 +29,7 @@ One part per data set trained on (``shapeset``, ``mnist``, ``digits``): Figs. 2-
   validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
   diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have
   left the finite numbers, NaN if it never did;
-  selection_error [condition, learning_rate], mean final validation error, NaN where a seed diverged;
+  selection_error [condition, learning_rate], mean final validation error, NaN if a seed diverged;
   chosen_learning_rate [condition], that of least selection_error, NaN if every rate diverged;
   and of the members at that rate: final_test_error [condition, seed], and
   activation_*, backprop_*, weight_gradient_* [condition, seed, update, layer] as in ``initial``
@@ -75,6 +75,7 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     known = {
         "error": "fraction of examples",
         "cost": "nat",
+        "cross_entropy": "nat",
         "at": "updates",
         "rate": "per update",
         "histogram": "1",
@@ -83,14 +84,24 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     for subject, words in _SUBJECTS.items():
         if name.startswith(f"{subject}_"):
             long_name = f"{_MEANINGS[name.removeprefix(f'{subject}_')]} of {words}"
-    units = known.get(name.rsplit("_", 1)[-1], "1")
+    units = known.get(name, known.get(name.rsplit("_", 1)[-1], "1"))
     return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
 
 
 def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:
-    """One Dataset out of named parts; each name of a part is prefixed with the part's name."""
+    """One Dataset out of named parts; each name of a part is prefixed with the part's name.
+
+    Raises:
+      ValueError: two parts' names can't be told apart as prefixes.
+    """
+    for name in parts:
+        for other in parts:
+            if other.startswith(f"{name}_"):
+                raise ValueError(f"parts: names of {other} would also be names of {name}")
     merged = [
-        part.rename({name: f"{prefix}_{name}" for name in [*part.variables, *_bare_dims(part)]})
+        part.drop_attrs(deep=False).rename(
+            {name: f"{prefix}_{name}" for name in [*part.variables, *_bare_dims(part)]}
+        )
         for prefix, part in parts.items()
     ]
     part_attrs = {
@@ -98,7 +109,7 @@ def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Da
         for prefix, part in parts.items()
         for name, value in part.attrs.items()
     }
-    whole = xr.merge(merged, combine_attrs="drop", join="exact", compat="equals")
+    whole = xr.merge(merged, combine_attrs="no_conflicts", join="exact", compat="equals")
     return whole.assign_attrs({PARTS: list(parts), **part_attrs, **attrs})
 
 

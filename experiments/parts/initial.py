@@ -20,7 +20,7 @@ from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.probes.gradients import RANGE_IN_STD
 from glorot_jax.results import labelled
 from glorot_jax.theory import mean_singular_value, predict
-from glorot_jax.training.ensemble import vmap_over_devices
+from glorot_jax.training.ensemble import map_members, over_devices
 
 DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
 
@@ -42,14 +42,15 @@ def measure(config: ConfigDict, *, key: jax.Array, tick: Callable[[], None]) -> 
     grid = (len(settings.initializers), settings.seeds)
     measured = []
     for activation in settings.activations:
-        network = partial(
-            _one_network,
-            MLP(layers, sizes[-1], ACTIVATIONS[activation]),
-            batch=batch,
-            bins=settings.bins,
-            n=settings.jacobian_examples,
-        )
-        found = vmap_over_devices(network, networks)
+        model = MLP(layers, sizes[-1], ACTIVATIONS[activation])
+        statistics = partial(_statistics, model, batch=batch, bins=settings.bins)
+        examples = batch.x[: settings.jacobian_examples]
+        found = over_devices(jax.vmap(statistics), networks)
+        # Not a vmap on a CPU: a batch of LAPACK calls on each of several host devices waits for
+        # worker threads that the devices themselves hold, now and then for ever.
+        each = map_members(jax.default_backend())
+        values = each(lambda params, m=model: probes.singular_values(m, params, examples))
+        found["singular_value"] = over_devices(values, networks)
         measured.append(jax.tree.map(lambda v: np.asarray(v).reshape(*grid, *v.shape[1:]), found))
         tick()
     stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *measured)
@@ -67,9 +68,7 @@ def _draw(settings: ConfigDict, sizes: list[int], seed_keys: jax.Array) -> Param
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
 
 
-def _one_network(
-    model: MLP, params: Params, *, batch: Batch, bins: int, n: int
-) -> dict[str, jax.Array]:
+def _statistics(model: MLP, params: Params, *, batch: Batch, bins: int) -> dict[str, jax.Array]:
     groups = {
         "activation": probes.activation_statistics(model, params, batch, bins=bins),
         **probes.gradient_statistics(model, params, batch, bins=bins),
@@ -79,7 +78,6 @@ def _one_network(
         "weight_variance": jnp.stack([jnp.var(kernel) for kernel in kernels(params)[:-1]]),
         "output_weight_variance": jnp.var(kernels(params)[-1]),
         "input_mean_square": jnp.mean(jnp.square(batch.x)),
-        "singular_value": probes.singular_values(model, params, batch.x[:n]),
     }
 
 

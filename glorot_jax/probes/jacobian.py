@@ -1,4 +1,4 @@
-"""Layer-to-layer Jacobians J^i = dz^{i+1}/dz^i and their singular values (section 4.2.1, eq. 17)."""
+"""Jacobians J^i = dz^{i+1}/dz^i of each layer and their singular values (section 4.2.1, eq. 17)."""
 
 import jax
 import jax.numpy as jnp

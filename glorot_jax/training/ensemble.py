@@ -45,18 +45,16 @@ def member_mesh(devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mes
     return jax.sharding.Mesh(np.array(devices), (AXIS,))
 
 
-def vmap_over_devices(function: Callable[[Any], Any], stack: Any) -> Any:
-    """``function`` of each member of ``stack``, a pytree stacked on axis 0, on all devices at once.
+def over_devices(mapped: Callable[[Any], Any], stack: Any) -> Any:
+    """``mapped(stack)`` for a ``stack`` of members on axis 0, dealt out to all devices.
 
-    The stack is dealt out to the devices and goes through one ``vmap`` on each.
+    ``mapped`` maps over a stack of any length, as ``jax.vmap(function)`` does.
     """
     mesh = member_mesh()
     count = jax.tree.leaves(stack)[0].shape[0]
     seats = np.minimum(np.arange(count + -count % mesh.size), count - 1)
     spec = PartitionSpec(AXIS)
-    program = jax.shard_map(
-        jax.vmap(function), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-    )
+    program = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     dealt = jax.device_put(jax.tree.map(lambda leaf: leaf[seats], stack), NamedSharding(mesh, spec))
     return jax.tree.map(lambda leaf: leaf[:count], jax.jit(program)(dealt))
 

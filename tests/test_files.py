@@ -1,0 +1,102 @@
+"""A file is whole or as it was before."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from glorot_jax.files import write_atomically, write_text
+
+OLD, NEW = "old", "new ñ"
+
+
+@pytest.fixture(params=["new", "existing"])
+def path(request, tmp_path):
+    """A place to write to, empty or taken."""
+    path = tmp_path / "result.json"
+    if request.param == "existing":
+        path.write_text(OLD)
+    return path
+
+
+def _unchanged(path, before):
+    """Whether the folder holds what it held before, and nothing else."""
+    return {p: p.read_bytes() for p in path.parent.iterdir()} == before
+
+
+def _contents(path):
+    return {p: p.read_bytes() for p in path.parent.iterdir()}
+
+
+def test_writes_utf8_and_leaves_one_readable_file(path):
+    assert write_text(path, NEW) == path
+    assert path.read_text(encoding="utf-8") == NEW
+    assert list(path.parent.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_path_may_be_a_string(tmp_path):
+    assert write_text(str(tmp_path / "a.txt"), NEW) == tmp_path / "a.txt"
+
+
+def test_the_writer_gets_a_path_of_the_same_kind_in_the_same_folder(path):
+    seen = []
+
+    def write(temporary):
+        seen.append(temporary)
+        assert path.exists() == (path in before)
+        temporary.write_text(NEW)
+
+    before = _contents(path)
+    write_atomically(path, write)
+    (temporary,) = seen
+    assert temporary != path
+    assert temporary.parent == path.parent
+    assert temporary.suffix == path.suffix
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt()], ids=repr)
+def test_a_failing_writer_changes_nothing(path, error):
+    def write(temporary):
+        temporary.write_text("half of it")
+        raise error
+
+    before = _contents(path)
+    with pytest.raises(type(error)):
+        write_atomically(path, write)
+    assert _unchanged(path, before)
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_full_disk_changes_nothing(path, step, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = _contents(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full) if step == "fsync" else patch.setattr(
+            "pathlib.Path.replace", full
+        )
+        with pytest.raises(OSError, match="No space left") as caught:
+            write_text(path, NEW)
+    assert caught.value.errno == errno.ENOSPC
+    assert _unchanged(path, before)
+
+
+def test_what_was_written_is_synced_before_it_is_moved(path, monkeypatch):
+    synced = []
+
+    def fsync(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        assert os.pread(descriptor, 100, 0).decode() == NEW
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(path, NEW)
+    assert synced == [path.stat().st_ino]
+
+
+def test_a_missing_folder_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_text(tmp_path / "nowhere" / "a.txt", NEW)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,255 @@
+"""An ensemble on one device or two: each member trains as it would alone."""
+
+from functools import cache
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glorot_jax.data.stream import Batch, finite_stream
+from glorot_jax.initializers import gaussian, normalized
+from glorot_jax.losses import cross_entropy
+from glorot_jax.network import MLP
+from glorot_jax.training import ensemble as ensembles
+from glorot_jax.training.ensemble import Variant, _seats
+from glorot_jax.training.update import make_update
+from tests import numpy_net
+
+INPUTS, CLASSES, BATCH_SIZE = 6, 3, 5
+MODEL = MLP((5,), CLASSES)
+EXAMPLES = Batch(*map(jnp.asarray, numpy_net.random_examples(0, 50, INPUTS, CLASSES)))
+STREAM = finite_stream(EXAMPLES, block_size=20)
+HELD_OUT, _ = numpy_net.random_examples(1, 4, INPUTS, CLASSES)
+BLOCKS = 3  # the third block spans two epochs of 50 examples
+UPDATE = make_update(MODEL, cross_entropy, optax.sgd)
+VARIANTS = (
+    Variant(0, 0.5, normalized()),
+    Variant(0, 0.1, gaussian(0.3)),
+    Variant(1, 0.5, normalized()),
+)
+PLACES = [(1, "cpu"), (2, "cpu"), (1, "gpu"), (2, "gpu")]
+places = pytest.mark.parametrize(("devices", "platform"), PLACES, ids=lambda p: f"{p}")
+# A batched product adds up in another order: one rounding, 6e-8, for each of the 12 updates,
+# each handed on by updates whose Lipschitz constant is near 1.
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def _logits(member, x):
+    return MODEL.apply({"params": member.params}, x)
+
+
+def _mesh(devices):
+    return ensembles.member_mesh(jax.devices()[:devices])
+
+
+def _create(variants, devices=1):
+    return ensembles.create(
+        variants,
+        model=MODEL,
+        inputs=INPUTS,
+        make_optimizer=optax.sgd,
+        stream=STREAM,
+        key=jax.random.key(0),
+        mesh=_mesh(devices),
+    )
+
+
+def _make_advance(devices=1, platform="cpu", *, update=UPDATE, probe=_logits):
+    """The program for ``devices``, with its members mapped as on ``platform``."""
+    with pytest.MonkeyPatch.context() as patch:
+        chosen = ensembles.map_members(platform)
+        patch.setattr(ensembles, "map_members", lambda _: chosen)
+        return ensembles.make_advance(
+            update=update, probe=probe, stream=STREAM, batch_size=BATCH_SIZE, mesh=_mesh(devices)
+        )
+
+
+_advance = cache(_make_advance)
+
+
+def _run(variants, blocks, devices=1, platform="cpu"):
+    advance = _advance(devices, platform)
+    return advance(_create(variants, devices), STREAM.arrays, HELD_OUT, jnp.asarray(blocks))
+
+
+def _row(tree, index):
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
+
+
+@cache
+def _first_blocks(seed):
+    """The blocks that a stream of ``seed`` yields, from an ensemble that has no other."""
+    (state,) = _unstack(_create([Variant(seed, 0.1, normalized())]).streams)
+    blocks = []
+    step = jax.jit(STREAM.next)
+    for _ in range(BLOCKS):
+        state, block = step(STREAM.arrays, state)
+        blocks.append(block)
+    return blocks
+
+
+def _unstack(tree):
+    leaves, structure = jax.tree.flatten(tree)
+    return [structure.unflatten(row) for row in zip(*leaves, strict=True)]
+
+
+@cache
+def _trained_alone(variant):
+    """A member trained by a loop in Python, minibatch by minibatch."""
+    (member,) = _unstack(_create([variant]).members)
+    update = jax.jit(UPDATE)
+    for block in _first_blocks(variant.seed):
+        for start in range(0, STREAM.block_size, BATCH_SIZE):
+            rows = slice(start, start + BATCH_SIZE)
+            member = update(member, Batch(block.x[rows], block.y[rows]))
+    return member
+
+
+@given(seeds=st.lists(st.integers(0, 4), min_size=1, max_size=20), devices=st.integers(1, 8))
+def test_every_member_finds_the_stream_of_its_own_seed_on_its_own_device(seeds, devices):
+    seats = _seats(seeds, devices)
+    per_device = -(-len(seeds) // devices)
+    assert len(seats.member) == len(seats.stream) == devices * per_device
+    # The real members come first and in order; the rest repeats the last of them.
+    assert seats.member[: len(seeds)].tolist() == list(range(len(seeds)))
+    assert set(seats.member[len(seeds) :]) <= {len(seeds) - 1}
+    streams = np.reshape(seats.stream_seed, (devices, -1))
+    needed = []
+    for device in range(devices):
+        here = slice(device * per_device, (device + 1) * per_device)
+        wanted = [seeds[member] for member in seats.member[here]]
+        assert [streams[device, index] for index in seats.stream[here]] == wanted
+        needed.append(len(set(wanted)))
+    # No stream is drawn that no device needs.
+    assert streams.shape[1] == max(needed)
+
+
+def test_members_start_in_order_from_their_own_numbers():
+    members = _create(VARIANTS, devices=2).members
+    np.testing.assert_array_equal(members.learning_rate, np.float32([0.5, 0.1, 0.5, 0.5]))
+    for index, variant in enumerate(VARIANTS):
+        (alone,) = _unstack(_create([variant]).members)
+        chex.assert_trees_all_close(_row(members.params, index), alone.params, rtol=1e-6)
+    first, second, third, padding = (_row(members.params, index) for index in range(4))
+    assert not np.allclose(first["output"]["kernel"], second["output"]["kernel"])
+    assert not np.allclose(first["output"]["kernel"], third["output"]["kernel"])
+    chex.assert_trees_all_equal(padding, third)
+
+
+@places
+def test_a_member_trains_as_it_would_alone(devices, platform):
+    ensemble, logits = _run(VARIANTS, BLOCKS, devices, platform)
+    # Three members on two devices: the fourth row is the last member again.
+    assert len(logits) == (4 if devices == 2 else 3)
+    for row in range(len(logits)):
+        alone = _trained_alone(VARIANTS[min(row, 2)])
+        chex.assert_trees_all_close(_row(ensemble.members.params, row), alone.params, **CLOSE)
+        np.testing.assert_allclose(logits[row], _logits(alone, HELD_OUT), **CLOSE)
+    moved = _row(ensemble.members.params, 0)["output"]["kernel"]
+    (start,) = _unstack(_create(VARIANTS[:1]).members)
+    assert np.abs(moved - start.params["output"]["kernel"]).max() > 0.01  # it did train
+
+
+@places
+def test_members_of_one_seed_see_the_same_examples(devices, platform):
+    def remember(member, batch):
+        """An update that keeps the last minibatch in place of the weights of 5 units."""
+        kept = {"kernel": batch.x.T, "bias": batch.y.astype(jnp.float32)}
+        return member._replace(params={**member.params, "hidden_01": kept})
+
+    seeds = (0, 0, 1)
+    variants = [Variant(seed, 0.1, normalized()) for seed in seeds]
+    advance = _make_advance(devices, platform, update=remember)
+    ensemble, _ = advance(_create(variants, devices), STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS))
+    for row, seed in enumerate(seeds):
+        last = _first_blocks(seed)[-1]
+        seen = _row(ensemble.members.params, row)["hidden_01"]
+        np.testing.assert_array_equal(seen["kernel"].T, last.x[-BATCH_SIZE:])
+        np.testing.assert_array_equal(seen["bias"], last.y[-BATCH_SIZE:])
+    assert not np.array_equal(_first_blocks(0)[-1].x, _first_blocks(1)[-1].x)
+
+
+@places
+def test_a_member_that_diverges_harms_no_other(devices, platform):
+    spoilt = (VARIANTS[0], VARIANTS[1]._replace(learning_rate=np.inf), VARIANTS[2])
+    healthy, _ = _run(VARIANTS, BLOCKS, devices, platform)
+    ensemble, _ = _run(spoilt, BLOCKS, devices, platform)
+    assert not all(
+        np.isfinite(leaf).all() for leaf in jax.tree.leaves(_row(ensemble.members.params, 1))
+    )
+    for row in (0, 2):
+        chex.assert_trees_all_equal(
+            _row(ensemble.members.params, row), _row(healthy.members.params, row)
+        )
+
+
+def test_the_ensemble_is_donated():
+    before = _create(VARIANTS)
+    after, _ = _advance()(before, STREAM.arrays, HELD_OUT, jnp.asarray(1))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, STREAM.arrays)))
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_no_blocks_only_measure(devices):
+    start = _create(VARIANTS, devices)
+    kept = jax.tree.map(_copy, start)
+    after, logits = _advance(devices)(start, STREAM.arrays, HELD_OUT, jnp.asarray(0))
+    chex.assert_trees_all_equal(jax.tree.map(_copy, after), kept)
+    for row, params in enumerate(_unstack(kept.members.params)):
+        expected = MODEL.apply({"params": params}, HELD_OUT)
+        np.testing.assert_allclose(logits[row], expected, **CLOSE)
+
+
+def _copy(leaf):
+    """A copy in host memory, of random keys too."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.array(leaf)
+
+
+def test_one_program_for_every_chunk_and_rate():
+    probe = chex.assert_max_traces(lambda member, x: _logits(member, x), n=1)
+    advance = _make_advance(devices=2, probe=probe)
+    for rate in (0.1, 0.7):
+        ensemble = _create([v._replace(learning_rate=rate) for v in VARIANTS], devices=2)
+        for blocks in (0, 1, 2):
+            ensemble, _ = advance(ensemble, STREAM.arrays, HELD_OUT, jnp.asarray(blocks))
+
+
+def test_two_chunks_are_one():
+    whole, _ = _run(VARIANTS, BLOCKS)
+    half, _ = _run(VARIANTS, 1)
+    both, _ = _advance()(half, STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS - 1))
+    chex.assert_trees_all_equal(jax.tree.map(_copy, both), jax.tree.map(_copy, whole))
+
+
+@pytest.mark.parametrize("batch_size", [3, 40])
+def test_a_batch_that_does_not_divide_the_block_is_refused(batch_size):
+    with pytest.raises(ValueError, match=rf"^batch_size: {batch_size} does not divide .* 20 "):
+        ensembles.make_advance(
+            update=UPDATE, probe=_logits, stream=STREAM, batch_size=batch_size, mesh=_mesh(1)
+        )
+
+
+def test_members_are_mapped_by_platform():
+    def names(platform):
+        over = ensembles.map_members(platform)
+        jaxpr = jax.make_jaxpr(over(jnp.sin))(np.ones(3, np.float32))
+        return [equation.primitive.name for equation in jaxpr.eqns]
+
+    assert names("cpu") == ["scan"]
+    assert names("gpu") == names("tpu") == ["sin"]
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_lowers_for_accelerators(devices):
+    program = _make_advance(devices, "gpu")
+    arguments = (_create(VARIANTS, devices), STREAM.arrays, HELD_OUT, jnp.asarray(1))
+    exported = jax.export.export(program, platforms=["tpu", "cuda"])(*arguments)
+    assert exported.nr_devices == devices
