@@ -52,7 +52,7 @@ def _check_config_file(argv: Sequence[str]) -> None:
 
 def _check_flags(left: Sequence[str], required: Sequence[str]) -> None:
     for name in required:
-        if FLAGS[name].value is None:
+        if not FLAGS[name].value:
             raise ValueError(f"--{name} is missing; --help lists the flags")
     if len(left) > 1:
         raise ValueError(f"{left[1]!r} is not a flag; --help lists the flags")

@@ -8,10 +8,12 @@ Started again with the same command, a run that was stopped goes on where it was
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import jax
 import scipy.linalg  # noqa: F401  (loads the LAPACK whose threads are limited)
+import xarray as xr
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 from threadpoolctl import threadpool_limits
@@ -26,7 +28,7 @@ from glorot_jax import results
 from glorot_jax.report import write_report
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, as file.py:preset.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for results, checkpoints and the page.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder for results, checkpoints and the page.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS data folder; TFDS_DATA_DIR unless given.")
 
 
@@ -41,12 +43,12 @@ def run(config: ConfigDict, workdir: str) -> Path:
     validate(config)
     folder = Workdir(workdir, config)
     needed = {FIGURE_STAGES[figure] for figure in config.figures}
-    parts = {}
+    parts: dict[str, xr.Dataset] = {}
     for index, (stage, measure) in enumerate(STAGES.items()):
         if stage in needed:
             key = jax.random.fold_in(jax.random.key(config.seed), index)
-            measured = folder.stage(stage, lambda m=measure, k=key: m(config, k, folder))
-            parts |= {name: results.part(measured, name) for name in results.part_names(measured)}
+            measured = folder.stage(stage, partial(measure, config, key, folder))
+            parts |= results.split(measured)
     attrs = provenance(config, wall_time_s=time.monotonic() - started)
     whole = results.merge(parts, attrs)
     results.save(whole, folder.path / RESULTS)
@@ -61,7 +63,7 @@ def set_up_jax(workdir: str) -> None:
     # LAPACK's own threads, on top of JAX's, made a singular value decomposition 30 times slower.
     threadpool_limits(limits=1, user_api="blas")
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.read("jax_compilation_cache_dir") is None:
         jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / "checkpoints/programs"))
 
 

@@ -13,7 +13,7 @@ from experiments.workdir import RESULTS
 from glorot_jax import results
 from glorot_jax.report import write_report
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished run.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder of a finished run.")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """The paper's network: a multi-layer perceptron whose every signal can be seen."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 from flax import linen as nn
@@ -74,11 +74,16 @@ def init(model: MLP, key: jax.Array, inputs: int) -> Params:
     return model.init(key, jax.numpy.zeros((1, inputs)))["params"]
 
 
+def logits(model: MLP, params: Params, x: jax.Array) -> jax.Array:
+    """Logits [n, classes] of x [n, inputs]."""
+    return cast(jax.Array, model.apply({"params": params}, x))
+
+
 def signals(
     model: MLP, params: Params, x: jax.Array, offsets: Sequence[jax.Array] | None = None
 ) -> Signals:
     """Every s and z of one forward pass of x [n, inputs]; see ``MLP.signals``."""
-    return model.apply({"params": params}, x, offsets, method="signals")
+    return cast(Signals, model.apply({"params": params}, x, offsets, method="signals"))
 
 
 def kernels(params: Params) -> list[jax.Array]:

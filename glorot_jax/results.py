@@ -135,6 +135,12 @@ def part(results: xr.Dataset, name: str) -> xr.Dataset | None:
     return found
 
 
+def split(results: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Every part by name: what ``merge`` was given."""
+    found = {name: part(results, name) for name in part_names(results)}
+    return {name: dataset for name, dataset in found.items() if dataset is not None}
+
+
 def save(results: xr.Dataset, path: Path | str) -> Path:
     """Writes ``results`` as netCDF 4, compressed and atomically.
 

@@ -30,9 +30,9 @@ from glorot_jax.data import shapeset
 from glorot_jax.network import MLP
 from glorot_jax.training import ensemble, loop, update
 
-
 # %% [markdown]
 # ## Your initialiser
+
 
 # %%
 def sparse(connections: int = 15):

@@ -122,7 +122,7 @@ def test_jit_vmap_over_seeds_and_grad(x):
 
 
 def test_init_over_seeds():
-    model, keys = MLP((4,), CLASSES), jax.random.split(jax.random.key(0), 3)
+    model, keys = MLP((), CLASSES), jax.random.split(jax.random.key(0), 3)
     together = jax.jit(jax.vmap(lambda key: init(model, key, INPUTS)))(keys)
     one = jax.tree.map(lambda leaf: leaf[1], together)
     chex.assert_trees_all_close(one, fresh(model, keys[1], INPUTS), rtol=1e-6)

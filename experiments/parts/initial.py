@@ -48,8 +48,7 @@ def measure(config: ConfigDict, *, key: jax.Array, tick: Callable[[], None]) -> 
         found = over_devices(jax.vmap(statistics), networks)
         # Not a vmap on a CPU: a batch of LAPACK calls on each of several host devices waits for
         # worker threads that the devices themselves hold, now and then for ever.
-        each = map_members(jax.default_backend())
-        values = each(lambda params, m=model: probes.singular_values(m, params, examples))
+        values = map_members(jax.default_backend())(partial(_singular_values, model, x=examples))
         found["singular_value"] = over_devices(values, networks)
         measured.append(jax.tree.map(lambda v: np.asarray(v).reshape(*grid, *v.shape[1:]), found))
         tick()
@@ -66,6 +65,10 @@ def _draw(settings: ConfigDict, sizes: list[int], seed_keys: jax.Array) -> Param
         model = MLP(tuple(sizes[1:-1]), sizes[-1], kernel_init=INITIALIZERS[name]())
         drawn.append(jax.jit(jax.vmap(partial(init, model, inputs=sizes[0])))(seed_keys))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
+
+
+def _singular_values(model: MLP, params: Params, *, x: jax.Array) -> jax.Array:
+    return probes.singular_values(model, params, x)
 
 
 def _statistics(model: MLP, params: Params, *, batch: Batch, bins: int) -> dict[str, jax.Array]:

@@ -66,7 +66,7 @@ def measure(
     Checkpoints go to ``checkpoints/<program>``; a program found there goes on where it stopped.
     """
     conditions = [parse(text, field="conditions") for text in settings.conditions]
-    histories = {}
+    histories: dict[Condition, dict[str, np.ndarray]] = {}
     for program in programs(conditions):
         history = _train(
             program,
@@ -186,10 +186,10 @@ def _dataset(
 ) -> xr.Dataset:
     updates = np.cumsum(schedule(settings)) * settings.block_size // settings.batch_size
     rates = np.asarray(settings.learning_rates, np.float32)
-    finite = np.stack([history["finite"] for history in histories])
+    finite: np.ndarray = np.stack([history["finite"] for history in histories])
     selection_error, chosen = select(
         np.stack([history["validation_error"][..., -1] for history in histories]),
-        ~finite.all(axis=3),
+        np.logical_not(finite.all(axis=3)),
     )
     chosen_rate = np.where(chosen >= 0, rates[chosen], np.nan)
     first_seen = np.where(finite.all(axis=3), np.nan, updates[np.argmin(finite, axis=3)])

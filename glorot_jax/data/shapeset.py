@@ -167,10 +167,9 @@ def task(
     both = sample(
         jax.random.fold_in(key, _HELD_OUT), sum(sizes), size=size, pixel_range=pixel_range
     )
-    held_out = [
-        Batch(both.x[part], both.y[part]) for part in (slice(sizes[0]), slice(sizes[0], None))
-    ]
-    return Task("shapeset", CLASS_NAMES, train, *held_out, ORIGIN)
+    cut = sizes[0]
+    validation_set, test_set = Batch(both.x[:cut], both.y[:cut]), Batch(both.x[cut:], both.y[cut:])
+    return Task("shapeset", CLASS_NAMES, train, validation_set, test_set, ORIGIN)
 
 
 def draw_scenes(key: jax.Array, n: int, /, *, size: int = 32) -> Scenes:

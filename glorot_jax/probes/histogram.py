@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 
 
-def histogram(values: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> jax.Array:
+def histogram(
+    values: jax.Array, low: jax.Array | float, high: jax.Array | float, bins: int
+) -> jax.Array:
     """Fraction of ``values`` (any shape) in each of ``bins`` equal bins of [low, high], [bins].
 
     Values outside, infinities included, fall into the first or last bin, so the fractions sum to

@@ -20,7 +20,7 @@ class LinearRegime(NamedTuple):
 
 def predict(
     sizes: Sequence[int],
-    weight_variances: Sequence[float],
+    weight_variances: Sequence[float] | np.ndarray,
     *,
     input_variance: float,
     output_gradient_variance: float,
@@ -39,7 +39,8 @@ def predict(
     """
     if len(weight_variances) != len(sizes) - 1:
         raise ValueError(
-            f"weight_variances: {len(weight_variances)} given, {len(sizes) - 1} layers need one each"
+            f"weight_variances: {len(weight_variances)} given, one needed for each of "
+            f"{len(sizes) - 1} layers"
         )
     n = np.asarray(sizes, np.float64)
     variances = np.asarray(weight_variances, np.float64)

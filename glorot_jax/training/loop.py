@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from glorot_jax.data.stream import Batch, Task
 from glorot_jax.losses import Loss
-from glorot_jax.network import MLP
+from glorot_jax.network import MLP, logits
 from glorot_jax.probes import activation_statistics, gradient_statistics
 from glorot_jax.training.ensemble import Ensemble
 from glorot_jax.training.update import Member
@@ -17,7 +18,7 @@ Advance = Callable[[Ensemble, Any, Any, jax.Array], tuple[Ensemble, Any]]
 
 
 class HeldOut(NamedTuple):
-    """What members are measured on: error sets, and the fixed examples of section 2.3's monitoring."""
+    """What members are measured on: error sets, and section 2.3's fixed monitoring examples."""
 
     validation: Batch
     test: Batch
@@ -45,8 +46,8 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
     """
 
     def probe(member: Member, sets: HeldOut) -> dict[str, jax.Array]:
-        test_logits = model.apply({"params": member.params}, sets.test.x)
-        validation_logits = model.apply({"params": member.params}, sets.validation.x)
+        test_logits = logits(model, member.params, sets.test.x)
+        validation_logits = logits(model, member.params, sets.validation.x)
         groups = {
             "activation": activation_statistics(model, member.params, sets.probe, bins=bins),
             **gradient_statistics(model, member.params, sets.probe, loss=loss, bins=bins),
@@ -74,7 +75,7 @@ def run(
     *,
     arrays: Any,
     sets: HeldOut,
-    blocks: Sequence[int],
+    blocks: Sequence[int] | np.ndarray,
     done: int = 0,
 ) -> Iterator[tuple[int, Ensemble, Mapping[str, jax.Array]]]:
     """Trains to each evaluation point in turn and yields (points done, ensemble, measurement).
@@ -88,7 +89,7 @@ def run(
         yield point + 1, ensemble, measurement
 
 
-def _error(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def _error(scores: jax.Array, labels: jax.Array) -> jax.Array:
     # A network that has left the finite numbers is wrong everywhere, whatever argmax makes of NaN.
-    wrong = (jnp.argmax(logits, axis=-1) != labels) | ~jnp.isfinite(logits).all(axis=-1)
+    wrong = (jnp.argmax(scores, axis=-1) != labels) | ~jnp.isfinite(scores).all(axis=-1)
     return jnp.mean(wrong.astype(jnp.float32))

@@ -9,7 +9,7 @@ import optax
 
 from glorot_jax.data.stream import Batch
 from glorot_jax.losses import Loss
-from glorot_jax.network import MLP, Params
+from glorot_jax.network import MLP, Params, logits
 
 MakeOptimizer = Callable[[jax.Array], optax.GradientTransformation]
 
@@ -29,7 +29,7 @@ class Member(NamedTuple):
 
 def mean_cost(model: MLP, loss: Loss, params: Params, batch: Batch) -> jax.Array:
     """Cost averaged over a mini-batch, a scalar (section 2.3)."""
-    return jnp.mean(loss(model.apply({"params": params}, batch.x), batch.y))
+    return jnp.mean(loss(logits(model, params, batch.x), batch.y))
 
 
 def make_update(

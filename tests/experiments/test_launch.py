@@ -161,7 +161,7 @@ def test_a_killed_run_ends_with_the_same_values(attempt, uninterrupted, tmp_path
 
 def test_another_config_is_refused_with_both_values(smoke_run, config):
     config.online.batch_size = 5
-    with pytest.raises(ValueError, match="config.online.batch_size was 10 there and is 5 now"):
+    with pytest.raises(ValueError, match=r"config\.online\.batch_size was 10 there and is 5 now"):
         launch.run(config, str(smoke_run))
 
 

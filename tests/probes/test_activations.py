@@ -10,7 +10,7 @@ import pytest
 from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data.stream import Batch
 from glorot_jax.network import MLP
-from glorot_jax.probes import QUANTILES, activation_statistics
+from glorot_jax.probes import activation_statistics
 from tests import numpy_net
 
 SIZES = (6, 9, 5, 7, 3)
@@ -46,7 +46,7 @@ def test_statistics_are_those_of_numpy(activation):
             "mean": z_layer.mean(),
             "std": z_layer.std(),
             "mean_square": (z_layer**2).mean(),
-            "quantile": np.quantile(z_layer, QUANTILES),
+            "quantile": np.quantile(z_layer, (0.02, 0.5, 0.98)),
             "saturated": (slope(s_layer) < 0.05 * slope(np.zeros(()))).mean(),
             # A value outside, none here, would be missing from NumPy's counts.
             "histogram": np.histogram(z_layer, BINS, (-1, 1))[0] / z_layer.size,

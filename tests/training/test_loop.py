@@ -56,8 +56,8 @@ def test_there_are_no_more_examples_than_there_are(probe_examples):
         loop.held_out(TASK, probe_examples=probe_examples)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_a_measurement_is_what_numpy_and_the_probes_say(loss):
+def test_a_measurement_is_what_numpy_and_the_probes_say():
+    loss = "quadratic"  # the probes' own default is the other one
     params = numpy_net.random_params(3, SIZES)
     found = jax.jit(loop.make_probe(MODEL, LOSSES[loss], bins=BINS))(_member(params), SETS)
     logits = {
