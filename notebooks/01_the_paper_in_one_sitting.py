@@ -31,7 +31,7 @@ from glorot_jax.network import MLP, init
 
 # %% [markdown]
 # ## The data: Shapeset-3x2 (section 2.1, Fig. 1)
-# One or two shapes, nine classes. Images are drawn on the device; the same key gives the same images.
+# One or two shapes, nine classes. Images are drawn on the device, the same images for the same key.
 
 # %%
 batch = shapeset.sample(jax.random.key(0), 300)
@@ -75,8 +75,8 @@ measured = {
 # %% [markdown]
 # ## Signals up, gradients down (Figs. 6, 7 and 8)
 # With the standard initialisation activations shrink on the way up and back-propagated gradients
-# shrink on the way down; the weight gradients, the product of both, are level. With the normalized one
-# all three are level.
+# shrink on the way down; the weight gradients, the product of both, are level. With the
+# normalized one all three are level.
 
 # %%
 layers = jnp.arange(1, depth + 1)
