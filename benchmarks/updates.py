@@ -38,7 +38,6 @@ def main() -> None:
     for width in arguments.widths:
         for members in arguments.members:
             compare(width, members, arguments, threads=cores or 1, with_torch=with_torch)
-    jax.clear_caches()
 
 
 def compare(

@@ -24,7 +24,7 @@ def activation_statistics(
       mean, std, mean_square: [depth], of z.
       quantile: [depth, 3], the 2nd, 50th and 98th percentile of z.
       saturated: [depth], fraction of units x examples whose slope f'(s) is below 5% of the
-        slope at 0; 0 for a unit that is linear everywhere.
+        slope at 0; always 0 where the slope at 0 is 0, as JAX says of relu.
       histogram: [depth, bins], fraction of z in equal bins of [-1, 1]; what lies outside is
         counted in the outermost bin.
     """

@@ -86,7 +86,7 @@ def create(
 
     def member(variant: Variant, stream_index: int) -> Member:
         # The activation has no part in drawing weights: one program serves every one of them.
-        shape_only = MLP(model.widths, model.classes, kernel_init=variant.initializer)
+        shape_only = MLP(tuple(model.widths), model.classes, kernel_init=variant.initializer)
         params = _draw(shape_only, jax.random.fold_in(key, variant.seed), inputs)
         rate = jnp.asarray(variant.learning_rate, jnp.float32)
         opt_state = make_optimizer(rate).init(params)

@@ -42,7 +42,7 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
     """The pure function that measures one member at an evaluation point.
 
     Returns ``validation_error``, ``test_error`` (fractions), ``test_cost``, ``finite`` (all
-    parameters are) and, per hidden layer, ``activation_*``, ``backprop_*``, ``weight_gradient_*``.
+    parameters and the test cost are) and, per hidden layer, ``activation_*``, ``backprop_*``, ``weight_gradient_*``.
     """
 
     def probe(member: Member, sets: HeldOut) -> dict[str, jax.Array]:
@@ -52,11 +52,12 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
             "activation": activation_statistics(model, member.params, sets.probe, bins=bins),
             **gradient_statistics(model, member.params, sets.probe, loss=loss, bins=bins),
         }
-        leaves = jax.tree.leaves(member.params)
+        test_cost = jnp.mean(loss(test_logits, sets.test.y))
+        leaves = [*jax.tree.leaves(member.params), test_cost]
         return {
             "validation_error": _error(validation_logits, sets.validation.y),
             "test_error": _error(test_logits, sets.test.y),
-            "test_cost": jnp.mean(loss(test_logits, sets.test.y)),
+            "test_cost": test_cost,
             "finite": jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])),
             **{
                 f"{group}_{name}": value
