@@ -32,6 +32,7 @@ lint: $(VENV)/.stamp-lint  ## check style and types
 
 bench: $(VENV)/.stamp-bench  ## time the training loop and Shapeset beside PyTorch
 	$(BIN)/python -m benchmarks.updates
+	$(BIN)/python -m benchmarks.training_share
 	$(BIN)/python -m benchmarks.shapeset
 
 notebooks: $(VENV)/.stamp-notebooks  ## make and execute the .ipynb from their .py sources

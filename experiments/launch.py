@@ -63,7 +63,7 @@ def set_up_jax(workdir: str) -> None:
     # LAPACK's own threads, on top of JAX's, made a singular value decomposition 30 times slower.
     threadpool_limits(limits=1, user_api="blas")
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    if jax.config.read("jax_compilation_cache_dir") is None:
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / "checkpoints/programs"))
 
 

@@ -66,18 +66,21 @@ def measure(
     Checkpoints go to ``checkpoints/<program>``; a program found there goes on where it stopped.
     """
     conditions = [parse(text, field="conditions") for text in settings.conditions]
+    # The stand-in for a finite set can be smaller than the set that the config asks for.
+    sets = loop.held_out(task, probe_examples=min(settings.probe_examples, len(task.test.y)))
     histories: dict[Condition, dict[str, np.ndarray]] = {}
     for program in programs(conditions):
         history = _train(
             program,
             settings,
             task,
+            sets,
             key=key,
             folder=checkpoints / program.name,
             seconds_between=seconds_between,
         )
         histories |= dict(zip(program.conditions, history, strict=True))
-    return _dataset([histories[c] for c in conditions], conditions, settings, task)
+    return _dataset([histories[c] for c in conditions], conditions, settings, task, sets)
 
 
 def _variants(program: Program, settings: ConfigDict) -> list[ensembles.Variant]:
@@ -95,6 +98,7 @@ def _train(
     program: Program,
     settings: ConfigDict,
     task: Task,
+    sets: loop.HeldOut,
     *,
     key: jax.Array,
     folder: Path,
@@ -107,7 +111,6 @@ def _train(
         ACTIVATIONS[program.activation],
     )
     loss, mesh = LOSSES[settings.loss], ensembles.member_mesh()
-    sets = loop.held_out(task, probe_examples=settings.probe_examples)
     variants = _variants(program, settings)
     ensemble = ensembles.create(
         variants,
@@ -183,6 +186,7 @@ def _dataset(
     conditions: list[Condition],
     settings: ConfigDict,
     task: Task,
+    sets: loop.HeldOut,
 ) -> xr.Dataset:
     updates = np.cumsum(schedule(settings)) * settings.block_size // settings.batch_size
     rates = np.asarray(settings.learning_rates, np.float32)
@@ -231,7 +235,7 @@ def _dataset(
         "loss": settings.loss,
         "validation_examples": len(task.validation.y),
         "test_examples": len(task.test.y),
-        "probe_examples": settings.probe_examples,
+        "probe_examples": len(sets.probe.y),
     }
     data = {name: labelled(name, dims, values) for name, (dims, values) in variables.items()}
     return xr.Dataset(data, coords, attrs)

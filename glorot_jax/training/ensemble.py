@@ -167,7 +167,8 @@ def make_advance(
                 lambda leaf: leaf[member.stream].reshape(updates, batch_size, *leaf.shape[2:]),
                 blocks,
             )
-            return jax.lax.scan(lambda m, b: (update(m, b), None), member, minibatches)[0]
+            # Two updates a turn: with one, XLA on a CPU copies almost every kernel at each update.
+            return jax.lax.scan(lambda m, b: (update(m, b), None), member, minibatches, unroll=2)[0]
 
         return Ensemble(over(train)(ensemble.members), streams)
 
