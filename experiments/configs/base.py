@@ -122,7 +122,7 @@ def _online(preset: str) -> ConfigDict:
             "dataset": "shapeset",
             "conditions": ONLINE_CONDITIONS,
             "learning_rates": (0.01, 0.03, 0.1),
-            "updates": {"smoke": 40, "quick": 40_000, "paper": 5_000_000}[preset],
+            "updates": {"smoke": 40, "quick": 30_000, "paper": 5_000_000}[preset],
             "points": {"smoke": 4, "quick": 20, "paper": 250}[preset],
             "validation_examples": {"smoke": 100, "quick": 2000, "paper": 10_000}[preset],
             "test_examples": {"smoke": 100, "quick": 5000, "paper": 10_000}[preset],
@@ -134,6 +134,7 @@ def _finite(preset: str) -> ConfigDict:
     return ConfigDict(
         {
             **_training(preset),
+            "block_size": 100 if preset == "smoke" else 1000,  # also fits the stand-in
             "dataset": "mnist",
             "fallback": "digits",
             "conditions": (
@@ -142,7 +143,7 @@ def _finite(preset: str) -> ConfigDict:
                 else tuple(c for c in ONLINE_CONDITIONS if not c.endswith("4"))
             ),
             "learning_rates": (0.01, 0.03, 0.1),
-            "updates": {"smoke": 40, "quick": 5_000, "paper": 1_000_000}[preset],
-            "points": {"smoke": 4, "quick": 10, "paper": 50}[preset],
+            "updates": {"smoke": 40, "quick": 5_000, "paper": 5_000_000}[preset],
+            "points": {"smoke": 4, "quick": 10, "paper": 250}[preset],
         }
     )

@@ -12,8 +12,10 @@ from glorot_jax.losses import LOSSES
 from glorot_jax.network import MLP, Params, init
 from glorot_jax.results import labelled
 
-# A point is on a plateau where a step of the whole window's width would change the cost by less
-# than a tenth of the surface's own range.
+# On a plateau much is left to gain and the slope says little of it: a unit step of the weights down
+# the slope would gain less than a tenth of the way to the surface's minimum. The slope is compared
+# with what is left at the same point, not with the surface's range, which for cross-entropy is set
+# by its steepest corner alone.
 PLATEAU = 0.1
 
 
@@ -23,7 +25,7 @@ def measure(config: ConfigDict, *, key: jax.Array) -> xr.Dataset:
     A net is one scalar input, one tanh unit and a softmax over two classes; the two weights that
     vary are the first layer's only one and the output layer's first. Input is N(0, 1), the target a
     fair coin, ``examples`` of them. The plateau fraction is the share of grid points at which the
-    gradient's norm times the window's width is below 10% of the surface's range.
+    gradient's norm, per unit of weight, is below 10% of the cost above the surface's minimum.
     """
     settings = config.surface
     axis = jnp.linspace(-settings.reach, settings.reach, settings.grid)
@@ -45,11 +47,9 @@ def measure(config: ConfigDict, *, key: jax.Array) -> xr.Dataset:
 
             surface = _over_grid(cost, axis)
             slopes = _over_grid(jax.grad(cost, argnums=(0, 1)), axis)
-            steepness = jnp.hypot(*slopes) * 2 * settings.reach
+            left_to_gain = surface - jnp.min(surface)
             found[name] = surface
-            found[f"plateau_{name}"] = jnp.mean(
-                steepness < PLATEAU * (jnp.max(surface) - jnp.min(surface))
-            )
+            found[f"plateau_{name}"] = jnp.mean(jnp.hypot(*slopes) < PLATEAU * left_to_gain)
         return found
 
     found = jax.jit(jax.vmap(one_net))(jax.random.split(key, settings.nets))

@@ -9,7 +9,8 @@ CLAIMS = (
         where="Section 4.1 and Fig. 5",
         paper="Over two weights of a 2-layer tanh net with random input and target, the quadratic "
         "cost has clearly more severe plateaus than the cross-entropy.",
-        sentence="Net by net, a larger fraction of the quadratic cost's surface is a plateau.",
+        sentence="Net by net, a larger fraction of the quadratic cost's surface is a plateau: a "
+        "unit step down the slope gains less than a tenth of what is left to gain.",
         figure="fig05",
         test=on("surface", quadratic_has_worse_plateaus),
         if_it_fails="How flat counts as a plateau, and how far the weights are swept, both move "

@@ -42,7 +42,8 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
     """The pure function that measures one member at an evaluation point.
 
     Returns ``validation_error``, ``test_error`` (fractions), ``test_cost``, ``finite`` (all
-    parameters and the test cost are) and, per hidden layer, ``activation_*``, ``backprop_*``, ``weight_gradient_*``.
+    parameters and the test cost are) and, per hidden layer, ``activation_*``, ``backprop_*``,
+    ``weight_gradient_*``.
     """
 
     def probe(member: Member, sets: HeldOut) -> dict[str, jax.Array]:

@@ -26,7 +26,7 @@ from glorot_jax.report.figures.common import (
     stack,
 )
 from glorot_jax.report.figures.initial import activation_edges
-from glorot_jax.report.statistics import Interval, mean_interval
+from glorot_jax.report.statistics import mean_interval
 from glorot_jax.results import part
 
 ONLINE = "shapeset"
@@ -197,26 +197,32 @@ def chosen_test_error(trained: xr.Dataset, row: Row) -> np.ndarray | None:
     return of(trained, "test_error", row)[place]
 
 
-def _learned(trained: xr.Dataset | None) -> list[tuple[Row, Interval]]:
-    """Conditions with a chosen learning rate, and their test error in % over training."""
+def _learned(trained: xr.Dataset | None) -> list[tuple[Row, np.ndarray]]:
+    """Conditions with a chosen learning rate, and their test error in %, [seed, update]."""
     if trained is None:
         return []
     errors = [(row, chosen_test_error(trained, row)) for row in rows(trained)]
     return [
-        (row, mean_interval(100 * error, axis=0))
+        (row, 100 * error)
         for row, error in errors
         if error is not None and np.isfinite(error).any()
     ]
 
 
-def _draw_errors(axes: Axes, x: np.ndarray, found: list[tuple[Row, Interval]]) -> None:
-    """Test error of each condition with its 95% t interval."""
+def _draw_errors(axes: Axes, x: np.ndarray, found: list[tuple[Row, np.ndarray]]) -> None:
+    """Test error of each condition, mean and range over seeds."""
     colours = condition_colours([row for row, _ in found])
     deepest = max(row.depth for row, _ in found)
-    for row, (mean, half) in found:
+    for row, errors in found:
         colour = colours[row.place]
-        axes.plot(x, mean, color=colour, ls=dash(row, deepest=deepest), label=row.label)
-        axes.fill_between(x, mean - half, mean + half, color=colour, alpha=BAND, lw=0)
+        axes.plot(
+            x,
+            mean_interval(errors, axis=0).mean,
+            color=colour,
+            ls=dash(row, deepest=deepest),
+            label=row.label,
+        )
+        axes.fill_between(x, *_spread(errors), color=colour, alpha=BAND, lw=0)
     axes.set_ylabel("test error (%)")
 
 
@@ -316,7 +322,7 @@ FIGURES = {
     "fig11": FigureSpec(
         "Fig. 11: test error on Shapeset-3x2, learned online",
         "Test error against the number of examples seen, each network at the learning rate of "
-        "least validation error. Lines are means over seeds, bands their 95% t intervals. What "
+        "least validation error. Lines are means over seeds, bands the range over seeds. What "
         "must be seen: the final order of Table 1. The paper also shows a network fine-tuned "
         "after denoising-autoencoder pre-training, which ends lowest.",
         (ONLINE,),
@@ -326,7 +332,7 @@ FIGURES = {
     "fig12": FigureSpec(
         "Fig. 12: test error on a finite data set",
         "Test error over training, on a logarithmic axis, each network at the learning rate of "
-        "least validation error. Lines are means over seeds, bands their 95% t intervals. "
+        "least validation error. Lines are means over seeds, bands the range over seeds. "
         "The paper shows MNIST and CIFAR-10; the title says which set this is.",
         FINITE,
         _any(lambda results: [n for n in FINITE if _learned(part(results, n))]),
