@@ -55,22 +55,24 @@ def run(config: ConfigDict, workdir: str) -> Path:
     return write_report(whole, folder.path)
 
 
-def set_up_jax(workdir: str) -> None:
+def set_up_jax(workdir: str, *, compile_fast: bool) -> None:
     """One host device and one LAPACK thread a CPU core; compiled programs kept in the folder.
 
-    Has to be called before JAX is first used; changes nothing on an accelerator.
+    Has to be called before JAX is first used; the devices and threads of an accelerator stay as
+    they are. ``compile_fast`` leaves out most optimizations.
     """
     # LAPACK's own threads, on top of JAX's, made a singular value decomposition 30 times slower.
     threadpool_limits(limits=1, user_api="blas")
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    jax.config.update("jax_disable_most_optimizations", compile_fast)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / "checkpoints/programs"))
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    set_up_jax(_WORKDIR.value)
     config = _CONFIG.value
+    set_up_jax(_WORKDIR.value, compile_fast=config.compile_fast)
     if _DATA_DIR.value is not None:
         config.data_dir = _DATA_DIR.value
     print(f"page: {run(config, _WORKDIR.value)}")

@@ -15,12 +15,12 @@ from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch
 from glorot_jax.initializers import INITIALIZERS
-from glorot_jax.network import MLP, Params, init, kernels
+from glorot_jax.network import MLP, Params, kernels
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.probes.gradients import RANGE_IN_STD
 from glorot_jax.results import labelled
 from glorot_jax.theory import mean_singular_value, predict
-from glorot_jax.training.ensemble import map_members, over_devices
+from glorot_jax.training.ensemble import draw_params, map_members, over_devices
 
 DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
 
@@ -60,11 +60,12 @@ def measure(config: ConfigDict, *, key: jax.Array, tick: Callable[[], None]) -> 
 
 def _draw(settings: ConfigDict, sizes: list[int], seed_keys: jax.Array) -> Params:
     """Parameters of every initialiser x seed, stacked in that order on axis 0."""
-    drawn = []
-    for name in settings.initializers:
-        model = MLP(tuple(sizes[1:-1]), sizes[-1], kernel_init=INITIALIZERS[name]())
-        drawn.append(jax.jit(jax.vmap(partial(init, model, inputs=sizes[0])))(seed_keys))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
+    models = [
+        MLP(tuple(sizes[1:-1]), sizes[-1], kernel_init=INITIALIZERS[name]())
+        for name in settings.initializers
+    ]
+    drawn = [draw_params(model, key, sizes[0]) for model in models for key in seed_keys]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
 
 
 def _singular_values(model: MLP, params: Params, *, x: jax.Array) -> jax.Array:

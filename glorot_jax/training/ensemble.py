@@ -87,7 +87,7 @@ def create(
     def member(variant: Variant, stream_index: int) -> Member:
         # The activation has no part in drawing weights: one program serves every one of them.
         shape_only = MLP(tuple(model.widths), model.classes, kernel_init=variant.initializer)
-        params = _draw(shape_only, jax.random.fold_in(key, variant.seed), inputs)
+        params = draw_params(shape_only, jax.random.fold_in(key, variant.seed), inputs)
         rate = jnp.asarray(variant.learning_rate, jnp.float32)
         opt_state = make_optimizer(rate).init(params)
         return Member(params, opt_state, rate, jnp.asarray(stream_index, jnp.int32))
@@ -107,7 +107,7 @@ def create(
 
 
 # An eager init could alias arrays that are donated later; a jitted one does not.
-_draw = jax.jit(init, static_argnums=(0, 2))
+draw_params = jax.jit(init, static_argnums=(0, 2))
 
 
 class _Seats(NamedTuple):
