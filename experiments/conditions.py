@@ -8,8 +8,7 @@ from typing import NamedTuple
 from experiments.errors import ConfigError, choose
 from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.initializers import INITIALIZERS
-
-PAPER_DEPTH = 5
+from glorot_jax.results import PAPER_DEPTH, condition_name
 
 
 class Condition(NamedTuple):
@@ -21,10 +20,8 @@ class Condition(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The paper's name: the unit, N for normalized, and the depth where it isn't 5."""
-        suffix = {"standard": "", "normalized": " N"}.get(self.initializer, f" {self.initializer}")
-        depth = "" if self.depth == PAPER_DEPTH else f" {self.depth}"
-        return f"{self.activation.capitalize()}{suffix}{depth}"
+        """See ``results.condition_name``."""
+        return condition_name(*self)
 
 
 def parse(text: str, *, field: str) -> Condition:

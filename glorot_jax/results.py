@@ -46,6 +46,7 @@ import xarray as xr
 from glorot_jax.files import write_atomically
 
 PARTS = "parts"
+PAPER_DEPTH = 5
 
 
 class ResultsError(ValueError):
@@ -86,6 +87,13 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
             long_name = f"{_MEANINGS[name.removeprefix(f'{subject}_')]} of {words}"
     units = known.get(name, known.get(name.rsplit("_", 1)[-1], "1"))
     return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
+
+
+def condition_name(activation: str, initializer: str, depth: int) -> str:
+    """The paper's name of a network: the unit, N for normalized, and the depth where it isn't 5."""
+    suffix = {"standard": "", "normalized": " N"}.get(initializer, f" {initializer}")
+    layers = "" if depth == PAPER_DEPTH else f", depth {depth}"
+    return f"{activation.capitalize()}{suffix}{layers}"
 
 
 def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:

@@ -8,7 +8,6 @@ from glorot_jax.claims.verdict import NotTested
 UPDATES_PER_EPOCH = 20_000  # section 2.3; an online run has no other epoch
 PAPER_UPDATES = 5_000_000
 PAPER_WIDTH = 1000
-PAPER_DEPTH = 5
 
 # The factor by which standard initialisation changes a variance from layer to layer, eq. 15.
 STANDARD_FACTOR = 3.0

@@ -1,35 +1,19 @@
 """Tables as plain text cells: pure functions of the results, for the page and for Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from glorot_jax.claims import Judgement
+from glorot_jax.claims.predicates.errors import TABLE_1
 from glorot_jax.report.figures.common import SET_NAMES, Row, of, rows, select
 from glorot_jax.report.statistics import mean_interval
 from glorot_jax.results import part
 
 MAJORITY_ERROR = 83.3  # % on Shapeset-3x2 of always answering one of the likeliest classes
-PAPER_TABLE_1 = {
-    "shapeset": {
-        ("softsign", "standard"): 16.27,
-        ("softsign", "normalized"): 16.06,
-        ("tanh", "standard"): 27.15,
-        ("tanh", "normalized"): 15.60,
-        ("sigmoid", "standard"): 82.61,
-    },
-    "mnist": {
-        ("softsign", "standard"): 1.64,
-        ("softsign", "normalized"): 1.72,
-        ("tanh", "standard"): 1.76,
-        ("tanh", "normalized"): 1.64,
-        ("sigmoid", "standard"): 2.21,
-    },
-}
 PAPER_SINGULAR_VALUE = {("tanh", "standard"): 0.5, ("tanh", "normalized"): 0.8}
-TABLE_1_DEPTH = 5
 STATUS_ORDER = ("fails", "holds", "not tested")
 MISSING = "-"
 
@@ -60,7 +44,7 @@ def table_1(results: xr.Dataset, name: str = "shapeset") -> Table | None:
     trained = part(results, name)
     if trained is None:
         return None
-    paper = PAPER_TABLE_1.get(name, {})
+    paper = TABLE_1.get(name, {})
     found = [_table_1_row(trained, row, paper) for row in rows(trained)]
     if name == "shapeset":
         always = ("always one class", f"{MAJORITY_ERROR:.1f}", *[MISSING] * 4)
@@ -85,15 +69,15 @@ def table_1(results: xr.Dataset, name: str = "shapeset") -> Table | None:
     )
 
 
-def _table_1_row(trained: xr.Dataset, row: Row, paper: dict) -> tuple[str, ...]:
+def _table_1_row(trained: xr.Dataset, row: Row, paper: Mapping[str, float]) -> tuple[str, ...]:
     test = mean_interval(100 * of(trained, "final_test_error", row), axis=0)
     rate = float(of(trained, "chosen_learning_rate", row))
     diverged = of(trained, "diverged_at", row)
-    value = paper.get((row.activation, row.initializer)) if row.depth == TABLE_1_DEPTH else None
+    value = paper.get(row.label)
     return (
         row.label,
         with_interval(*test, digits=2),
-        MISSING if value is None else f"{value:.2f}",
+        MISSING if value is None else f"{100 * value:.2f}",
         f"{rate:g}" if np.isfinite(rate) else MISSING,
         with_interval(_validation_error(trained, row, rate), np.nan, digits=2),
         f"{int(np.isfinite(diverged).sum())} of {diverged.size}",

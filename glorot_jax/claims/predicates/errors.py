@@ -9,7 +9,6 @@ import xarray as xr
 from scipy import stats
 
 from glorot_jax.claims.measured import (
-    PAPER_DEPTH,
     PAPER_UPDATES,
     UPDATES_PER_EPOCH,
     at_paper_scale,
@@ -21,6 +20,7 @@ from glorot_jax.claims.measured import (
 )
 from glorot_jax.claims.predicates.sigmoid import LEAVING_EPOCH
 from glorot_jax.claims.verdict import NotTested, Verdict, decide, interval
+from glorot_jax.results import PAPER_DEPTH
 from glorot_jax.results import part as part_of
 
 

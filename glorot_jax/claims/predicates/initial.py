@@ -7,7 +7,6 @@ import xarray as xr
 
 from glorot_jax.claims.measured import (
     LEVEL,
-    PAPER_DEPTH,
     PAPER_WIDTH,
     STANDARD_FACTOR,
     by_layer,
@@ -17,6 +16,7 @@ from glorot_jax.claims.measured import (
     values,
 )
 from glorot_jax.claims.verdict import NotTested, Verdict, decide
+from glorot_jax.results import PAPER_DEPTH
 
 # Var[W]: n draws from a uniform law give their variance to a relative sqrt((1.8 - 1) / n), 1.8
 # being its kurtosis. 5% is three such errors for a kernel of 2880 entries, so no smaller kernel is

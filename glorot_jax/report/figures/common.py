@@ -9,10 +9,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glorot_jax.results import part
+from glorot_jax.results import PAPER_DEPTH, condition_name, part
 
 WIDTH = 5.6  # inches; narrow, so that a phone doesn't shrink the letters much
-PAPER_DEPTH = 5
 SET_NAMES = {
     "shapeset": "Shapeset-3x2",
     "mnist": "MNIST",
@@ -81,10 +80,8 @@ class Row(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The paper's name: the unit, N for normalized, and the depth where it isn't 5."""
-        suffix = {"standard": "", "normalized": " N"}.get(self.initializer, f" {self.initializer}")
-        depth = "" if self.depth == PAPER_DEPTH else f", depth {self.depth}"
-        return f"{self.activation.capitalize()}{suffix}{depth}"
+        """See ``results.condition_name``."""
+        return condition_name(self.activation, self.initializer, self.depth)
 
 
 def needed(results: xr.Dataset, name: str) -> xr.Dataset:

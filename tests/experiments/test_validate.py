@@ -1,0 +1,60 @@
+"""Every field that can be wrong is named, with its value and what is allowed."""
+
+import pytest
+
+from experiments.configs import base, paper
+from experiments.errors import ConfigError
+from experiments.validate import validate
+
+
+@pytest.mark.parametrize("preset", base.PRESETS)
+@pytest.mark.parametrize("figure", [None, *base.FIGURE_STAGES])
+def test_every_config_is_valid(figure, preset):
+    validate(paper.get_config(preset) if figure is None else base.figure(figure, preset))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("figures", ("fig99",), ["fig99", "fig01"]),
+        ("figures", (), ["empty"]),
+        ("seed", -1, ["-1", "at least 0"]),
+        ("pixel_range", (1.0, 1.0), ["1.0", "increasing"]),
+        ("examples.count", 0, ["0", "positive"]),
+        ("surface.grid", 1, ["1", "at least 2"]),
+        ("initial.width", -1, ["-1", "positive"]),
+        ("initial.activations", ("swish",), ["swish", "sigmoid, tanh, softsign"]),
+        ("initial.initializers", ("xavier",), ["xavier", "standard, normalized"]),
+        ("initial.jacobian_examples", 51, ["51", "50"]),
+        ("online.dataset", "mnist", ["mnist", "shapeset"]),
+        ("finite.dataset", "svhn", ["svhn", "mnist, digits"]),
+        ("finite.fallback", "zeros", ["zeros", "digits"]),
+        ("online.loss", "hinge", ["hinge", "cross_entropy, quadratic"]),
+        ("online.width", 0, ["0", "positive"]),
+        ("online.updates", -10, ["-10", "positive"]),
+        ("online.updates", 45, ["45", "multiple of 10"]),
+        ("online.batch_size", 7, ["7", "100"]),
+        ("online.widths", (8, 8), ["2 widths", "depth 5"]),
+        ("online.learning_rates", (0.1, -0.1), ["-0.1", "positive"]),
+        ("online.learning_rates", (float("nan"),), ["nan", "positive"]),
+        ("online.learning_rates", (float("inf"),), ["inf", "positive"]),
+        ("online.learning_rates", (), ["empty"]),
+        ("online.conditions", ("tanh xavier",), ["xavier", "standard, normalized"]),
+        ("online.conditions", ("swish standard",), ["swish", "sigmoid, tanh"]),
+        ("online.conditions", ("tanh standard 0",), ["0", "positive"]),
+        ("online.conditions", ("tanh",), ["tanh", "activation initializer"]),
+        ("online.conditions", ("tanh standard", "tanh standard 5"), ["repeats"]),
+        ("online.probe_examples", 101, ["101", "100"]),
+    ],
+)
+def test_a_bad_field_is_named_with_its_value(field, value, words):
+    config = paper.get_config("smoke")
+    with config.ignore_type():
+        config.update_from_flattened_dict({field: value})
+    with pytest.raises(ConfigError) as refusal:
+        validate(config)
+    message = str(refusal.value)
+    assert message.startswith(f"config.{field}")
+    assert "\n" not in message
+    for word in words:
+        assert word in message
