@@ -16,6 +16,14 @@ def write_atomically(path: Path | str, write: Callable[[Path], object], /) -> Pa
       OSError: the folder can't be written or the disk is full; ``path`` is then as it was.
     """
     path = Path(path)
+    try:
+        return _write(path, write)
+    except OSError as error:
+        # Writing fails without naming the file, and the temporary one's name helps nobody.
+        raise OSError(error.errno, f"{path} can't be written: {error.strerror or error}") from error
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> Path:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)

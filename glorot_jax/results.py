@@ -160,9 +160,9 @@ def save(results: xr.Dataset, path: Path | str) -> Path:
         for name, variable in results.variables.items()
         if variable.dtype.kind in "fiu" and variable.ndim
     }
-    return write_atomically(
-        path, lambda temporary: results.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-    )
+    # In memory first: HDF5 crashes the process when its own writing meets a full disk.
+    data = bytes(results.to_netcdf(engine="h5netcdf", encoding=encoding))
+    return write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
 def load(path: Path | str) -> xr.Dataset:

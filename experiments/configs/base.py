@@ -44,6 +44,8 @@ FIGURE_CONDITIONS = {
     "fig10": ("tanh normalized", "softsign standard"),
 }
 
+FIGURE_ACTIVATIONS = dict.fromkeys(("fig07", "fig08", "variances"), ("tanh",))
+
 
 def paper(preset: str) -> ConfigDict:
     """The whole main job: every figure and table."""
@@ -69,10 +71,11 @@ def paper(preset: str) -> ConfigDict:
 
 
 def figure(name: str, preset: str) -> ConfigDict:
-    """One figure or table alone, with only the conditions it shows."""
+    """One figure or table alone, with only the networks it shows."""
     config = paper(preset)
     config.name = choose(name, FIGURE_STAGES, field="figure")
     config.figures = (name,)
+    config.initial.activations = FIGURE_ACTIVATIONS.get(name, config.initial.activations)
     config.online.conditions = FIGURE_CONDITIONS.get(name, config.online.conditions)
     return config
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -165,8 +166,8 @@ def test_a_killed_run_ends_with_the_same_values(attempt, uninterrupted, tmp_path
 
 
 def test_another_config_is_refused_with_both_values(smoke_run, config):
-    config.online.batch_size = 5
-    with pytest.raises(ValueError, match=r"config\.online\.batch_size was 10 there and is 5 now"):
+    config.online.seeds = 3
+    with pytest.raises(ValueError, match=r"config\.online\.seeds was 2 there and is 3 now"):
         launch.run(config, str(smoke_run))
 
 
@@ -214,3 +215,19 @@ def test_a_report_of_damaged_results_is_one_line(damage, smoke_run, tmp_path):
     done = run_command("report", f"--workdir={tmp_path}")
     assert_fails_in_one_line(done, "results file", str(tmp_path))
     assert not (tmp_path / "index.html").exists()
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_afterwards(tmp_path):
+    def no_large_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    fig07 = command(
+        "launch", "--config=experiments/configs/fig07.py:smoke", f"--workdir={tmp_path}"
+    )
+    full = subprocess.run(
+        fig07, cwd=ROOT, capture_output=True, text=True, timeout=300, preexec_fn=no_large_files
+    )
+    assert_fails_in_one_line(full, "initial.nc", "File too large")
+    assert not list(tmp_path.rglob("*.nc"))
+    assert subprocess.run(fig07, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
+    results.load(tmp_path / "results.nc")
