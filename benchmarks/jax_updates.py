@@ -38,10 +38,13 @@ def fixed_stream(block_size: int) -> Stream:
     return Stream(init, lambda arrays, block: (block, block), block_size)
 
 
-def fresh_ensemble(width: int, members: int, stream: Stream) -> Ensemble:
-    """Members of seeds 0, 1, ... over all devices, each with a stream of its own."""
+def fresh_ensemble(
+    width: int, members: int, stream: Stream, *, seeds: int | None = None
+) -> Ensemble:
+    """Members over all devices, as many of one seed after another; a seed each unless told."""
+    per_seed = members // (seeds or members)
     return create(
-        [Variant(seed, LEARNING_RATE, normalized()) for seed in range(members)],
+        [Variant(i // per_seed, LEARNING_RATE, normalized()) for i in range(members)],
         model=_model(width),
         inputs=INPUTS,
         make_optimizer=optax.sgd,

@@ -3,11 +3,12 @@
     python -m benchmarks.training_share --widths 300 1000
 
 Times the project's training program on freshly drawn blocks against the same program on one block
-that is never drawn again. Every member has an example stream of its own here, the dearest case:
-in the experiments the members of one seed share theirs.
+that is never drawn again. Members of one seed share their example stream; the dearest case is as
+many seeds as members, and the experiments have six to eighteen members a seed.
 """
 
 import argparse
+import itertools
 import os
 
 import jax
@@ -28,28 +29,29 @@ def main() -> None:
         f"{jax.device_count()} x {device.device_kind} ({device.platform}), JAX {jax.__version__}."
     )
     rows = []
-    for width in arguments.widths:
+    for width, seeds in itertools.product(arguments.widths, arguments.seeds):
         streams = {
             DRAWN: shapeset.stream(block_size=arguments.block),
             FIXED: fixed_stream(arguments.block),
         }
         times = interleaved(
-            {name: contender(width, arguments.members, s) for name, s in streams.items()},
+            {name: contender(width, arguments.members, seeds, s) for name, s in streams.items()},
             repeats=arguments.repeats,
             seconds=arguments.seconds,
         )
         done = arguments.members * arguments.block / BATCH
         rates = [f"{done / times.median(name):,.0f}" for name in (DRAWN, FIXED)]
-        rows.append([str(width), *rates, f"{share(times, DRAWN, FIXED):.1%}"])
-    header = ["W", "members x updates/s", "with a fixed block", "share of drawing"]
+        rows.append([str(width), str(seeds), *rates, f"{share(times, DRAWN, FIXED):.1%}"])
+    header = ["W", "seeds", "members x updates/s", "with a fixed block", "share of drawing"]
     print(f"\n### Shapeset inside training, {arguments.members} members\n")
     print(markdown(header, rows))
 
 
-def contender(width: int, members: int, stream: Stream):
+def contender(width: int, members: int, seeds: int, stream: Stream):
     """The project's program on blocks of ``stream``, for ``benchmarks.timing``."""
     advance = project(width, stream)
-    return timed(lambda ensemble: advance(ensemble, 1), fresh_ensemble(width, members, stream))
+    ensemble = fresh_ensemble(width, members, stream, seeds=seeds)
+    return timed(lambda ensemble: advance(ensemble, 1), ensemble)
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--widths", type=int, nargs="+", default=[300, 1000])
     parser.add_argument("--members", type=int, default=8)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[8, 2])
     parser.add_argument("--block", type=int, default=1000, help="examples in a block")
     parser.add_argument("--repeats", type=int, default=7, help="rounds; medians are reported")
     parser.add_argument("--seconds", type=float, default=3.0, help="per contender and round")

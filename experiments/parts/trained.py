@@ -94,26 +94,18 @@ def _variants(program: Program, settings: ConfigDict) -> list[ensembles.Variant]
     ]
 
 
-def _train(
-    program: Program,
-    settings: ConfigDict,
-    task: Task,
-    sets: loop.HeldOut,
-    *,
-    key: jax.Array,
-    folder: Path,
-    seconds_between: float,
-) -> list[dict[str, np.ndarray]]:
-    """One history a condition: name -> [learning_rate, seed, point, ...]."""
+def _build(
+    program: Program, settings: ConfigDict, task: Task, key: jax.Array
+) -> tuple[ensembles.Ensemble, loop.Advance]:
+    """The fresh ensemble of ``program`` and the compiled program that trains it."""
     model = MLP(
         tuple(settings.widths) or (settings.width,) * program.depth,
         len(task.class_names),
         ACTIVATIONS[program.activation],
     )
     loss, mesh = LOSSES[settings.loss], ensembles.member_mesh()
-    variants = _variants(program, settings)
     ensemble = ensembles.create(
-        variants,
+        _variants(program, settings),
         model=model,
         inputs=task.test.x.shape[1],
         make_optimizer=optax.sgd,
@@ -128,17 +120,33 @@ def _train(
         batch_size=settings.batch_size,
         mesh=mesh,
     )
-    blocks = schedule(settings)
-    _, shapes = jax.eval_shape(advance, ensemble, task.train.arrays, sets, jnp.asarray(0))
+    return ensemble, advance
+
+
+def _train(
+    program: Program,
+    settings: ConfigDict,
+    task: Task,
+    sets: loop.HeldOut,
+    *,
+    key: jax.Array,
+    folder: Path,
+    seconds_between: float,
+) -> list[dict[str, np.ndarray]]:
+    """One history a condition: name -> [learning_rate, seed, point, ...]."""
+    ensemble, advance = _build(program, settings, task, key)
+    blocks, arrays = schedule(settings), task.train.arrays
+    _, shapes = jax.eval_shape(advance, ensemble, arrays, sets, jnp.asarray(0))
     history = jax.tree.map(lambda leaf: np.zeros((len(blocks), *leaf.shape), leaf.dtype), shapes)
     saved = Checkpoints(folder, seconds_between=seconds_between)
     done, (ensemble, history) = saved.restore((ensemble, history)) or (0, (ensemble, history))
     history = jax.tree.map(np.array, history)
-    updates = blocks * settings.block_size // settings.batch_size * len(variants)
-    title = f"{task.name} {program.name}, {len(variants)} members"
+    members = len(_variants(program, settings))
+    updates = blocks * settings.block_size // settings.batch_size * members
+    title = f"{task.name} {program.name}, {members} members"
     with progress(title, int(updates.sum()), "updates", done=int(updates[:done].sum())) as bar:
         for point, state, measured in loop.run(
-            advance, ensemble, arrays=task.train.arrays, sets=sets, blocks=blocks, done=done
+            advance, ensemble, arrays=arrays, sets=sets, blocks=blocks, done=done
         ):
             for name, values in measured.items():
                 history[name][point - 1] = values
