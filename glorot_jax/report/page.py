@@ -14,6 +14,7 @@ from glorot_jax.files import write_text
 from glorot_jax.report import tables
 from glorot_jax.report.figures import FIGURES, FigureFiles, available, save_figures
 from glorot_jax.report.figures.common import SET_NAMES, needed
+from glorot_jax.report.summary import summary
 from glorot_jax.report.tables import Table
 from glorot_jax.results import part_names
 
@@ -21,6 +22,7 @@ TITLE = "Understanding the difficulty of training deep feedforward neural networ
 TEMPLATE = "page.html.j2"
 INDEX = "index.html"
 CLAIMS = "claims.json"
+SUMMARY = "summary.md"
 FIGURE_FOLDER = "figures"
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 TRAINED = ("shapeset", "mnist", "digits")
@@ -63,7 +65,7 @@ class ShownFigure(NamedTuple):
 
 
 def write_report(results: xr.Dataset, workdir: Path | str) -> Path:
-    """Judges the claims and writes claims.json, figures/ and index.html into ``workdir``.
+    """Judges the claims and writes claims.json, summary.md, figures/ and index.html.
 
     Returns the path of index.html.
 
@@ -74,6 +76,7 @@ def write_report(results: xr.Dataset, workdir: Path | str) -> Path:
     workdir.mkdir(parents=True, exist_ok=True)
     judgements = judge(results)
     write_text(workdir / CLAIMS, to_json(judgements))
+    write_text(workdir / SUMMARY, summary(results, judgements))
     folder = workdir / FIGURE_FOLDER
     save_figures(results, folder)
     return write_page(results, judgements, folder, workdir / INDEX)
