@@ -7,6 +7,9 @@ import jax.numpy as jnp
 
 Activation = Callable[[jax.Array], jax.Array]
 
+# A unit counts as saturated where its slope is below this fraction of its slope at 0.
+SATURATED_SLOPE = 0.05
+
 
 def sigmoid(s: jax.Array, /) -> jax.Array:
     """1 / (1 + exp(-s)), in (0, 1)."""

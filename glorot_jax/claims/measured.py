@@ -80,6 +80,7 @@ def updates(found: xr.Dataset, /) -> np.ndarray:
 
 
 def last_update(found: xr.Dataset, /) -> int:
+    """Updates done at the end of the run."""
     return int(updates(found)[-1])
 
 

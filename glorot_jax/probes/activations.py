@@ -5,14 +5,13 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from glorot_jax.activations import slope
+from glorot_jax.activations import SATURATED_SLOPE, slope
 from glorot_jax.data.stream import Batch
 from glorot_jax.network import MLP, Params, signals
 from glorot_jax.probes.histogram import histogram
 
 QUANTILES = (0.02, 0.5, 0.98)
 ACTIVATION_RANGE = (-1.0, 1.0)
-SATURATED_SLOPE = 0.05
 
 
 def activation_statistics(

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import xarray as xr
 
+from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.claims.measured import (
     UPDATES_PER_EPOCH,
     condition,
@@ -16,7 +17,6 @@ from glorot_jax.claims.measured import (
     values,
 )
 from glorot_jax.claims.verdict import NotTested, Verdict, decide
-from glorot_jax.probes.activations import SATURATED_SLOPE
 
 # tanh' = 1 - tanh^2, so this is where the slope is the one that the probe calls saturated.
 SATURATED_TANH = math.sqrt(1 - SATURATED_SLOPE)
