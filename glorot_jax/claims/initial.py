@@ -25,7 +25,8 @@ def _prediction(quantity: str, initializer: str) -> Claim:
     return Claim(
         id=f"eq{number}-{initializer}",
         where=f"Section 4.2.1, eq. {number}",
-        paper=f"At initialisation the net is in a linear regime, so eq. {number} gives {what}.",
+        paper=f"At initialisation (here {initializer}) the net is in a linear regime, so eq. "
+        f"{number} gives {what}.",
         sentence=f"Tanh, {initializer} initialisation: in every layer eq. {number} and what is "
         f"measured differ by less than a factor {initial.HALF_A_LAYER:.2f}, half of what one layer "
         "changes under standard initialisation.",

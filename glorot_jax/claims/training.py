@@ -222,7 +222,8 @@ _GRADIENTS = (
     Claim(
         id="fig09-lower-layers-larger",
         where="Fig. 9, caption, and section 4.3",
-        paper="They become larger in the lower layers and smaller in the higher ones.",
+        paper="With standard initialisation the weight gradients become larger in the lower layers "
+        "and smaller in the higher ones.",
         sentence="Tanh, standard: in the second half of the run the first layer's weight gradients "
         "are larger than the top layer's.",
         figure="fig09",

@@ -18,7 +18,10 @@ def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
         f"**{holds} hold, {len(decided) - holds} fail, {len(judgements) - len(decided)} are not "
         f"tested at this scale.** {_provenance(results)}"
     )
-    rows = tuple((verdict.status, claim.paper, verdict.reason) for claim, verdict in decided)
+    rows = tuple(
+        (verdict.status, f"{claim.paper} ({claim.where})", verdict.reason)
+        for claim, verdict in decided
+    )
     table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
     tables = [table, table_1(results)]
     return "\n\n".join([counts, *(to_markdown(t).strip() for t in tables if t is not None)]) + "\n"
