@@ -19,8 +19,8 @@
 # runs in seconds on a CPU, a GPU or a TPU.
 
 # %%
-# On Colab, install first:
-# # !pip install -q git+https://github.com/glorot-jax/glorot_jax
+# On Colab, clone this repository to /content/glorot_jax and install it first:
+# # %pip install -q /content/glorot_jax
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt

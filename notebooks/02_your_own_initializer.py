@@ -18,8 +18,8 @@
 # one ensemble, in one compiled program.
 
 # %%
-# On Colab, install first:
-# # !pip install -q git+https://github.com/glorot-jax/glorot_jax
+# On Colab, clone this repository to /content/glorot_jax and install it first:
+# # %pip install -q /content/glorot_jax
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
