@@ -23,7 +23,7 @@ report: $(VENV)/.stamp-run  ## rebuild claims, figures and page of WORKDIR witho
 	$(BIN)/python -m experiments.report --workdir=$(WORKDIR)
 
 test: $(VENV)/.stamp-test  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 lint: $(VENV)/.stamp-lint  ## check style and types
 	$(BIN)/ruff check .

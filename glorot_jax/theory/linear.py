@@ -39,8 +39,8 @@ def predict(
     """
     if len(weight_variances) != len(sizes) - 1:
         raise ValueError(
-            f"weight_variances: {len(weight_variances)} given, one needed for each of "
-            f"{len(sizes) - 1} layers"
+            f"weight_variances: {len(weight_variances)} given, {len(sizes) - 1} layers "
+            "need one each"
         )
     n = np.asarray(sizes, np.float64)
     variances = np.asarray(weight_variances, np.float64)
