@@ -1,9 +1,7 @@
 """Whole runs through the launcher, as a user starts them."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -98,7 +96,7 @@ def test_a_finished_run_is_not_measured_again(smoke_run, config, monkeypatch):
 
 
 def test_report_rebuilds_everything_from_the_results(uninterrupted, tmp_path):
-    folder, _ = uninterrupted
+    folder = uninterrupted
     (tmp_path / "results.nc").write_bytes((folder / "results.nc").read_bytes())
     done = run_command("report", f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
@@ -123,44 +121,47 @@ def test_every_figure_has_a_config():
 SMOKE = "--config=experiments/configs/paper.py:smoke"
 FIG09 = (
     "--config=experiments/configs/fig09.py:smoke",
-    "--config.online.updates=400",
+    "--config.online.updates=1600",
+    "--config.online.points=8",
     "--config.checkpoint_seconds=0",
 )
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """A run that nothing stopped, and the seconds it took with its programs compiled."""
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stopped."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    for attempt in ("warm", "timed"):
-        started = time.monotonic()
-        done = run_command("launch", *FIG09, f"--workdir={folder / attempt}")
-        assert done.returncode == 0, done.stderr
-    return folder / "timed", time.monotonic() - started
+    done = run_command("launch", *FIG09, f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def kill_after(milestone: Path, seconds: float, folder: Path) -> None:
+    """Starts the run and kills it ``seconds`` after ``milestone`` is there."""
+    process = subprocess.Popen(
+        command("launch", *FIG09, f"--workdir={folder}"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not milestone.exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    assert process.poll() is None, "the run ended before it could be killed"
+    process.kill()
+    process.wait()
 
 
 @pytest.mark.parametrize("attempt", range(2))
 def test_a_killed_run_ends_with_the_same_values(attempt, uninterrupted, tmp_path):
-    reference, seconds = uninterrupted
     moments = random.Random(attempt)
-    kills = 0
-    for _ in range(3):
-        process = subprocess.Popen(
-            command("launch", *FIG09, f"--workdir={tmp_path}"),
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            process.wait(timeout=moments.uniform(0.2, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
+    steps = tmp_path / "checkpoints/shapeset/tanh-5"
+    kill_after(tmp_path / "config.json", moments.uniform(0, 1), tmp_path)
+    for step in sorted(moments.sample(range(1, 7), 2)):
+        kill_after(steps / str(step), moments.uniform(0, 0.2), tmp_path)
     done = run_command("launch", *FIG09, f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
-    assert kills
-    resumed, whole = (results.load(f / "results.nc") for f in (tmp_path, reference))
+    resumed, whole = (results.load(f / "results.nc") for f in (tmp_path, uninterrupted))
     for name, variable in whole.variables.items():
         np.testing.assert_array_equal(resumed[name].values, variable.values, err_msg=str(name))
 
