@@ -4,7 +4,7 @@
 
 Times the project's training program on freshly drawn blocks against the same program on one block
 that is never drawn again. Members of one seed share their example stream; the dearest case is as
-many seeds as members, and the experiments have six to eighteen members a seed.
+many seeds as members, and the experiments have three to six members a seed.
 """
 
 import argparse
