@@ -95,7 +95,11 @@ def _variants(program: Program, settings: ConfigDict) -> list[ensembles.Variant]
 
 
 def _build(
-    program: Program, settings: ConfigDict, task: Task, key: jax.Array
+    program: Program,
+    variants: list[ensembles.Variant],
+    settings: ConfigDict,
+    task: Task,
+    key: jax.Array,
 ) -> tuple[ensembles.Ensemble, loop.Advance]:
     """The fresh ensemble of ``program`` and the compiled program that trains it."""
     model = MLP(
@@ -105,7 +109,7 @@ def _build(
     )
     loss, mesh = LOSSES[settings.loss], ensembles.member_mesh()
     ensemble = ensembles.create(
-        _variants(program, settings),
+        variants,
         model=model,
         inputs=task.test.x.shape[1],
         make_optimizer=optax.sgd,
@@ -134,16 +138,16 @@ def _train(
     seconds_between: float,
 ) -> list[dict[str, np.ndarray]]:
     """One history a condition: name -> [learning_rate, seed, point, ...]."""
-    ensemble, advance = _build(program, settings, task, key)
+    variants = _variants(program, settings)
+    ensemble, advance = _build(program, variants, settings, task, key)
     blocks, arrays = schedule(settings), task.train.arrays
     _, shapes = jax.eval_shape(advance, ensemble, arrays, sets, jnp.asarray(0))
     history = jax.tree.map(lambda leaf: np.zeros((len(blocks), *leaf.shape), leaf.dtype), shapes)
     saved = Checkpoints(folder, seconds_between=seconds_between)
     done, (ensemble, history) = saved.restore((ensemble, history)) or (0, (ensemble, history))
     history = jax.tree.map(np.array, history)
-    members = len(_variants(program, settings))
-    updates = blocks * settings.block_size // settings.batch_size * members
-    title = f"{task.name} {program.name}, {members} members"
+    updates = blocks * settings.block_size // settings.batch_size * len(variants)
+    title = f"{task.name} {program.name}, {len(variants)} members"
     with progress(title, int(updates.sum()), "updates", done=int(updates[:done].sum())) as bar:
         for point, state, measured in loop.run(
             advance, ensemble, arrays=arrays, sets=sets, blocks=blocks, done=done

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from glorot_jax.claims import Judgement
+from glorot_jax.claims import Judgement, Status, counts
 from glorot_jax.report.tables import Table, in_order, table_1, to_markdown
 
-UNDECIDED = "not tested"
+UNDECIDED: Status = "not tested"
 
 
 def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
     """Counts, every claim that holds or fails with its numbers, and Table 1."""
     decided = [judgement for judgement in in_order(judgements) if judgement[1].status != UNDECIDED]
-    holds = sum(verdict.status == "holds" for _, verdict in decided)
-    counts = (
-        f"**{holds} hold, {len(decided) - holds} fail, {len(judgements) - len(decided)} are not "
+    found = counts(judgements)
+    head = (
+        f"**{found['holds']} hold, {found['fails']} fail, {found[UNDECIDED]} are not "
         f"tested at this scale.** {_provenance(results)}"
     )
     rows = tuple(
@@ -24,7 +24,7 @@ def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
     )
     table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
     tables = [table, table_1(results)]
-    return "\n\n".join([counts, *(to_markdown(t).strip() for t in tables if t is not None)]) + "\n"
+    return "\n\n".join([head, *(to_markdown(t).strip() for t in tables if t is not None)]) + "\n"
 
 
 def _provenance(results: xr.Dataset) -> str:

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from glorot_jax.claims.measured import UPDATES_PER_EPOCH
 from glorot_jax.results import PAPER_DEPTH, condition_name, part
 
 WIDTH = 5.6  # inches; narrow, so that a phone doesn't shrink the letters much
@@ -17,7 +18,6 @@ SET_NAMES = {
     "mnist": "MNIST",
     "digits": "digits of 8 x 8 pixels (not MNIST)",
 }
-PAPER_EPOCH = 20_000  # updates in what the paper's training plots call an epoch
 
 STYLE: Any = {
     "font.size": 11,
@@ -170,7 +170,7 @@ def legend_below(figure: Figure, axes: Axes, *, columns: int, title: str | None 
 
 def mark_epochs(axes: Axes, *, updates_per_unit: float) -> None:
     """A second x axis on top that counts the paper's epochs of 20 000 updates."""
-    ratio = updates_per_unit / PAPER_EPOCH
+    ratio = updates_per_unit / UPDATES_PER_EPOCH
 
     def to_epochs(x: Any) -> Any:
         return x * ratio
