@@ -24,18 +24,42 @@ Part ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 a
   singular_value [condition, seed, layer, example, rank], descending, NaN where a layer has fewer;
   weight_variance [condition, seed, layer] measured Var[W].
 
-One part per data set trained on (``shapeset``, ``mnist``, ``digits``): Figs. 2-4, 9-12, Table 1.
-  coordinates activation, initializer, depth [condition]; update [update] counts updates done;
+Parts of networks that were trained, one a data set or study. A data set's part has its name
+(``shapeset``, ``mnist``, ``fashion_mnist``, ``digits``, ``cifar10``, ``small_imagenet``,
+``imagenette``): Figs. 2-4, 9-12, Table 1. Studies: ``selection`` (section 2.3), ``section5``
+(per-parameter rates, widths that grow or shrink), ``costs`` (section 4.1, quadratic cost),
+``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows).
+  coordinates [condition]: activation; initializer, how the network starts (see
+  ``glorot_jax/starts.py``; ``denoising`` is pre-training); depth; optimizer (sgd,
+  hessian_diagonal, gradient_variance); shape (equal, growing, shrinking: widths by layer); loss;
+  update [update] counts updates done;
   validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
   diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have
   left the finite numbers, NaN if it never did;
   selection_error [condition, learning_rate], mean final validation error, NaN if a seed diverged;
   chosen_learning_rate [condition], that of least selection_error, NaN if every rate diverged;
+  selection_margin [condition], selection_error of the next best rate less that of the chosen one;
   and of the members at that rate: final_test_error [condition, seed], and
   activation_*, backprop_*, weight_gradient_* [condition, seed, update, layer] as in ``initial``
   (histograms of activations only; NaN above a condition's depth).
-  attributes: origin, class_names, inputs, classes, batch_size, width, validation_examples,
-  test_examples, probe_examples.
+  reconstruction_cost [condition, seed, layer, pretraining_point], of the denoising autoencoders,
+  and pretraining_update [pretraining_point], only where a condition is pre-trained; NaN elsewhere.
+  attributes: dataset, origin, class_names, inputs, classes, batch_size, width, loss,
+  validation_examples, test_examples, probe_examples.
+In ``selection`` every model was trained with every depth, and there is also
+  model [model], its name without a depth, model_activation, model_initializer [model];
+  depth_error [model, candidate_depth], selection_error at each depth's own chosen rate;
+  chosen_depth [model] and depth_margin [model], depth_error of the next best depth less the least;
+  chosen_test_error [model, seed], of the chosen depth and rate.
+
+Part ``baseline``: an RBF SVM and a 5-layer tanh N net on the same fixed Shapeset samples.
+  svm_validation_error [seed, c, gamma]; svm_chosen_c, svm_chosen_gamma, svm_test_error,
+  svm_support_vectors [seed]; net_validation_error, net_test_error_course [seed, learning_rate,
+  update]; net_chosen_learning_rate, net_chosen_update, net_test_error [seed];
+  attributes: training_examples, selection_examples, validation_examples, test_examples, width,
+  depth, updates, batch_size.
+
+The attribute ``left_out`` of the whole lists, one a line, what was asked for and could not be had.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +70,21 @@ import xarray as xr
 from glorot_jax.files import write_atomically
 
 PARTS = "parts"
+LEFT_OUT = "left_out"
 PAPER_DEPTH = 5
+
+# Data sets first, in the order of Table 1, then studies.
+DATA_SETS = (
+    "shapeset",
+    "mnist",
+    "digits",
+    "cifar10",
+    "small_imagenet",
+    "imagenette",
+    "fashion_mnist",
+)
+STUDIES = ("selection", "section5", "costs", "gaussians", "modern")
+STAND_INS = {"digits": "mnist", "imagenette": "small_imagenet"}
 
 
 class ResultsError(ValueError):
@@ -78,6 +116,7 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
         "cost": "nat",
         "cross_entropy": "nat",
         "at": "updates",
+        "margin": "fraction of examples",
         "rate": "per update",
         "histogram": "1",
     }
@@ -89,11 +128,29 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
 
 
-def condition_name(activation: str, initializer: str, depth: int) -> str:
-    """The paper's name of a network: the unit, N for normalized, and the depth where it isn't 5."""
-    suffix = {"standard": "", "normalized": " N"}.get(initializer, f" {initializer}")
-    layers = "" if depth == PAPER_DEPTH else f", depth {depth}"
-    return f"{activation.capitalize()}{suffix}{layers}"
+def condition_name(
+    activation: str,
+    initializer: str,
+    depth: int,
+    optimizer: str = "sgd",
+    shape: str = "equal",
+    loss: str = "cross_entropy",
+) -> str:
+    """The paper's name of a network, N for normalized, and whatever isn't as usual there."""
+    unit = activation.rsplit(":")[-1]
+    start = initializer.rsplit(":")[-1]
+    suffix = {"standard": "", "normalized": " N", "denoising": " pre-trained"}.get(
+        initializer, f" {start}"
+    )
+    unusual = [
+        ("" if depth == PAPER_DEPTH else f"depth {depth}"),
+        {"sgd": "", "hessian_diagonal": "Hessian rates", "gradient_variance": "variance rates"}.get(
+            optimizer, optimizer
+        ),
+        {"equal": ""}.get(shape, shape),
+        {"cross_entropy": ""}.get(loss, loss),
+    ]
+    return ", ".join([unit[:1].upper() + unit[1:] + suffix, *filter(None, unusual)])
 
 
 def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:
