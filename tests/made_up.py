@@ -18,6 +18,7 @@ BINS = 40
 QUANTILES = (0.02, 0.5, 0.98)
 TAIL = 2.054  # standard normal quantile of 0.98
 NOISE = 0.003
+PRETRAINING_POINTS = 4
 CLASS_NAMES = ("T", "P", "E", "T+P", "P+E", "T+E", "T+T", "P+P", "E+E")
 
 TABLE_1 = {
@@ -28,6 +29,7 @@ TABLE_1 = {
         "Tanh N": 0.1560,
         "Sigmoid": 0.8333,
         "Sigmoid 4": 0.30,
+        "Tanh pre-trained": 0.13,
     },
     "mnist": {
         "Softsign": 0.0164,
@@ -36,8 +38,38 @@ TABLE_1 = {
         "Tanh N": 0.0164,
         "Sigmoid": 0.0221,
     },
+    "cifar10": {
+        "Softsign": 0.5578,
+        "Softsign N": 0.538,
+        "Tanh": 0.559,
+        "Tanh N": 0.5292,
+        "Sigmoid": 0.5728,
+    },
+    "small_imagenet": {
+        "Softsign": 0.6914,
+        "Softsign N": 0.6813,
+        "Tanh": 0.7058,
+        "Tanh N": 0.6857,
+        "Sigmoid": 0.7066,
+    },
 }
-START_ERROR = {"shapeset": 0.8333, "mnist": 0.9, "digits": 0.9}
+INPUTS = {"shapeset": 1024, "mnist": 784, "digits": 64, "cifar10": 3072, "fashion_mnist": 784}
+SMALL_IMAGENET_INPUTS = 37 * 37
+CLASSES = {
+    "shapeset": CLASS_NAMES,
+    "small_imagenet": (
+        *("reptiles", "vehicles", "birds", "mammals", "fish"),
+        *("furniture", "instruments", "tools", "flowers", "fruits"),
+    ),
+}
+# Final error by depth, 1 to 5.
+DEPTH_ERROR = {
+    "Softsign": (0.40, 0.30, 0.23, 0.19, 0.1627),
+    "Softsign N": (0.40, 0.29, 0.22, 0.18, 0.1606),
+    "Tanh": (0.42, 0.36, 0.32, 0.29, 0.2715),
+    "Tanh N": (0.40, 0.28, 0.21, 0.17, 0.1560),
+    "Sigmoid": (0.45, 0.40, 0.34, 0.30, 0.8333),
+}
 # 1/e times of the test error, as fractions of the whole run.
 TIME_CONSTANT = {
     "Softsign": 0.12,
@@ -56,6 +88,9 @@ FINAL_SHAPE = {"tanh": "extremes", "softsign": "knee", "sigmoid": "knee"}
 GRADIENT_SPREAD = {"Tanh": 8.0, "Tanh N": 1.3, "Softsign": 1.5, "Softsign N": 1.5}
 
 
+# What a run has where every data set can be had, so no stand-in.
+TRAINED_ON = ("shapeset", "mnist", "cifar10", "small_imagenet", "fashion_mnist")
+
 Entry = tuple[tuple[str, ...], np.ndarray, str, str]  # dims, values, long_name, units
 
 
@@ -65,6 +100,9 @@ class Condition(NamedTuple):
     activation: str
     initializer: str
     depth: int = 5
+    optimizer: str = "sgd"
+    shape: str = "equal"
+    loss: str = "cross_entropy"
 
 
 CONDITIONS = {
@@ -74,6 +112,45 @@ CONDITIONS = {
     "Tanh N": Condition("tanh", "normalized"),
     "Sigmoid": Condition("sigmoid", "standard"),
     "Sigmoid 4": Condition("sigmoid", "standard", 4),
+    "Tanh pre-trained": Condition("tanh", "denoising"),
+}
+TANH, TANH_N = CONDITIONS["Tanh"], CONDITIONS["Tanh N"]
+SECTION_5 = {
+    TANH: 0.2715,
+    TANH_N: 0.156,
+    TANH._replace(optimizer="hessian_diagonal"): 0.22,
+    TANH._replace(optimizer="gradient_variance"): 0.24,
+    TANH_N._replace(optimizer="hessian_diagonal"): 0.14,
+    TANH_N._replace(optimizer="gradient_variance"): 0.145,
+    TANH._replace(shape="growing"): 0.28,
+    TANH_N._replace(shape="growing"): 0.17,
+    TANH._replace(shape="shrinking"): 0.26,
+    TANH_N._replace(shape="shrinking"): 0.15,
+}
+COSTS = {
+    CONDITIONS[net]._replace(loss=loss): error
+    for net, errors in {
+        "Softsign": (0.1627, 0.24),
+        "Tanh": (0.2715, 0.35),
+        "Tanh N": (0.156, 0.21),
+        "Sigmoid": (0.6, 0.8333),
+    }.items()
+    for loss, error in zip(("cross_entropy", "quadratic"), errors, strict=True)
+}
+GAUSSIANS = {
+    Condition(activation, f"gaussian({scale})"): error
+    for activation in ("tanh", "softsign")
+    for scale, error in ((0.001, 0.8333), (0.01, 0.35), (0.03, 0.17), (0.1, 0.4))
+}
+MODERN = {
+    Condition(activation, initializer): error
+    for activation in ("relu", "gelu", "tanh")
+    for initializer, error in (
+        ("pytorch", 0.25),
+        ("he_normal", 0.15),
+        ("orthogonal", 0.14),
+        ("lsuv", 0.13),
+    )
 }
 
 
@@ -85,21 +162,28 @@ def results(**parts: xr.Dataset) -> xr.Dataset:
             "surface": surface_part(),
             "initial": initial_part(),
             "shapeset": training_part("shapeset"),
-            "mnist": training_part("mnist"),
+            **{name: training_part(name) for name in TRAINED_ON},
+            "selection": selection_part(),
+            "section5": section5_part(),
+            "costs": costs_part(),
+            "gaussians": gaussians_part(),
+            "modern": modern_part(),
         }
     return schema.merge(parts, {"title": "made up"})
 
 
-def examples_part(*, examples: int = 18) -> xr.Dataset:
-    """Fig. 1: squares of random grey on a grey ground, not shapes."""
+def examples_part(*, examples: int = 18, second_shapes: bool = True) -> xr.Dataset:
+    """Fig. 1: squares of random grey on a grey ground, as many as there would be shapes."""
     random = np.random.default_rng(1)
     classes = np.arange(examples) % len(CLASS_NAMES)
+    pair = np.array(["+" in CLASS_NAMES[label] for label in classes])
 
     def images(side: int) -> np.ndarray:
         pixels = np.full((examples, side, side), -0.6, np.float32)
-        pixels[:, side // 4 : side // 2, side // 4 : side // 2] = random.uniform(
-            0, 1, (examples, 1, 1)
-        )
+        grey = random.uniform(0, 1, (2, examples, 1, 1))
+        pixels[:, side // 4 : side // 2, side // 4 : side // 2] = grey[0]
+        if second_shapes:
+            pixels[pair, side // 2 : -1, side // 2 : -1] = grey[1, pair]
         return pixels
 
     variables = {
@@ -228,7 +312,8 @@ def _initial_coordinates(
         "fan_out": (("layer",), fan_out, "units", "1"),
         "gradient_bin_edge": (("edge",), np.linspace(-5, 5, BINS + 1), "edge", "top layer's std"),
     }
-    return {name: entry for name, entry in coordinates.items() if name != "depth"}
+    of_training = Condition._fields[2:]
+    return {name: entry for name, entry in coordinates.items() if name not in of_training}
 
 
 def _predictions(n_variance: np.ndarray) -> dict[str, Entry]:
@@ -268,6 +353,7 @@ class Training(NamedTuple):
     ``sigmoid_4_leaves``, when it leaves, None for never; ``lower_mean``, mean of layer 1, with
     ``lower_step`` more for each layer above it; ``first_layer_saturates``, by how much when the
     top leaves; ``sigmoid_top_saturated``, fraction while the top is at 0.
+    ``reconstruction``: first and last cost of the autoencoders, where a condition has any.
     """
 
     conditions: Mapping[str, Condition] | None = None
@@ -290,23 +376,28 @@ class Training(NamedTuple):
     lower_step: float = 0.02
     first_layer_saturates: float = 0.3
     sigmoid_top_saturated: float = 0.9
+    reconstruction: tuple[float, float] = (1.0, 0.3)
+    test_examples: int = 10_000
     noise: float = NOISE
 
 
 def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
-    """One data set's training runs; ``knobs`` are the fields of ``Training``."""
+    """One data set's training runs, or a study's; ``knobs`` are the fields of ``Training``."""
     made = Training(**knobs)
-    errors = TABLE_1.get(name, TABLE_1["mnist"])
+    dataset = "shapeset" if name in schema.STUDIES else name
+    like = schema.STAND_INS.get(dataset, dataset)
+    errors = TABLE_1.get(like, TABLE_1["mnist"])
     conditions = made.conditions or {label: CONDITIONS[label] for label in errors}
     time = np.linspace(0, 1, made.checkpoints) ** 2  # denser at the start, as the runs are
     random = np.random.default_rng(4)
-    start = START_ERROR.get(name, START_ERROR["mnist"])
+    start = 0.8333 if dataset == "shapeset" else 0.9
     error = _errors(made, conditions, errors | dict(made.final_error), start, time, random)
     courses = [_course(made, *item, time, random) for item in conditions.items()]
     depth = max(condition.depth for condition in conditions.values())
     stacked = {
         key: np.stack([_padded(course[key], depth) for course in courses]) for key in courses[0]
     }
+    pretraining, points = _pretraining(made, conditions, depth)
     coordinates = {
         **_condition_coordinates(conditions),
         **_statistics_coordinates(made.seeds, depth),
@@ -317,19 +408,110 @@ def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
             "updates done",
             "update",
         ),
+        **points,
     }
-    variables = {**_error_variables(error), **_course_variables(stacked)}
-    shapeset = name == "shapeset"
+    variables = {**_error_variables(error), **_course_variables(stacked), **pretraining}
+    class_names = CLASSES.get(like, tuple(str(number) for number in range(10)))
+    losses = {condition.loss for condition in conditions.values()}
     return _dataset(variables, coordinates).assign_attrs(
+        dataset=dataset,
         origin="made up",
-        class_names=list(CLASS_NAMES) if shapeset else [str(digit) for digit in range(10)],
-        inputs=1024 if shapeset else 784,
-        classes=9 if shapeset else 10,
+        class_names=list(class_names),
+        inputs=INPUTS.get(dataset, SMALL_IMAGENET_INPUTS),
+        classes=len(class_names),
         batch_size=10,
         width=made.width,
-        validation_examples=1000,
-        test_examples=1000,
+        loss=min(losses),
+        validation_examples=made.test_examples,
+        test_examples=made.test_examples,
         probe_examples=300,
+    )
+
+
+def selection_part(
+    *, depth_error: Mapping[str, Sequence[float]] = MappingProxyType({}), **knobs: Any
+) -> xr.Dataset:
+    """Section 2.3: every model with every depth; ``depth_error``: of a model, depths from 1 on."""
+    errors = DEPTH_ERROR | {model: tuple(found) for model, found in depth_error.items()}
+    candidates = np.arange(1, len(errors["Tanh"]) + 1)
+    conditions = {CONDITIONS[m]._replace(depth=int(d)): m for m in errors for d in candidates}
+    part = _study("selection", {c: errors[m][c.depth - 1] for c, m in conditions.items()}, knobs)
+    grid = (len(errors), len(candidates))
+    by_depth = part["selection_error"].values.min(axis=1).reshape(grid)
+    best = by_depth.argmin(axis=1)
+    final = part["final_test_error"].values.reshape(*grid, -1)
+    ordered = np.sort(by_depth, axis=1)
+    variables = {
+        "depth_error": (("model", "candidate_depth"), by_depth, "validation error", "fraction"),
+        "chosen_depth": (("model",), candidates[best], "chosen depth", "1"),
+        "depth_margin": (("model",), ordered[:, 1] - ordered[:, 0], "margin", "fraction"),
+        "chosen_test_error": (
+            ("model", "seed"),
+            np.take_along_axis(final, best[:, None, None], axis=1)[:, 0],
+            "test error of the chosen depth",
+            "fraction",
+        ),
+    }
+    coordinates = {
+        "model": (("model",), np.array(list(errors)), "model", "1"),
+        **{
+            f"model_{name}": (
+                ("model",),
+                np.array([getattr(CONDITIONS[model], name) for model in errors]),
+                name,
+                "1",
+            )
+            for name in ("activation", "initializer")
+        },
+        "candidate_depth": (("candidate_depth",), candidates, "hidden layers", "1"),
+    }
+    return part.merge(_dataset(variables, coordinates)).assign_attrs(part.attrs)
+
+
+def section5_part(**knobs: Any) -> xr.Dataset:
+    """Section 5: learning rates for each parameter, and layers that grow or shrink."""
+    return _study("section5", SECTION_5, knobs)
+
+
+def costs_part(**knobs: Any) -> xr.Dataset:
+    """Section 4.1: the same nets with each of the two costs."""
+    return _study("costs", COSTS, knobs)
+
+
+def gaussians_part(**knobs: Any) -> xr.Dataset:
+    """Gaussian initialisation of several scales."""
+    return _study("gaussians", GAUSSIANS, knobs)
+
+
+def modern_part(**knobs: Any) -> xr.Dataset:
+    """Today's units and initialisers."""
+    return _study("modern", MODERN, knobs)
+
+
+def _study(name: str, finals: Mapping[Condition, float], knobs: Mapping[str, Any]) -> xr.Dataset:
+    """Conditions labelled as in real runs; ``final_error`` of ``knobs`` goes by these labels."""
+    labels = {schema.condition_name(*condition): condition for condition in finals}
+    errors = {label: finals[condition] for label, condition in labels.items()}
+    final_error = errors | dict(knobs.get("final_error", {}))
+    return training_part(name, conditions=labels, **{**knobs, "final_error": final_error})
+
+
+def _pretraining(
+    made: Training, conditions: Mapping[str, Condition], depth: int
+) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Variables and coordinates of pre-training, none if no condition is pre-trained."""
+    pretrained = np.array([c.initializer == "denoising" for c in conditions.values()])
+    if not pretrained.any():
+        return {}, {}
+    cost = np.linspace(*made.reconstruction, PRETRAINING_POINTS)
+    of_each = np.where(pretrained[:, None, None, None], cost, np.nan)
+    shape = (len(conditions), made.seeds, depth, PRETRAINING_POINTS)
+    updates = np.linspace(0, made.updates // 10, PRETRAINING_POINTS).astype(int)
+    dims = ("condition", "seed", "layer", "pretraining_point")
+    course = np.broadcast_to(of_each, shape)
+    return (
+        {"reconstruction_cost": (dims, course, "reconstruction cost of an autoencoder", "nat")},
+        {"pretraining_update": (dims[-1:], updates, "updates of an autoencoder", "update")},
     )
 
 
@@ -343,7 +525,7 @@ def _errors(
 ) -> np.ndarray:
     """[condition, learning_rate, seed, update]; the second learning rate is the better one."""
     constant = TIME_CONSTANT | dict(made.time_constant)
-    fall = np.stack([_falling(time, constant[label]) for label in conditions])
+    fall = np.stack([_falling(time, constant.get(label, 0.12)) for label in conditions])
     last = np.array([final[label] for label in conditions])[:, None]
     error = (last + (start - last) * fall)[:, None, None]
     shape = (len(conditions), 2, made.seeds, len(time))
@@ -365,7 +547,7 @@ def _course(
     mean, high = noisy(mean), np.minimum(noisy(high), 0.999)
     last_spread = (GRADIENT_SPREAD | dict(made.gradient_spread)).get(label, 1.5)
     spread = made.first_spread + (last_spread - made.first_spread) * time
-    last = _SHAPES[(FINAL_SHAPE | dict(made.final_shape))[condition.activation]]()
+    last = _SHAPES[(FINAL_SHAPE | dict(made.final_shape)).get(condition.activation, "bell")]()
     mixed = (1 - time)[:, None] * _bell(np.array(0.3)) + time[:, None] * last
     return {
         "mean": mean,
@@ -417,6 +599,7 @@ def _error_variables(error: np.ndarray) -> dict[str, Entry]:
     never = np.full(final.shape, np.nan)
     chosen = np.full(len(error), 0.1)
     selection = final.mean(axis=-1)
+    margin = np.abs(selection[:, 0] - selection[:, 1])
     return {
         "validation_error": (whole, error, "validation error", "fraction"),
         "test_error": (whole, error, "test error", "fraction"),
@@ -424,6 +607,7 @@ def _error_variables(error: np.ndarray) -> dict[str, Entry]:
         "diverged_at": (whole[:3], never, "update of divergence", "update"),
         "selection_error": (whole[:2], selection, "mean final validation error", "fraction"),
         "chosen_learning_rate": (whole[:1], chosen, "chosen learning rate", "1"),
+        "selection_margin": (whole[:1], margin, "margin over the next best rate", "fraction"),
         "final_test_error": (("condition", "seed"), final[:, 1], "final test error", "fraction"),
     }
 
@@ -433,7 +617,6 @@ def _course_variables(stacked: Mapping[str, np.ndarray]) -> dict[str, Entry]:
     mean, std, high = (stacked[name] for name in ("mean", "std", "high"))
     gradient = stacked["gradient"]
     quantile = np.stack([2 * mean - high, mean, high], axis=-1)
-    unit = np.where(np.isnan(gradient), np.nan, gradient[..., 3:4])
     return {
         "activation_mean": (dims, mean, "mean activation", "1"),
         "activation_std": (dims, std, "standard deviation of activations", "1"),
@@ -452,7 +635,6 @@ def _course_variables(stacked: Mapping[str, np.ndarray]) -> dict[str, Entry]:
             for what, values in (
                 ("std", scale * gradient),
                 ("mean_square", (scale * gradient) ** 2),
-                ("unit", scale * unit),
             )
         },
         "backprop_output_mean_square": (dims, 1e-2 + 0 * gradient, "at the logits", "1"),
