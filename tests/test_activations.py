@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glorot_jax.activations import ACTIVATIONS, slope
+from glorot_jax.activations import ACTIVATIONS, resolve, slope
 from tests import numpy_net
 
 
@@ -87,3 +87,58 @@ def test_elementwise_under_every_transformation(name):
     np.testing.assert_allclose(jax.jit(jax.vmap(jax.vmap(f)))(s), values, rtol=1e-6, atol=1e-7)
     by_grad = jax.jit(jax.vmap(jax.vmap(jax.grad(f))))(s)
     np.testing.assert_allclose(by_grad, slopes, rtol=1e-5, atol=1e-6)
+
+
+def cubic(s):
+    return s**3
+
+
+def halved(s):
+    return s.astype(jnp.bfloat16)
+
+
+def broken(s):
+    raise RuntimeError("no luck")
+
+
+@jax.custom_vjp
+def one_way(s):
+    return s
+
+
+one_way.defvjp(lambda s: (s, None), lambda _, d: (d,))
+NOT_A_FUNCTION = 3
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_our_own_are_found_by_name(name):
+    assert resolve(name) is ACTIVATIONS[name]
+
+
+def test_ones_own_is_found_by_its_path():
+    assert resolve(f"{__name__}:cubic") is cubic
+    assert resolve("jax.nn:silu") is jax.nn.silu
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tanhh", "is not one of sigmoid, tanh, .* or package.module:name"),
+        ("no_such_package.x:f", "there is no module no_such_package"),
+        ("jax.nn:no_such_name", "there is no no_such_name in jax.nn"),
+        ("jax.nn:", "is not of the form package.module:name"),
+        (f"{__name__}:NOT_A_FUNCTION", "is not a function of an array"),
+        (f"{__name__}:broken", r"fails for float32\[2, 3\] .RuntimeError: no luck."),
+        (f"{__name__}:halved", r"fails for float32\[2, 3\] .TypeError: returns .*bfloat16"),
+        (f"{__name__}:one_way", r"fails for float32\[2, 3\] .TypeError"),
+        ("jax.numpy:isnan", r"fails for float32\[2, 3\] .TypeError: returns .*bool"),
+        ("jax.numpy:sum", r"fails for float32\[2, 3\] .TypeError: returns .*\(\)"),
+        ("jax.numpy:log", "has values or slopes between -2 and 3 that are not finite"),
+        ("jax.nn:softmax", "is not elementwise"),
+        ("jax.numpy:sort", "is not elementwise"),
+    ],
+)
+def test_what_is_no_activation_is_refused_in_one_line(name, message):
+    with pytest.raises(ValueError, match=rf"^{name}: {message}") as refusal:
+        resolve(name)
+    assert "\n" not in str(refusal.value)

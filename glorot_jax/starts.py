@@ -1,0 +1,170 @@
+"""How a whole network starts: every initialiser of kernels, and starts that do more than that."""
+
+import inspect
+import re
+from collections.abc import Callable
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+
+from glorot_jax import dotted
+from glorot_jax.initializers import INITIALIZERS, Initializer, gaussian, standard
+from glorot_jax.network import MLP, Params, init, layer_names
+
+# (model, key, x [n, inputs]) -> params; x are training examples, which most starts ignore.
+Start = Callable[[MLP, jax.Array, jax.Array], Params]
+
+LSUV_TOLERANCE = 0.01  # of the variance; the paper's 0.1 would do for training
+LSUV_ITERATIONS = 10
+
+
+def drawn(initializer: Initializer, model: MLP, key: jax.Array, x: jax.Array) -> Params:
+    """Kernels drawn by ``initializer``, biases 0."""
+    return init(model.clone(kernel_init=initializer), key, x.shape[-1])
+
+
+def pytorch(model: MLP, key: jax.Array, x: jax.Array) -> Params:
+    """The default of PyTorch's ``nn.Linear``: kernel and bias U[-1/sqrt(n_in), 1/sqrt(n_in)].
+
+    The kernels are those of ``standard`` from the same key.
+    """
+    params = drawn(standard(), model, key, x)
+
+    def with_bias(index: int, kernel: jax.Array) -> Params:
+        fan_in, units = kernel.shape
+        bound = fan_in**-0.5
+        # Kernels take their keys from layer names, biases from numbers.
+        bias = jax.random.uniform(
+            jax.random.fold_in(key, index), (units,), minval=-bound, maxval=bound
+        )
+        return {"kernel": kernel, "bias": bias}
+
+    names = layer_names(len(model.widths))
+    return {name: with_bias(index, params[name]["kernel"]) for index, name in enumerate(names)}
+
+
+def lsuv(model: MLP, key: jax.Array, x: jax.Array) -> Params:
+    """Layer-sequential unit-variance: Mishkin & Matas, "All you need is a good init" (2016).
+
+    Kernels start orthonormal; then, from the input upwards and the output layer included, each is
+    divided by the standard deviation of s = z W over units and the examples x until Var[s] is 1.
+    A layer whose s never varies keeps its kernel. Biases 0.
+    """
+    params = drawn(INITIALIZERS["orthogonal"](), model, key, x)
+    z, scaled = x, {}
+    for name in layer_names(len(model.widths)):
+        kernel = _unit_variance(params[name]["kernel"], z)
+        scaled[name] = {**params[name], "kernel": kernel}
+        z = model.activation(z @ kernel)
+    return scaled
+
+
+def _unit_variance(kernel: jax.Array, z: jax.Array) -> jax.Array:
+    """``kernel`` scaled until the variance of z W is 1 (their algorithm 1)."""
+
+    def variance(kernel: jax.Array) -> jax.Array:
+        return jnp.var(z @ kernel)
+
+    def unfinished(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        _, found, iteration = state
+        off = jnp.abs(found - 1) >= LSUV_TOLERANCE
+        return off & (found > 0) & (iteration < LSUV_ITERATIONS)
+
+    def rescale(
+        state: tuple[jax.Array, jax.Array, jax.Array],
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        kernel, found, iteration = state
+        kernel = kernel / jnp.sqrt(found)
+        return kernel, variance(kernel), iteration + 1
+
+    begin = (kernel, variance(kernel), jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(unfinished, rescale, begin)[0]
+
+
+_WHOLE: dict[str, Start] = {"pytorch": pytorch, "lsuv": lsuv}
+START_NAMES: tuple[str, ...] = (*INITIALIZERS, *_WHOLE)
+
+_GAUSSIAN = re.compile(r"gaussian\((.*)\)")
+
+
+@cache
+def start(name: str) -> Start:
+    """The start called ``name``, the same function every time.
+
+    ``name`` is one of ``START_NAMES``, ``gaussian(<stddev>)`` for another scale, or the dotted path
+    ``package.module:name`` of your own initialiser: a function ``(key, shape, dtype) -> Array`` as
+    in ``jax.nn.initializers``, or a factory without arguments that returns one. It must be
+    traceable by JAX.
+
+    Raises:
+      ValueError: there is no such start, or what the path names is not an initialiser.
+    """
+    if name in _WHOLE:
+        return _WHOLE[name]
+    return partial(drawn, _initializer(name))
+
+
+def _initializer(name: str) -> Initializer:
+    if name in INITIALIZERS:
+        return INITIALIZERS[name]()
+    if dotted.is_path(name):
+        return _users_own(name)
+    if scale := _GAUSSIAN.fullmatch(name):
+        return _checked(name, _gaussian(name, scale[1]))
+    raise ValueError(
+        f"{name}: is not one of {', '.join(START_NAMES)}, gaussian(<stddev>) or package.module:name"
+    )
+
+
+def _gaussian(name: str, stddev: str) -> Initializer:
+    try:
+        return gaussian(float(stddev))
+    except ValueError:
+        raise ValueError(f"{name}: {stddev or 'nothing'} is not a positive number") from None
+
+
+def _users_own(path: str) -> Initializer:
+    found = dotted.load(path)
+    if _accepts(found, 0):
+        try:
+            found = found()
+        except Exception as error:  # whatever the user's factory raises
+            raise ValueError(f"{path}: fails when called ({dotted.reason(error)})") from error
+    if not _accepts(found, 3):
+        raise ValueError(
+            f"{path}: is neither a function (key, shape, dtype) nor a factory () of one"
+        )
+    return _checked(path, found)
+
+
+def _accepts(function: object, arguments: int) -> bool:
+    """Whether ``function`` can be called with that many positional arguments."""
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind(*range(arguments))
+    except (TypeError, ValueError):  # it can't, or it is a builtin that doesn't say
+        return False
+    return True
+
+
+def _checked(name: str, initializer: Initializer) -> Initializer:
+    """``initializer``, once it has drawn a small kernel as it should."""
+    shape, key = (5, 3), jax.random.key(0)
+
+    def draw(key: jax.Array) -> jax.Array:
+        return initializer(key, shape, jnp.float32)
+
+    try:
+        made = jax.eval_shape(draw, key)
+        if not dotted.is_array(made, shape, jnp.float32):
+            raise TypeError(f"returns {made}")
+        finite = jnp.all(jnp.isfinite(jax.jit(draw)(key)))
+    except Exception as error:  # whatever the user's function raises
+        raise ValueError(
+            f"{name}: fails for a float32 kernel of shape {shape} ({dotted.reason(error)})"
+        ) from error
+    if not finite:
+        raise ValueError(f"{name}: draws numbers that are not finite")
+    return initializer
