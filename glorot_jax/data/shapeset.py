@@ -169,7 +169,17 @@ def task(
     )
     cut = sizes[0]
     validation_set, test_set = Batch(both.x[:cut], both.y[:cut]), Batch(both.x[cut:], both.y[cut:])
-    return Task("shapeset", CLASS_NAMES, train, validation_set, test_set, ORIGIN)
+    return Task(
+        name="shapeset",
+        class_names=CLASS_NAMES,
+        train=train,
+        validation=validation_set,
+        test=test_set,
+        image_shape=(size, size, 1),
+        origin=ORIGIN,
+        pixel_range=_checked_range(pixel_range),
+        column_major=True,
+    )
 
 
 def draw_scenes(key: jax.Array, n: int, /, *, size: int = 32) -> Scenes:

@@ -35,7 +35,11 @@ class Stream(NamedTuple):
 class Task(NamedTuple):
     """A data set ready for training: a training stream and two fixed held-out sets.
 
-    ``origin`` says in one sentence where the examples come from, for the results page.
+    Attributes:
+      image_shape: (height, width, channels) of the image that a row of ``x`` holds.
+      origin: where the examples come from, in one sentence for the results page.
+      pixel_range: what black and white are in ``x``.
+      column_major: whether a row of ``x`` holds its image column by column instead of row by row.
     """
 
     name: str
@@ -43,7 +47,22 @@ class Task(NamedTuple):
     train: Stream
     validation: Batch
     test: Batch
+    image_shape: tuple[int, int, int]
     origin: str
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+    column_major: bool = False
+
+
+def images(task: Task, x: jax.Array) -> jax.Array:
+    """Rows ``x`` [n, inputs] of a task as images [n, height, width, channels], pixels as they are.
+
+    >>> images(shapeset.task(key, size=64), batch.x).shape
+    (n, 64, 64, 1)
+    """
+    height, width, channels = task.image_shape
+    if task.column_major:
+        return x.reshape(-1, width, height, channels).swapaxes(1, 2)
+    return x.reshape(-1, height, width, channels)
 
 
 class _Walk(NamedTuple):

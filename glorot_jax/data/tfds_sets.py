@@ -1,8 +1,9 @@
-"""The finite data sets: MNIST through TFDS, and scikit-learn's digits as its stand-in."""
+"""The finite data sets: those of TFDS, and scikit-learn's digits as MNIST's stand-in."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,23 +11,32 @@ import numpy as np
 from glorot_jax.data.errors import DataError, DataMissing
 from glorot_jax.data.stream import Batch, Task, finite_stream
 
-NAMES = ("mnist", "digits")
-
-# Pixels are divided by the largest grey level, so that inputs lie in [0, 1]: 0 is background, and
-# an unwritten pixel then contributes nothing. The paper does not say which range it used; [0, 1] is
-# that of the MNIST file its authors' laboratory gave out with its tutorials (mnist.pkl.gz), and of
-# a configuration in the first author's later code.
-MNIST_WHITE = 255
-DIGITS_WHITE = 16
+# What black and white become. docs/protocol.md has the reasons.
+INK = (0.0, 1.0)  # digits and clothes on an empty background
+PHOTOGRAPH = (-1.0, 1.0)
 
 DIGITS_SEED = 2010  # of the one fixed shuffle of scikit-learn's digits
+
+_DIGIT_NAMES = tuple("0123456789")
+_FASHION_NAMES = (
+    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
 
 
 class Finite(NamedTuple):
     """A finite set in memory: training, validation and test examples, one after another.
 
-    ``x`` [n, inputs] uint8 grey levels in 0..``white``; ``y`` [n] uint8 class indices; ``sizes``
-    (training, validation, test), which add up to n; ``origin`` says where they come from.
+    Attributes:
+      name: one of ``NAMES``.
+      x: [n, height * width * channels] uint8 levels in 0..``white``.
+      y: [n] uint8 indices of ``class_names``.
+      sizes: (training, validation, test), which add up to n.
+      white: the highest level.
+      pixel_range: what the levels 0 and ``white`` become as inputs.
+      image_shape: (height, width, channels).
+      class_names: one a class.
+      origin: where the examples come from.
     """
 
     name: str
@@ -34,7 +44,18 @@ class Finite(NamedTuple):
     y: np.ndarray
     sizes: tuple[int, int, int]
     white: int
+    pixel_range: tuple[float, float]
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
     origin: str
+
+
+class Place(NamedTuple):
+    """Where a set is looked for: TFDS's data folder, the folder of sources, and the network."""
+
+    data_dir: Path
+    manual_dir: Path | None
+    download: bool
 
 
 def default_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
@@ -43,62 +64,81 @@ def default_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
     return Path(chosen).expanduser()
 
 
-def load_mnist(
-    *,
-    data_dir: str | os.PathLike | None = None,
-    manual_dir: str | os.PathLike | None = None,
-    download: bool = True,
-) -> Finite:
-    """MNIST, split as in the paper: 50 000 training, 10 000 validation, 10 000 test examples.
+def _joined(parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The fields ``x`` and ``y`` of a set read split by split."""
+    x, y = zip(*parts, strict=True)
+    return {"x": np.concatenate(x), "y": np.concatenate(y)}
 
-    The order is that of the official files: the first 50 000 of their 60 000 training examples
-    are for training, the last 10 000 for validation. The first use prepares the set (about 15 s).
 
-    Args:
-      data_dir: TFDS's data folder; see ``default_data_dir``.
-      manual_dir: folder searched first for the four official gz files,
-        ``data_dir/downloads/manual`` when None.
-      download: whether files that are not there may be fetched.
-
-    Returns:
-      x [70000, 784], y [70000].
-
-    Raises:
-      DataMissing: the set is not prepared, files are missing and cannot be fetched.
-      DataError: a file is damaged or is not MNIST's.
-
-    Source: LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/, by TFDS's ``mnist:3.0.1``.
-    """
+def _load_mnist(place: Place) -> Finite:
+    """LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/, split as in the paper."""
     from glorot_jax.data import mnist_builder  # imports TFDS, which takes a while
 
-    root = default_data_dir(data_dir)
+    return _from_idx(place, "mnist", "MNIST", mnist_builder.MNIST, _DIGIT_NAMES)
+
+
+def _load_fashion_mnist(place: Place) -> Finite:
+    """Xiao, Rasul and Vollgraf (2017), split as MNIST."""
+    from glorot_jax.data import mnist_builder
+
+    builder = mnist_builder.FashionMNIST
+    return _from_idx(place, "fashion_mnist", "Fashion-MNIST", builder, _FASHION_NAMES)
+
+
+def _from_idx(
+    place: Place, name: str, title: str, builder: Any, class_names: tuple[str, ...]
+) -> Finite:
+    from glorot_jax.data import mnist_builder
+
     folder = mnist_builder.prepare(
-        root, manual_dir=Path(manual_dir).expanduser() if manual_dir else None, download=download
+        place.data_dir, builder=builder, manual_dir=place.manual_dir, download=place.download
     )
-    train_x, train_y = mnist_builder.read_split("train", data_dir=root)
-    test_x, test_y = mnist_builder.read_split("test", data_dir=root)
+    splits = [
+        mnist_builder.read_split(split, data_dir=place.data_dir, builder=builder)
+        for split in ("train", "test")
+    ]
     return Finite(
-        name="mnist",
-        x=np.concatenate([train_x, test_x]),
-        y=np.concatenate([train_y, test_y]),
+        name=name,
+        **_joined(splits),
         sizes=(50_000, 10_000, 10_000),
-        white=MNIST_WHITE,
-        origin=f"MNIST, TFDS's {'/'.join(folder.parts[-2:])}, in the order of the official files.",
+        white=255,
+        pixel_range=INK,
+        image_shape=(28, 28, 1),
+        class_names=class_names,
+        origin=(
+            f"{title}, TFDS's {'/'.join(folder.parts[-2:])}, in the order of the official files."
+        ),
     )
 
 
-def load_digits() -> Finite:
+def _load_cifar10(place: Place) -> Finite:
+    """Krizhevsky (2009), https://www.cs.toronto.edu/~kriz/cifar.html, split as in the paper."""
+    from glorot_jax.data import cifar10
+
+    folder = cifar10.prepare(place.data_dir, manual_dir=place.manual_dir, download=place.download)
+    splits = [cifar10.read_split(split, data_dir=place.data_dir) for split in ("train", "test")]
+    return Finite(
+        name="cifar10",
+        **_joined(splits),
+        sizes=(40_000, 10_000, 10_000),
+        white=255,
+        pixel_range=PHOTOGRAPH,
+        image_shape=(32, 32, 3),
+        class_names=cifar10.CLASS_NAMES,
+        origin=f"CIFAR-10, TFDS's {'/'.join(folder.parts[-2:])}, in the order of its batches.",
+    )
+
+
+def _load_digits(place: Place | None = None) -> Finite:
     """scikit-learn's 1797 8x8 digits, split 5:1:1 as MNIST: 1283, 257 and 257 examples.
 
     Their order is not known to be random, so they are shuffled once, by
     ``numpy.random.RandomState(2010).permutation(1797)`` (a stream that NumPy has frozen).
 
-    Returns:
-      x [1797, 64] with grey levels 0..16, y [1797].
-
     Source: ``sklearn.datasets.load_digits``, the test set of UCI's "Optical Recognition of
     Handwritten Digits". Bundled with scikit-learn: no network, no files.
     """
+    del place
     import sklearn.datasets  # takes a second or two
 
     x, y = sklearn.datasets.load_digits(return_X_y=True)
@@ -109,13 +149,51 @@ def load_digits() -> Finite:
         x=x[order].astype(np.uint8),
         y=y[order].astype(np.uint8),
         sizes=(len(y) - 2 * held_out, held_out, held_out),
-        white=DIGITS_WHITE,
+        white=16,
+        pixel_range=INK,
+        image_shape=(8, 8, 1),
+        class_names=_DIGIT_NAMES,
         origin="scikit-learn's 1797 8x8 digits, shuffled once and split 5:1:1.",
     )
 
 
+_LOADERS: dict[str, Callable[[Place], Finite]] = {
+    "mnist": _load_mnist,
+    "fashion_mnist": _load_fashion_mnist,
+    "cifar10": _load_cifar10,
+    "digits": _load_digits,
+}
+NAMES = tuple(_LOADERS)
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    manual_dir: str | os.PathLike | None = None,
+    download: bool = True,
+) -> Finite:
+    """A finite set, split as docs/protocol.md says. The first use prepares it.
+
+    Args:
+      name: one of ``NAMES``; "digits" needs none of the other arguments.
+      data_dir: TFDS's data folder; see ``default_data_dir``.
+      manual_dir: folder searched first for the official files, in a folder ``name`` inside if
+        there is one; ``data_dir/downloads/manual`` when None.
+      download: whether files that are not there may be fetched.
+
+    Raises:
+      DataMissing: the set is not prepared, files are missing and cannot be fetched.
+      DataError: an unknown name, or a file that is damaged or not the official one.
+    """
+    if name not in NAMES:
+        raise DataError(f"name: {name!r} is not one of {', '.join(NAMES)}")
+    folder = Path(manual_dir).expanduser() if manual_dir else None
+    return _LOADERS[name](Place(default_data_dir(data_dir), folder, download))
+
+
 def as_task(finite: Finite, *, block_size: int) -> Task:
-    """A ``Task`` of a finite set of digits: inputs float32 in [0, 1], labels int32.
+    """A ``Task`` of a finite set: inputs float32 in ``pixel_range``, labels int32.
 
     Raises:
       DataError: ``block_size`` is not in 1..the number of training examples.
@@ -125,21 +203,23 @@ def as_task(finite: Finite, *, block_size: int) -> Task:
         raise DataError(
             f"block_size: {block_size} is not in 1..{ends[0]}, {finite.name}'s training examples"
         )
+    low, high = (np.float32(end) for end in finite.pixel_range)
+    levels = np.arange(finite.white + 1, dtype=np.float32) / np.float32(finite.white)
+    inputs = low + (high - low) * levels
     parts = [slice(end - size, end) for end, size in zip(ends, finite.sizes, strict=True)]
     train, validation, test = (
-        Batch(
-            jnp.asarray(finite.x[part].astype(np.float32) / np.float32(finite.white)),
-            jnp.asarray(finite.y[part].astype(np.int32)),
-        )
+        Batch(jnp.asarray(inputs[finite.x[part]]), jnp.asarray(finite.y[part].astype(np.int32)))
         for part in parts
     )
     return Task(
         name=finite.name,
-        class_names=tuple("0123456789"),
+        class_names=finite.class_names,
         train=finite_stream(train, block_size=block_size),
         validation=validation,
         test=test,
+        image_shape=finite.image_shape,
         origin=finite.origin,
+        pixel_range=finite.pixel_range,
     )
 
 
@@ -158,28 +238,25 @@ def task(
     (257, 64)
 
     Args:
-      name: "mnist" (784 inputs) or "digits" (64 inputs).
+      name: one of ``NAMES``.
       block_size: examples per block of the training stream.
-      data_dir, manual_dir, download: see ``load_mnist``; digits need none of them.
-      fallback: "digits" to get the digits where MNIST cannot be had; ``origin`` then says so and
-        why. Damaged MNIST files are an error all the same.
+      data_dir, manual_dir, download: see ``load``.
+      fallback: another of ``NAMES``, to be had where ``name`` cannot; the task's ``name`` and
+        ``origin`` then say so and why. Damaged files are an error all the same.
 
     Raises:
-      DataMissing: MNIST cannot be had and there is no fallback.
+      DataMissing: the set cannot be had, nor the fallback if there is one.
       DataError: an unknown name or fallback, a bad block_size, or a damaged file.
     """
-    if name not in NAMES:
-        raise DataError(f"name: {name!r} is not one of {', '.join(NAMES)}")
-    if fallback not in (None, "digits"):
-        raise DataError(f"fallback: {fallback!r} is not one of None, 'digits'")
-    if name == "digits":
-        return as_task(load_digits(), block_size=block_size)
+    if fallback is not None and fallback not in NAMES:
+        raise DataError(f"fallback: {fallback!r} is not one of None, {', '.join(NAMES)}")
+    place: Any = {"data_dir": data_dir, "manual_dir": manual_dir, "download": download}
     try:
-        finite = load_mnist(data_dir=data_dir, manual_dir=manual_dir, download=download)
+        finite = load(name, **place)
     except DataMissing as error:
         if fallback is None:
             raise
-        digits = load_digits()
-        origin = f"MNIST could not be had ({error.reason}), so these are {digits.origin}"
-        finite = digits._replace(origin=origin)
+        stand_in = load(fallback, **place)
+        origin = f"{name} could not be had ({error.reason}), so this is {stand_in.origin}"
+        finite = stand_in._replace(origin=origin)
     return as_task(finite, block_size=block_size)

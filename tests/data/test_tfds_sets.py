@@ -1,4 +1,4 @@
-"""MNIST prepared by TFDS without TensorFlow, its failures, and the digits that stand in for it."""
+"""MNIST and Fashion-MNIST prepared by TFDS without TensorFlow, their failures, and the digits."""
 
 import contextlib
 import functools
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from glorot_jax.data import mnist_builder, tfds_sets
+from glorot_jax.data import mnist_builder, preparing, tfds_sets
 from glorot_jax.data.errors import DataError, DataMissing
 
 GZ = {
@@ -29,7 +29,7 @@ NO_NETWORK = "no network in tests"
 
 @pytest.fixture(autouse=True)
 def _no_network_and_no_home(monkeypatch, tmp_path):
-    monkeypatch.setattr(mnist_builder, "unreachable", lambda url: NO_NETWORK)
+    monkeypatch.setattr(preparing, "unreachable", lambda url: NO_NETWORK)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "default"))
 
 
@@ -51,7 +51,7 @@ def mnist(prepared):
     """MNIST as read from the folder that TFDS_DATA_DIR names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(prepared))
-        return tfds_sets.load_mnist(download=False)
+        return tfds_sets.load("mnist", download=False)
 
 
 @pytest.fixture
@@ -123,6 +123,8 @@ def test_task_has_the_papers_split_and_range(mnist):
     np.testing.assert_array_equal(task.validation.y, mnist.y[50_000:60_000])
     np.testing.assert_array_equal(task.test.x, mnist.x[60_000:] / np.float32(255))
     assert task.class_names == tuple("0123456789")
+    assert task.image_shape == (28, 28, 1)
+    assert task.pixel_range == (0.0, 1.0)
     assert "mnist/3.0.1" in task.origin
 
 
@@ -154,7 +156,7 @@ def test_a_prepared_set_is_reused_untouched(prepared):
 def test_no_files_and_no_network_is_one_line_at_once(tmp_path, download):
     start = time.perf_counter()
     with pytest.raises(DataMissing) as error:
-        tfds_sets.load_mnist(data_dir=tmp_path / "empty", download=download)
+        tfds_sets.load("mnist", data_dir=tmp_path / "empty", download=download)
     assert time.perf_counter() - start < 2.0
     reason = NO_NETWORK if download else "downloading is switched off"
     manual = tmp_path / "empty" / "downloads" / "manual"
@@ -164,7 +166,7 @@ def test_no_files_and_no_network_is_one_line_at_once(tmp_path, download):
 
 def test_tfds_data_dir_is_the_default(tmp_path):
     with pytest.raises(DataMissing) as error:
-        tfds_sets.load_mnist()
+        tfds_sets.load("mnist")
     _assert_one_line(error, tmp_path / "default" / "downloads" / "manual")
 
 
@@ -187,7 +189,7 @@ def test_one_missing_file_is_named_alone(gz_copies, tmp_path):
 def test_fallback_says_what_it_is_and_why():
     task = tfds_sets.task("mnist", block_size=10, fallback="digits")
     assert task.name == "digits"
-    assert task.origin.startswith("MNIST could not be had (mnist: ")
+    assert task.origin.startswith("mnist could not be had (mnist: ")
     assert NO_NETWORK in task.origin
     assert "scikit-learn's 1797 8x8 digits" in task.origin
     assert "\n" not in task.origin
@@ -202,11 +204,11 @@ def _closed_port():
 def test_unreachable_is_told_within_its_timeout(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("no_proxy", "*")
-    assert "refused" in mnist_builder.unreachable(f"http://127.0.0.1:{_closed_port()}/")
+    assert "refused" in preparing.unreachable(f"http://127.0.0.1:{_closed_port()}/")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.perf_counter()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        assert mnist_builder.unreachable(url, timeout=0.3)
+        assert preparing.unreachable(url, timeout=0.3)
         assert time.perf_counter() - start < 2.0
 
 
@@ -247,6 +249,9 @@ def test_damaged_gz_file_is_named_and_nothing_is_written(gz_copies, tmp_path, sp
 
 
 def test_failure_while_writing_leaves_no_set(gz_dir, tmp_path, monkeypatch):
+    killed = tmp_path / "new" / "mnist" / "incomplete.ABC123_3.0.1"
+    killed.mkdir(parents=True)
+    (killed / "mnist-train.array_record-00000-of-00001").write_bytes(b"half of it")
     examples = mnist_builder.MNIST._generate_examples
 
     def few_then_none(self, images, labels):
@@ -296,7 +301,7 @@ def test_other_examples_in_good_records_are_noticed(copy_of_prepared, monkeypatc
     monkeypatch.setitem(mnist_builder._CONTENTS, "test", "0" * 64)
     with pytest.raises(DataError) as error:
         mnist_builder.read_split("test", data_dir=copy_of_prepared)
-    _assert_one_line(error, "mnist-test.array_record", "other examples than MNIST's test")
+    _assert_one_line(error, "mnist-test.array_record", "other examples than mnist's test")
 
 
 @pytest.mark.parametrize("content", [None, '{"name": "mn'])
@@ -306,7 +311,7 @@ def test_damaged_dataset_info_is_named(copy_of_prepared, content):
     if content is not None:
         info.write_text(content)
     with pytest.raises(DataError) as error:
-        tfds_sets.load_mnist(data_dir=copy_of_prepared)
+        tfds_sets.load("mnist", data_dir=copy_of_prepared)
     _assert_one_line(error, info.parent, "remove")
 
 
@@ -358,7 +363,7 @@ def test_downloads_what_is_missing_with_tfds_and_checks_it(gz_dir, tmp_path, ser
     assert {path.read_bytes() for path in (tmp_path / "downloads").rglob("*.gz")} == official
 
     shutil.rmtree(folder)  # what was downloaded is used again, without any network
-    monkeypatch.setattr(mnist_builder, "unreachable", lambda url: NO_NETWORK)
+    monkeypatch.setattr(preparing, "unreachable", lambda url: NO_NETWORK)
     assert mnist_builder.prepare(tmp_path) == folder
 
 
@@ -386,7 +391,7 @@ def test_refused_download_is_missing_data(gz_copies, tmp_path, serve):
 def test_digits_are_scikit_learns_shuffled_once():
     import sklearn.datasets
 
-    digits = tfds_sets.load_digits()
+    digits = tfds_sets.load("digits")
     x, y = sklearn.datasets.load_digits(return_X_y=True)
     order = np.random.RandomState(2010).permutation(1797)
     np.testing.assert_array_equal(digits.x, x[order])
@@ -414,6 +419,7 @@ def test_digits_task():
     [
         ({"name": "cifar", "block_size": 10}, "name: 'cifar'"),
         ({"name": "mnist", "block_size": 10, "fallback": "shapeset"}, "fallback: 'shapeset'"),
+        ({"name": "digits", "block_size": 10, "fallback": ""}, "fallback: ''"),
         ({"name": "digits", "block_size": 0}, "block_size: 0"),
         ({"name": "digits", "block_size": 1284}, "block_size: 1284"),
     ],

@@ -32,6 +32,7 @@ TASK = Task(
     train=finite_stream(_examples(0, 50), block_size=20),
     validation=_examples(1, 30),
     test=_examples(2, 20),
+    image_shape=(2, 3, 1),
     origin="made up",
 )
 SETS = loop.held_out(TASK, probe_examples=10)
