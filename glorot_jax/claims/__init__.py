@@ -11,14 +11,16 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from glorot_jax.claims import cost_surface, errors, initial, training
+from glorot_jax.claims import cost_surface, errors, examples, initial, studies, training
 from glorot_jax.claims.verdict import STATUSES, Claim, Interval, Status, Verdict, decide, interval
 
 CLAIMS: tuple[Claim, ...] = (
+    *examples.CLAIMS,
     *training.CLAIMS,
     *cost_surface.CLAIMS,
     *initial.CLAIMS,
     *errors.CLAIMS,
+    *studies.CLAIMS,
 )
 
 

@@ -1,5 +1,7 @@
 """How predicates read a part of the results: one condition, plain arrays, common statistics."""
 
+from types import MappingProxyType
+
 import numpy as np
 import xarray as xr
 
@@ -15,32 +17,51 @@ STANDARD_FACTOR = 3.0
 # standard initialisation does to it (on a logarithmic scale, where layers multiply). The paper
 # contrasts two cases, a factor of sqrt(3) and no change; this is the line half way between.
 LEVEL = STANDARD_FACTOR**0.25
+# How nets are trained where nothing else is said, and where results have no such coordinate.
+USUAL = MappingProxyType({"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy"})
 
 
 def condition(
-    part: xr.Dataset, activation: str, initializer: str, /, *, depth: int | None = None
+    part: xr.Dataset,
+    activation: str,
+    initializer: str,
+    /,
+    *,
+    depth: int | None = None,
+    optimizer: str = USUAL["optimizer"],
+    shape: str = USUAL["shape"],
+    loss: str = USUAL["loss"],
 ) -> xr.Dataset:
     """The one condition asked for, its own layers only; of several depths, the deepest.
 
     Raises:
       NotTested: ``part`` doesn't hold it.
     """
+    asked = {"activation": activation, "initializer": initializer}
+    asked |= {"optimizer": optimizer, "shape": shape, "loss": loss}
     wanted = np.ones(part.sizes.get("condition", 0), bool)
-    for name, value in (("activation", activation), ("initializer", initializer), ("depth", depth)):
+    for name, value in {**asked, "depth": depth}.items():
         if value is not None and wanted.size:
-            coordinate = part.coords.get(name)
-            wanted &= False if coordinate is None else coordinate.values == value
+            wanted &= _coordinate(part, name) == value
     rows = np.flatnonzero(wanted)
     if not rows.size:
         deep = "" if depth is None else f" of {depth} layers"
+        unusual = "".join(f", {n} {asked[n]}" for n in USUAL if asked[n] != USUAL[n])
         raise NotTested(
-            f"no {activation} net with {initializer} initialisation{deep} in the results"
+            f"no {activation} net with {initializer} initialisation{deep}{unusual} in the results"
         )
     if "depth" not in part.coords:
         return part.isel(condition=int(rows[0]))
     depths = part.coords["depth"].values[rows]
     found = part.isel(condition=int(rows[np.argmax(depths)]))
     return found.isel(layer=slice(0, int(depths.max()))) if "layer" in part.dims else found
+
+
+def _coordinate(part: xr.Dataset, name: str) -> np.ndarray:
+    """One value a condition, or one for all: the part's attribute or what is usual."""
+    if name in part.coords:
+        return part.coords[name].values
+    return np.asarray(part.attrs.get(name, USUAL.get(name, "unknown")))
 
 
 def values(found: xr.Dataset, name: str, /, *dims: str) -> np.ndarray:
@@ -69,6 +90,19 @@ def percentile_98(found: xr.Dataset, /) -> np.ndarray:
     quantiles = values(found, "activation_quantile", "seed", "update", "layer", "quantile")
     which = int(np.argmin(np.abs(values(found, "quantile", "quantile") - 0.98)))
     return _two_layers(quantiles[..., which])
+
+
+def at_chosen_rate(found: xr.Dataset, name: str, /) -> np.ndarray:
+    """One condition's ``name`` at its chosen learning rate, [seed, update].
+
+    Raises:
+      NotTested: every rate diverged, or ``name`` isn't there.
+    """
+    chosen = float(values(found, "chosen_learning_rate"))
+    if not np.isfinite(chosen):
+        raise NotTested(f"every learning rate of {found.coords['condition'].item()} diverged")
+    rate = int(np.argmin(np.abs(values(found, "learning_rate", "learning_rate") - chosen)))
+    return values(found, name, "learning_rate", "seed", "update")[rate]
 
 
 def updates(found: xr.Dataset, /) -> np.ndarray:

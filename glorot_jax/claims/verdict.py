@@ -48,7 +48,7 @@ class Claim(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """A mean over ``n`` seeds and its 95% confidence interval."""
+    """A mean over ``n`` seeds and its confidence interval, of 95% unless something else is said."""
 
     mean: float
     low: float
@@ -65,7 +65,7 @@ class NotTested(Exception):
         self.numbers = dict(numbers or {})
 
 
-def interval(values: np.ndarray, /) -> Interval:
+def interval(values: np.ndarray, /, *, confidence: float = CONFIDENCE) -> Interval:
     """Student's t interval of the mean of one value per seed.
 
     Raises:
@@ -79,7 +79,7 @@ def interval(values: np.ndarray, /) -> Interval:
     if lost:
         raise NotTested(f"{lost} of {n} seeds have no finite value")
     mean = float(values.mean())
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
+    reach = stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
     return Interval(mean, mean - float(reach), mean + float(reach), n)
 
 
@@ -90,15 +90,17 @@ def decide(
     what: str,
     above: float = -math.inf,
     below: float = math.inf,
+    confidence: float = CONFIDENCE,
     numbers: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Holds if the interval of ``values``, one per seed, lies inside (``above``, ``below``).
 
     Args:
       what: names the quantity in the reason and in the numbers.
+      confidence: of the interval; 1 - p where the claim is of a difference at some p.
       numbers: what else the verdict should show; an array is taken as one value per seed.
     """
-    found = interval(values)
+    found = interval(values, confidence=confidence)
     shown = {what: found._asdict(), "claimed above": above, "claimed below": below}
     shown |= {name: _shown(value) for name, value in (numbers or {}).items()}
     side = " and ".join(
@@ -107,7 +109,8 @@ def decide(
         if math.isfinite(bound)
     )
     measured = (
-        f"{what}: {found.mean:.3g}, 95% interval {found.low:.3g} to {found.high:.3g} "
+        f"{what}: {found.mean:.3g}, {100 * confidence:g}% interval {found.low:.3g} to "
+        f"{found.high:.3g} "
         f"over {found.n} seeds"
     )
     if found.low > above and found.high < below:

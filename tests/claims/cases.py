@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from glorot_jax.claims.predicates.errors import TABLE_1
+from glorot_jax.claims.predicates.errors import EQUALLY_LIKELY, TABLE_1
 from tests import made_up
 
 Build = Callable[[], xr.Dataset]
@@ -29,6 +29,18 @@ initial = _of(made_up.initial_part)
 surface = _of(made_up.surface_part)
 shapeset = _of(made_up.training_part, "shapeset")
 mnist = _of(made_up.training_part, "mnist")
+cifar10 = _of(made_up.training_part, "cifar10")
+small_imagenet = _of(made_up.training_part, "small_imagenet")
+examples = _of(made_up.examples_part)
+selection = _of(made_up.selection_part)
+section5 = _of(made_up.section5_part)
+costs = _of(made_up.costs_part)
+SETS = {
+    "shapeset": shapeset,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "small_imagenet": small_imagenet,
+}
 
 
 def _both(**shapeset_knobs: object) -> Build:
@@ -43,11 +55,34 @@ TANH_LIKE = made_up.SATURATION["Tanh"]
 BACKWARDS = TANH_LIKE[::-1]
 
 
+def _dashed(name: str) -> str:
+    return name.lower().replace(" ", "-").replace("_", "-")
+
+
+def _on_every_finite_set(name: str, figure: str) -> dict[str, Case]:
+    build, row = SETS[name], TABLE_1[name]
+    reversed_order = {net: max(row.values()) + min(row.values()) - row[net] for net in row}
+    return {
+        f"{figure}-{_dashed(name)}-order": Case(build(), build(final_error=reversed_order)),
+        f"{figure}-{_dashed(name)}-sigmoid-worst": Case(
+            build(**_error("Sigmoid", 1.1 * max(row.values()))),
+            build(**_error("Sigmoid", row["Tanh N"])),
+        ),
+        f"{figure}-{_dashed(name)}-tanh-n-helps": Case(
+            build(), build(**_error("Tanh N", 1.05 * row["Tanh"]))
+        ),
+        f"fig03-{_dashed(name)}-alike": Case(build(), build(saturation={"Tanh": BACKWARDS})),
+        f"fig09-{_dashed(name)}-alike": Case(build(), build(gradient_spread={"Tanh N": 20.0})),
+    }
+
+
 def _error(net: str, value: float) -> dict[str, dict[str, float]]:
     return {"final_error": {net: value}}
 
 
 CASES: dict[str, Case] = {
+    "fig01-classes": Case(examples(), examples(second_shapes=False)),
+    "fig01-one-class-error": Case(shapeset(), shapeset(**_error("Sigmoid", EQUALLY_LIKELY))),
     "fig02-top-falls": Case(shapeset(), shapeset(top_falls_to=0.3)),
     "fig02-lower-layers-above-half": Case(shapeset(), shapeset(lower_mean=0.4)),
     "fig02-lower-layers-in-order": Case(shapeset(), shapeset(lower_step=-0.02)),
@@ -130,17 +165,46 @@ CASES: dict[str, Case] = {
     "fig11-sigmoid-slower": Case(
         shapeset(), shapeset(time_constant={"Sigmoid": 0.01}, **_error("Sigmoid", 0.1))
     ),
-    "fig12-mnist-order": Case(
-        mnist(), mnist(final_error={"Sigmoid": 0.01, "Tanh": 0.012, "Softsign N": 0.014})
-    ),
-    "fig12-mnist-sigmoid-worst": Case(mnist(), mnist(**_error("Sigmoid", 0.015))),
-    "fig12-mnist-tanh-n-helps": Case(mnist(), mnist(**_error("Tanh N", 0.02))),
+    "fig11-pretraining-lowest": Case(shapeset(), shapeset(**_error("Tanh pre-trained", 0.159))),
+    "fig11-pretraining-helps": Case(shapeset(), shapeset(**_error("Tanh pre-trained", 0.28))),
+    **_on_every_finite_set("mnist", "fig12"),
+    **_on_every_finite_set("cifar10", "fig12"),
+    **_on_every_finite_set("small_imagenet", "table1"),
     "more-visible-on-shapeset": Case(_both(), _both(**_error("Tanh", 0.157))),
     **{
-        f"table1-{data}-{net.lower().replace(' ', '-')}": Case(
-            build(), build(**_error(net, error * 0.5))
-        )
-        for data, build in (("shapeset", shapeset), ("mnist", mnist))
+        f"table1-{_dashed(data)}-{_dashed(net)}": Case(build(), build(**_error(net, error * 0.5)))
+        for data, build in SETS.items()
         for net, error in TABLE_1[data].items()
+    },
+    "table1-shapeset-tanh-differs": Case(shapeset(), shapeset(**_error("Tanh", 0.1565))),
+    **{
+        f"table1-{_dashed(data)}-sigmoid-differs": Case(
+            build(seeds=10, **_error("Sigmoid", 0.9)),
+            build(**_error("Sigmoid", min(TABLE_1[data].values()))),
+        )
+        for data, build in SETS.items()
+    },
+    "selection-best-depth": Case(
+        selection(), selection(depth_error={"Softsign": (0.4, 0.3, 0.2, 0.15, 0.17)})
+    ),
+    "selection-sigmoid-depth": Case(
+        selection(), selection(depth_error={"Sigmoid": (0.4, 0.3, 0.2, 0.3, 0.8)})
+    ),
+    **{
+        f"section5-{shape}": Case(section5(), section5(**_error(f"Tanh N, {shape}", 0.3)))
+        for shape in ("growing", "shrinking")
+    },
+    **{
+        f"section5-{key}-{claim}": Case(section5(), section5(**_error(f"{net}, {suffix}", error)))
+        for key, suffix in (("hessian", "Hessian rates"), ("variance", "variance rates"))
+        for claim, net, error in (
+            ("helps", "Tanh", 0.3),
+            ("does-not-reach-normalized", "Tanh", 0.15),
+            ("with-normalized", "Tanh N", 0.16),
+        )
+    },
+    **{
+        f"costs-{_dashed(net)}": Case(costs(), costs(**_error(f"{net}, quadratic", 0.1)))
+        for net in ("Tanh", "Tanh N", "Softsign", "Sigmoid")
     },
 }

@@ -1,0 +1,75 @@
+"""An RBF SVM and a deep net on the same fixed Shapeset sample: section 5."""
+
+import math
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from glorot_jax.claims.measured import PAPER_WIDTH, values
+from glorot_jax.claims.predicates.errors import BEGUN, PAPER_P, PAPER_TEST_EXAMPLES, PLATEAU
+from glorot_jax.claims.verdict import NotTested, Verdict, decide, interval
+
+PAPER = {"svm": 0.5947, "net": 0.5047}  # test error as a fraction
+PAPER_EXAMPLES = 100_000  # that both were trained on
+
+
+def net_beats_svm(part: xr.Dataset, /) -> Verdict:
+    """Test error of the SVM less the net's, paired by seed."""
+    errors = {name: _error(part, name) for name in PAPER}
+    best = min(interval(error).mean for error in errors.values())
+    if not best < BEGUN * PLATEAU:
+        raise NotTested(
+            f"neither has begun to learn: the lower test error is {best:.3f}, guessing's "
+            f"{PLATEAU:.3f}",
+            errors,
+        )
+    return decide(
+        errors["svm"] - errors["net"],
+        what="test error, SVM less net",
+        above=0.0,
+        numbers={
+            **errors,
+            **{f"paper's {name}": value for name, value in PAPER.items()},
+            "training examples": _attribute(part, "training_examples"),
+        },
+    )
+
+
+def value(part: xr.Dataset, /, *, name: str) -> Verdict:
+    """Test error of ``svm`` or ``net`` against the paper's; what may differ is as in Table 1."""
+    error, paper = _error(part, name), PAPER[name]
+    lacking = _not_as_in_the_paper(part, name)
+    if lacking:
+        raise NotTested(
+            f"the paper's {paper:.2%} is for another size than this run's ({lacking})",
+            {"test error": error, "paper": paper},
+        )
+    sampling = math.sqrt(2 * paper * (1 - paper) / PAPER_TEST_EXAMPLES)
+    reach = float(stats.norm.ppf(1 - PAPER_P / 2)) * sampling
+    return decide(
+        error,
+        what=f"test error of the {name.upper() if name == 'svm' else name}",
+        above=paper - reach,
+        below=paper + reach,
+        numbers={"paper": paper},
+    )
+
+
+def _not_as_in_the_paper(part: xr.Dataset, name: str) -> str | None:
+    """More examples make either err less, so a run with more is no comparison either."""
+    have = {"training_examples": PAPER_EXAMPLES} | ({"width": PAPER_WIDTH} if name == "net" else {})
+    other = [
+        f"{field.replace('_', ' ')} {_attribute(part, field)}, the paper's {wanted}"
+        for field, wanted in have.items()
+        if _attribute(part, field) != wanted
+    ]
+    return "; ".join(other) or None
+
+
+def _attribute(part: xr.Dataset, name: str) -> int:
+    return int(part.attrs.get(name, 0))
+
+
+def _error(part: xr.Dataset, name: str) -> np.ndarray:
+    return values(part, f"{name}_test_error", "seed")
