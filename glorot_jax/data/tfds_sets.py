@@ -129,6 +129,62 @@ def _load_cifar10(place: Place) -> Finite:
     )
 
 
+def _load_small_imagenet(place: Place) -> Finite:
+    """ImageNet's photographs in the paper's ten classes, split as in the paper."""
+    from glorot_jax.data import small_imagenet
+
+    folder = small_imagenet.prepare(place.data_dir, manual_dir=place.manual_dir)
+    return _from_photographs(
+        "small_imagenet",
+        [small_imagenet.read_split(split, data_dir=place.data_dir) for split in _PHOTOGRAPHS],
+        class_names=small_imagenet.SmallImagenet.class_names,
+        origin=(
+            f"Small-ImageNet, made from ImageNet's synsets by {'/'.join(folder.parts[-3:])}, "
+            "37x37 grey."
+        ),
+    )
+
+
+def _load_imagenette(place: Place) -> Finite:
+    """fast.ai's ten easily told classes of ImageNet: 8469, 1000 and 3925 photographs."""
+    from glorot_jax.data import imagenette
+
+    folder = imagenette.prepare(
+        place.data_dir, manual_dir=place.manual_dir, download=place.download
+    )
+    return _from_photographs(
+        "imagenette",
+        [imagenette.read_split(split, data_dir=place.data_dir) for split in _PHOTOGRAPHS],
+        class_names=imagenette.Imagenette.class_names,
+        origin=(
+            f"imagenette, ten classes of ImageNet, as {'/'.join(folder.parts[-2:])}, 37x37 grey."
+        ),
+    )
+
+
+_PHOTOGRAPHS = ("train", "validation", "test")
+
+
+def _from_photographs(
+    name: str,
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    *,
+    class_names: tuple[str, ...],
+    origin: str,
+) -> Finite:
+    train, validation, test = (len(labels) for _, labels in splits)
+    return Finite(
+        name=name,
+        **_joined(splits),
+        sizes=(train, validation, test),
+        white=255,
+        pixel_range=PHOTOGRAPH,
+        image_shape=(37, 37, 1),
+        class_names=class_names,
+        origin=origin,
+    )
+
+
 def _load_digits(place: Place | None = None) -> Finite:
     """scikit-learn's 1797 8x8 digits, split 5:1:1 as MNIST: 1283, 257 and 257 examples.
 
@@ -161,6 +217,8 @@ _LOADERS: dict[str, Callable[[Place], Finite]] = {
     "mnist": _load_mnist,
     "fashion_mnist": _load_fashion_mnist,
     "cifar10": _load_cifar10,
+    "small_imagenet": _load_small_imagenet,
+    "imagenette": _load_imagenette,
     "digits": _load_digits,
 }
 NAMES = tuple(_LOADERS)
@@ -178,8 +236,8 @@ def load(
     Args:
       name: one of ``NAMES``; "digits" needs none of the other arguments.
       data_dir: TFDS's data folder; see ``default_data_dir``.
-      manual_dir: folder searched first for the official files, in a folder ``name`` inside if
-        there is one; ``data_dir/downloads/manual`` when None.
+      manual_dir: folder searched first for the official files, or a folder inside with the name
+        that the set has in ``data_dir``; ``data_dir/downloads/manual`` when None.
       download: whether files that are not there may be fetched.
 
     Raises:
