@@ -19,12 +19,13 @@ from ml_collections import ConfigDict, config_flags
 from threadpoolctl import threadpool_limits
 
 from experiments import command
-from experiments.configs.base import FIGURE_STAGES
+from experiments.own import with_own
 from experiments.provenance import provenance
 from experiments.stages import STAGES
 from experiments.validate import validate
 from experiments.workdir import RESULTS, Workdir
 from glorot_jax import results
+from glorot_jax.data.errors import DataMissing
 from glorot_jax.report import write_report
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, as file.py:preset.")
@@ -33,24 +34,32 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS data folder; TFDS_DATA_D
 
 
 def run(config: ConfigDict, workdir: str) -> Path:
-    """Measures what the figures of ``config`` need and writes the page; returns its path.
+    """Runs the stages of ``config`` and writes the page; returns its path.
 
     Raises:
       ConfigError: the config or the work directory can't be used.
       DataError, CheckpointError, ResultsError: a file can't be read or written.
     """
     started = time.monotonic()
+    config = with_own(config)
     validate(config)
     folder = Workdir(workdir, config)
-    needed = {FIGURE_STAGES[figure] for figure in config.figures}
     parts: dict[str, xr.Dataset] = {}
+    left_out = []
     for index, (stage, measure) in enumerate(STAGES.items()):
-        if stage in needed:
-            key = jax.random.fold_in(jax.random.key(config.seed), index)
+        if stage not in config.stages:
+            continue
+        key = jax.random.fold_in(jax.random.key(config.seed), index)
+        try:
             measured = folder.stage(stage, partial(measure, config, key, folder))
+        except DataMissing as missing:
+            if not config[stage].get("optional", False):
+                raise
+            left_out.append(str(missing))
+        else:
             parts |= results.split(measured)
     attrs = provenance(config, wall_time_s=time.monotonic() - started)
-    whole = results.merge(parts, attrs)
+    whole = results.merge(parts, {**attrs, results.LEFT_OUT: "\n".join(left_out)})
     results.save(whole, folder.path / RESULTS)
     return write_report(whole, folder.path)
 

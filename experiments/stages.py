@@ -1,23 +1,36 @@
 """The stages of a run: what each measures, from a config and a key."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 
 import jax
 import xarray as xr
 from ml_collections import ConfigDict
 
-from experiments.parts import examples, initial, surface, trained
+from experiments.configs.base import SETS, TRAINED
+from experiments.parts import baseline, examples, initial, surface, trained
 from experiments.progress import progress
 from experiments.workdir import Workdir
 from glorot_jax.data import shapeset, tfds_sets
+from glorot_jax.data.errors import DataMissing
 from glorot_jax.data.stream import Task
 
 Named = tuple[str, xr.Dataset]
+Stage = Callable[[ConfigDict, jax.Array, Workdir], Named]
 
 
 def _examples(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     del folder
-    return "examples", examples.measure(config, key=key)
+    others = []
+    for name in config.examples.sets:
+        fallback = config[name].fallback or None
+        # What isn't there yet isn't fetched for the sake of a few pictures.
+        with suppress(DataMissing):
+            others.append(
+                _finite_task(config, name, block_size=1, download=False, fallback=fallback)
+            )
+    return "examples", examples.measure(config, others, key=key)
 
 
 def _surface(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
@@ -28,52 +41,82 @@ def _surface(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
 def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     del folder
     settings = config.initial
+    batch_key, seed_key = jax.random.split(key)
+    task = None
+    if settings.dataset != "shapeset":
+        task = _finite_task(config, settings.dataset, block_size=1)
     at_once = len(settings.initializers) * settings.seeds
     total = at_once * len(settings.activations)
     with progress(f"initialisation, {settings.depth} x {settings.width}", total, "networks") as bar:
-        return "initial", initial.measure(config, key=key, tick=lambda: bar.advance(at_once))
+        return "initial", initial.measure(
+            settings,
+            initial.monitored(settings, task, batch_key, tuple(config.pixel_range)),
+            key=seed_key,
+            tick=lambda: bar.advance(at_once),
+        )
 
 
-def _online(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
-    settings = config.online
+def _trained(name: str, config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
+    """``config.<name>``: a part called as its data set, or as the study."""
+    settings = config[name]
     data_key, train_key = jax.random.split(key)
-    task = shapeset.task(
-        data_key,
-        block_size=settings.block_size,
-        pixel_range=tuple(config.pixel_range),
-        validation=settings.validation_examples,
-        test=settings.test_examples,
-    )
-    return _train(config, settings, task, train_key, folder)
-
-
-def _finite(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
-    settings = config.finite
-    task = tfds_sets.task(
-        settings.dataset,
-        block_size=settings.block_size,
-        data_dir=config.data_dir or None,
-        fallback=settings.fallback or None,
-    )
-    return _train(config, settings, task, key, folder)
-
-
-def _train(
-    config: ConfigDict, settings: ConfigDict, task: Task, key: jax.Array, folder: Workdir
-) -> Named:
-    return task.name, trained.measure(
+    if settings.dataset == "shapeset":
+        task = shapeset.task(
+            data_key,
+            block_size=settings.block_size,
+            pixel_range=tuple(config.pixel_range),
+            validation=settings.validation_examples,
+            test=settings.test_examples,
+        )
+    else:
+        task = _finite_task(
+            config,
+            settings.dataset,
+            block_size=settings.block_size,
+            download=settings.download,
+            fallback=settings.fallback or None,
+        )
+    part = task.name if name in SETS else name
+    return part, trained.measure(
         settings,
         task,
-        key=key,
-        checkpoints=folder.checkpoints / task.name,
+        key=train_key,
+        checkpoints=folder.checkpoints / part,
         seconds_between=config.checkpoint_seconds,
     )
 
 
-STAGES: Mapping[str, Callable[[ConfigDict, jax.Array, Workdir], Named]] = {
+def _finite_task(
+    config: ConfigDict,
+    name: str,
+    *,
+    block_size: int,
+    download: bool = True,
+    fallback: str | None = None,
+) -> Task:
+    return tfds_sets.task(
+        name,
+        block_size=block_size,
+        data_dir=config.data_dir or None,
+        download=download,
+        fallback=fallback,
+    )
+
+
+def _baseline(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
+    return "baseline", baseline.measure(
+        config.baseline,
+        pixel_range=tuple(config.pixel_range),
+        key=key,
+        checkpoints=folder.checkpoints / "baseline",
+        seconds_between=config.checkpoint_seconds,
+    )
+
+
+STAGES: Mapping[str, Stage] = {
     "examples": _examples,
     "surface": _surface,
     "initial": _initial,
-    "online": _online,
-    "finite": _finite,
+    **{name: partial(_trained, name) for name in TRAINED},
+    "baseline": _baseline,
 }

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 
+from glorot_jax.training.optimizers import OPTIMIZERS
 from ml_collections import ConfigDict
 
-from experiments.conditions import parse
-from experiments.configs.base import FIGURE_STAGES, PRESETS
+from experiments.conditions import DENOISING, check_activation, check_initializer
+from experiments.configs.base import PRESETS, SETS, TRAINED
 from experiments.errors import ConfigError, at_least, choose
-from glorot_jax.activations import ACTIVATIONS
+from experiments.parts.trained import conditions
+from experiments.stages import STAGES
 from glorot_jax.data import tfds_sets
-from glorot_jax.initializers import INITIALIZERS
 from glorot_jax.losses import LOSSES
+
+DATA = ("shapeset", *tfds_sets.NAMES)
 
 
 def validate(config: ConfigDict) -> None:
@@ -20,40 +23,59 @@ def validate(config: ConfigDict) -> None:
       ConfigError: one line that names the first bad field, its value and what is allowed.
     """
     choose(config.preset, PRESETS, field="config.preset")
-    _some(config.figures, field="config.figures")
-    for figure in config.figures:
-        choose(figure, FIGURE_STAGES, field="config.figures")
+    _some(config.stages, field="config.stages")
+    for stage in config.stages:
+        choose(stage, STAGES, field="config.stages")
     at_least(config.seed, 0, field="config.seed")
     at_least(config.checkpoint_seconds, 0, field="config.checkpoint_seconds")
     low, high = config.pixel_range
     if not low < high:
         raise ConfigError(f"config.pixel_range: {low}, {high} is not an increasing pair")
+    _validate_own(config)
     _positive(config.examples, ("count",), prefix="config.examples")
+    for name in config.examples.sets:
+        choose(name, SETS[1:], field="config.examples.sets")
     _positive(config.surface, ("nets", "examples", "reach"), prefix="config.surface")
     at_least(config.surface.grid, 2, field="config.surface.grid")
     _validate_initial(config.initial)
-    choose(config.online.dataset, ("shapeset",), field="config.online.dataset")
-    choose(config.finite.dataset, tfds_sets.NAMES, field="config.finite.dataset")
-    choose(config.finite.fallback, ("", "digits"), field="config.finite.fallback")
-    _validate_training(config.online, prefix="config.online")
-    _validate_training(config.finite, prefix="config.finite")
-    held_out = ("validation_examples", "test_examples")
-    _positive(config.online, held_out, prefix="config.online")
-    if config.online.probe_examples > config.online.test_examples:
-        raise ConfigError(
-            f"config.online.probe_examples: {config.online.probe_examples} is more than the "
-            f"{config.online.test_examples} of config.online.test_examples"
-        )
+    for name in TRAINED:
+        _validate_training(config[name], prefix=f"config.{name}")
+    _validate_data_sets(config)
+    _validate_baseline(config.baseline)
+
+
+def _validate_own(config: ConfigDict) -> None:
+    for path in config.own_initializers:
+        check_initializer(path, field="config.own_initializers:")
+    for path in config.own_activations:
+        check_activation(path, field="config.own_activations:")
+
+
+def _validate_data_sets(config: ConfigDict) -> None:
+    """No two stages make the same part."""
+    trained_by: dict[str, str] = {}
+    for name in SETS:
+        dataset = config[name].dataset
+        if name in config.stages and dataset in trained_by:
+            raise ConfigError(
+                f"config.{name}.dataset: {dataset} is what config.{trained_by[dataset]} trains on; "
+                "leave one of them out of config.stages"
+            )
+        if name in config.stages:
+            trained_by[dataset] = name
 
 
 def _validate_initial(settings: ConfigDict) -> None:
     prefix = "config.initial"
     counts = ("depth", "width", "examples", "seeds", "jacobian_examples", "bins")
     _positive(settings, counts, prefix=prefix)
-    for name, allowed in (("activations", ACTIVATIONS), ("initializers", INITIALIZERS)):
+    choose(settings.dataset, DATA, field=f"{prefix}.dataset")
+    for name, check in (("activations", check_activation), ("initializers", check_initializer)):
         _some(settings[name], field=f"{prefix}.{name}")
         for value in settings[name]:
-            choose(value, allowed, field=f"{prefix}.{name}")
+            if value == DENOISING:
+                raise ConfigError(f"{prefix}.{name}: {value} is trained, not drawn")
+            check(value, field=f"{prefix}.{name}:")
     if settings.jacobian_examples > settings.examples:
         raise ConfigError(
             f"{prefix}.jacobian_examples: {settings.jacobian_examples} is more than the "
@@ -66,12 +88,23 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
         "batch_size", "width", "seeds", "block_size", "probe_examples", "bins", "updates", "points"
     )  # fmt: skip
     _positive(settings, counts, prefix=prefix)
+    held_out = ("validation_examples", "test_examples")
+    _positive(settings, held_out, prefix=prefix)
+    if settings.probe_examples > settings.test_examples:
+        raise ConfigError(
+            f"{prefix}.probe_examples: {settings.probe_examples} is more than the "
+            f"{settings.test_examples} of {prefix}.test_examples"
+        )
+    choose(settings.dataset, DATA, field=f"{prefix}.dataset")
+    choose(settings.fallback, ("", *tfds_sets.NAMES), field=f"{prefix}.fallback")
     choose(settings.loss, LOSSES, field=f"{prefix}.loss")
     _some(settings.conditions, field=f"{prefix}.conditions")
-    conditions = [parse(text, field=f"{prefix}.conditions") for text in settings.conditions]
-    if len(set(conditions)) < len(conditions):
+    for depth in settings.depths:
+        at_least(depth, 1, field=f"{prefix}.depths")
+    named = conditions(settings, field=f"{prefix}.conditions")
+    if len(set(named)) < len(named):
         raise ConfigError(f"{prefix}.conditions: {', '.join(settings.conditions)} repeats one")
-    for condition in conditions:
+    for condition in named:
         if settings.widths and len(settings.widths) != condition.depth:
             raise ConfigError(
                 f"{prefix}.widths: {len(settings.widths)} widths, but {condition.label} "
@@ -79,10 +112,49 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
             )
     for width in settings.widths:
         at_least(width, 1, field=f"{prefix}.widths")
-    _some(settings.learning_rates, field=f"{prefix}.learning_rates")
-    for rate in settings.learning_rates:
+    _validate_rates(settings.learning_rates, field=f"{prefix}.learning_rates")
+    for optimizer, rates in settings.optimizer_learning_rates.items():
+        field = f"{prefix}.optimizer_learning_rates"
+        choose(optimizer, OPTIMIZERS, field=field)
+        _validate_rates(rates, field=f"{field}.{optimizer}")
+    _validate_schedule(settings, prefix=prefix)
+    if any(condition.initializer == DENOISING for condition in named):
+        _validate_pretraining(settings, prefix=prefix)
+
+
+def _validate_rates(rates: Iterable[float], *, field: str) -> None:
+    _some(rates, field=field)
+    for rate in rates:
         if not 0 < rate < float("inf"):
-            raise ConfigError(f"{prefix}.learning_rates: {rate} is not a positive number")
+            raise ConfigError(f"{field}: {rate} is not a positive number")
+
+
+def _validate_pretraining(settings: ConfigDict, *, prefix: str) -> None:
+    own = settings.pretraining
+    prefix = f"{prefix}.pretraining"
+    _positive(own, ("updates", "points"), prefix=prefix)
+    _validate_rates((own.learning_rate,), field=f"{prefix}.learning_rate")
+    if not 0 <= own.corruption < 1:
+        raise ConfigError(f"{prefix}.corruption: {own.corruption} is not in [0, 1)")
+    whole = ConfigDict({**own, "batch_size": settings.batch_size})
+    whole.block_size = settings.block_size
+    _validate_schedule(whole, prefix=prefix)
+
+
+def _validate_baseline(settings: ConfigDict) -> None:
+    prefix = "config.baseline"
+    counts = (
+        "training_examples", "selection_examples", "validation_examples", "test_examples",
+        "seeds", "width", "updates", "points", "batch_size", "block_size",
+    )  # fmt: skip
+    _positive(settings, counts, prefix=prefix)
+    for name in ("svm_c", "svm_gamma", "learning_rates"):
+        _validate_rates(settings[name], field=f"{prefix}.{name}")
+    if settings.block_size > settings.training_examples:
+        raise ConfigError(
+            f"{prefix}.block_size: {settings.block_size} is more than the "
+            f"{settings.training_examples} of {prefix}.training_examples"
+        )
     _validate_schedule(settings, prefix=prefix)
 
 

@@ -114,6 +114,7 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     known = {
         "error": "fraction of examples",
         "cost": "nat",
+        "reconstruction_cost": "nat, or squared pixel or activation",
         "cross_entropy": "nat",
         "at": "updates",
         "margin": "fraction of examples",

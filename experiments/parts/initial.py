@@ -1,8 +1,8 @@
 """Part ``initial``: networks at initialisation (Figs. 6-8 and eq. 17)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,61 +10,95 @@ import numpy as np
 import xarray as xr
 from ml_collections import ConfigDict
 
+from experiments.parts.networks import START_EXAMPLES, draw
 from glorot_jax import probes
-from glorot_jax.activations import ACTIVATIONS
+from glorot_jax.activations import resolve
 from glorot_jax.data import shapeset
-from glorot_jax.data.stream import Batch
-from glorot_jax.initializers import INITIALIZERS
+from glorot_jax.data.errors import DataError
+from glorot_jax.data.stream import Batch, Task
 from glorot_jax.network import MLP, Params, kernels
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.probes.gradients import RANGE_IN_STD
 from glorot_jax.results import labelled
 from glorot_jax.theory import mean_singular_value, predict
-from glorot_jax.training.ensemble import draw_params, map_members, over_devices
+from glorot_jax.training.ensemble import map_members, over_devices
 
 DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
 
 
-def measure(config: ConfigDict, *, key: jax.Array, tick: Callable[[], None]) -> xr.Dataset:
-    """Every activation x initialiser of ``config.initial``, each for every seed.
+class Monitored(NamedTuple):
+    """What networks are measured on; ``start_x`` are examples for starts that look at some."""
+
+    dataset: str
+    classes: int
+    batch: Batch
+    start_x: jax.Array
+
+
+def monitored(
+    settings: ConfigDict, task: Task | None, key: jax.Array, pixel_range: tuple[float, float]
+) -> Monitored:
+    """The first test examples of ``task``, or Shapeset examples drawn for it where it is None.
+
+    Raises:
+      DataError: the set has fewer test examples than ``settings.examples``.
+    """
+    count = settings.examples
+    if task is None:
+        draw_x = partial(shapeset.sample, pixel_range=pixel_range)
+        start_x = draw_x(jax.random.fold_in(key, 1), START_EXAMPLES).x
+        return Monitored("shapeset", len(shapeset.CLASS_NAMES), draw_x(key, count), start_x)
+    if count > len(task.test.y):
+        raise DataError(
+            f"config.initial.examples: {count} is more than the {len(task.test.y)} test examples "
+            f"of {task.name}"
+        )
+    batch = Batch(task.test.x[:count], task.test.y[:count])
+    start_x = task.train.arrays.x[:START_EXAMPLES]
+    return Monitored(task.name, len(task.class_names), batch, start_x)
+
+
+def measure(
+    settings: ConfigDict, examples: Monitored, *, key: jax.Array, tick: Callable[[], None]
+) -> xr.Dataset:
+    """Every activation x initialiser of ``settings``, each for every seed.
 
     All networks of one activation go through one program, under one ``vmap`` on each device. The
     singular values are exact, of the Jacobians at the first ``jacobian_examples`` of the monitoring
-    examples, which are drawn at random. ``tick`` is called once an activation.
+    examples. ``tick`` is called once an activation.
     """
-    settings = config.initial
-    batch_key, seed_key = jax.random.split(key)
-    pixel_range = tuple(config.pixel_range)
-    batch = shapeset.sample(batch_key, settings.examples, pixel_range=pixel_range)
+    batch = examples.batch
     layers = (settings.width,) * settings.depth
-    sizes = [batch.x.shape[1], *layers, len(shapeset.CLASS_NAMES)]
-    networks = _draw(settings, sizes, jax.random.split(seed_key, settings.seeds))
+    sizes = [batch.x.shape[1], *layers, examples.classes]
+    seed_keys = jax.random.split(key, settings.seeds)
     grid = (len(settings.initializers), settings.seeds)
     measured = []
     for activation in settings.activations:
-        model = MLP(layers, sizes[-1], ACTIVATIONS[activation])
+        model = MLP(layers, sizes[-1], resolve(activation))
+        networks = _draw(settings.initializers, model, seed_keys, examples.start_x)
         statistics = partial(_statistics, model, batch=batch, bins=settings.bins)
-        examples = batch.x[: settings.jacobian_examples]
+        jacobian_x = batch.x[: settings.jacobian_examples]
         found = over_devices(jax.vmap(statistics), networks)
-        # Not a vmap on a CPU: a batch of LAPACK calls on each of several host devices waits for
-        # worker threads that the devices themselves hold, now and then for ever.
-        values = map_members(jax.default_backend())(partial(_singular_values, model, x=examples))
-        found["singular_value"] = over_devices(values, networks)
+        found["singular_value"] = over_devices(
+            # One network after another: a batch of LAPACK calls on each of several host devices
+            # waits for worker threads that the devices themselves hold, now and then for ever; on
+            # an accelerator the Jacobians of all networks at once would be the largest array.
+            map_members("cpu")(partial(_singular_values, model, x=jacobian_x)),
+            networks,
+        )
         measured.append(jax.tree.map(lambda v: np.asarray(v).reshape(*grid, *v.shape[1:]), found))
         tick()
     stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *measured)
     stacked |= _predictions(stacked, sizes)
     pairs = [(a, i) for a in settings.activations for i in settings.initializers]
-    return _dataset(stacked, pairs, sizes, settings)
+    return _dataset(stacked, pairs, sizes, settings, examples.dataset)
 
 
-def _draw(settings: ConfigDict, sizes: list[int], seed_keys: jax.Array) -> Params:
+def _draw(
+    initializers: Sequence[str], model: MLP, seed_keys: jax.Array, start_x: jax.Array
+) -> Params:
     """Parameters of every initialiser x seed, stacked in that order on axis 0."""
-    models = [
-        MLP(tuple(sizes[1:-1]), sizes[-1], kernel_init=INITIALIZERS[name]())
-        for name in settings.initializers
-    ]
-    drawn = [draw_params(model, key, sizes[0]) for model in models for key in seed_keys]
+    drawn = [draw(name, model, key, start_x) for name in initializers for key in seed_keys]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
 
 
@@ -110,7 +144,11 @@ def _predictions(measured: dict[str, np.ndarray], sizes: list[int]) -> dict[str,
 
 
 def _dataset(
-    measured: dict[str, Any], pairs: list[tuple[str, str]], sizes: list[int], settings: ConfigDict
+    measured: dict[str, Any],
+    pairs: list[tuple[str, str]],
+    sizes: list[int],
+    settings: ConfigDict,
+    dataset: str,
 ) -> xr.Dataset:
     network = ("condition", "seed")
     per_network = {"output_weight_variance", "input_mean_square"}
@@ -141,6 +179,7 @@ def _dataset(
         variables,
         coords,
         attrs={
+            "dataset": dataset,
             "examples": settings.examples,
             "jacobian_examples": settings.jacobian_examples,
             "width": settings.width,

@@ -76,31 +76,48 @@ def create(
     key: jax.Array,
     mesh: jax.sharding.Mesh,
 ) -> Ensemble:
-    """Fresh members for ``variants``, in their order, placed on ``mesh``.
+    """Fresh members for ``variants``, in their order, placed on ``mesh``; see ``gather``.
 
-    Variants of one seed share their example stream and, initialiser for initialiser, their
-    weights' random numbers. Where the devices don't divide the members the last one is repeated:
-    the first ``len(variants)`` rows of any result are the real ones.
+    Variants of one seed share, initialiser for initialiser, their weights' random numbers.
     """
-    seats = _seats([variant.seed for variant in variants], mesh.size)
 
-    def member(variant: Variant, stream_index: int) -> Member:
+    def member(variant: Variant) -> Member:
         # The activation has no part in drawing weights: one program serves every one of them.
         shape_only = MLP(tuple(model.widths), model.classes, kernel_init=variant.initializer)
         params = draw_params(shape_only, jax.random.fold_in(key, variant.seed), inputs)
-        rate = jnp.asarray(variant.learning_rate, jnp.float32)
-        opt_state = make_optimizer(rate).init(params)
-        return Member(params, opt_state, rate, jnp.asarray(stream_index, jnp.int32))
+        return fresh_member(params, variant.learning_rate, make_optimizer)
+
+    seeds = [variant.seed for variant in variants]
+    return gather(list(map(member, variants)), seeds, stream=stream, key=key, mesh=mesh)
+
+
+def fresh_member(params: Any, learning_rate: float, make_optimizer: MakeOptimizer) -> Member:
+    """A member that starts from ``params``; ``gather`` gives it its stream."""
+    rate = jnp.asarray(learning_rate, jnp.float32)
+    return Member(params, make_optimizer(rate).init(params), rate, jnp.zeros((), jnp.int32))
+
+
+def gather(
+    members: Sequence[Member],
+    seeds: Sequence[int],
+    *,
+    stream: Stream,
+    key: jax.Array,
+    mesh: jax.sharding.Mesh,
+) -> Ensemble:
+    """``members``, in their order, placed on ``mesh``, each with the example stream of its seed.
+
+    Members of one seed share their stream. Where the devices don't divide the members the last one
+    is repeated: the first ``len(members)`` rows of any result are the real ones.
+    """
+    seats = _seats(seeds, mesh.size)
 
     def start_stream(seed: jax.Array) -> Any:
         return stream.init(jax.random.fold_in(jax.random.fold_in(key, seed), 1))
 
-    members = [
-        member(variants[seat], index)
-        for seat, index in zip(seats.member, seats.stream, strict=True)
-    ]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack([leaves[i] for i in seats.member]), *members)
     ensemble = Ensemble(
-        jax.tree.map(lambda *leaves: jnp.stack(leaves), *members),
+        stacked._replace(stream=jnp.asarray(seats.stream, jnp.int32)),
         jax.jit(jax.vmap(start_stream))(jnp.asarray(seats.stream_seed)),
     )
     return jax.device_put(ensemble, NamedSharding(mesh, PartitionSpec(AXIS)))

@@ -31,7 +31,7 @@ def compile_fast() -> Iterator[None]:
 def smoke_config() -> ConfigDict:
     """The whole paper at ``smoke``, on data that needs no files."""
     config = paper.get_config("smoke")
-    config.finite.dataset = "digits"
+    config.mnist.dataset = "digits"
     return config
 
 

@@ -15,9 +15,11 @@ from experiments import launch
 from experiments.configs import base
 from glorot_jax import results
 from glorot_jax.claims import CLAIMS
+from glorot_jax.data.errors import DataMissing
 from glorot_jax.report.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
+NOT_THE_PAPERS = {"gaussians", "modern"}
 CONFIGS = sorted(p.stem for p in (ROOT / "experiments/configs").glob("[a-z]*.py"))
 
 
@@ -42,13 +44,18 @@ def assert_fails_in_one_line(done: subprocess.CompletedProcess[str], *words: str
 
 def test_a_run_leaves_results_claims_figures_and_page(smoke_run):
     written = results.load(smoke_run / "results.nc")
-    assert results.part_names(written) == ["examples", "surface", "initial", "shapeset", "digits"]
+    assert results.part_names(written) == [
+        *("examples", "surface", "initial", "shapeset", "digits"),
+        *("selection", "section5", "costs", "baseline"),
+    ]
+    left_out = written.attrs["left_out"].splitlines()
+    assert [line.partition(": ")[0] for line in left_out] == ["cifar10", "small_imagenet"]
     for attribute in ("config", "preset", "versions", "device", "git_revision", "wall_time_s"):
         assert attribute in written.attrs
     judged = json.loads((smoke_run / "claims.json").read_text())
     assert [entry["id"] for entry in judged] == [claim.id for claim in CLAIMS]
     assert {p.name for p in (smoke_run / "figures").iterdir()} == {
-        f"{key}.{kind}" for key in FIGURES for kind in ("png", "svg")
+        f"{key}.{kind}" for key in set(FIGURES) - NOT_THE_PAPERS for kind in ("png", "svg")
     }
     assert (smoke_run / "index.html").stat().st_size > 10_000
     assert not list(smoke_run.rglob(".*-*")), "temporary files are left behind"
@@ -63,7 +70,7 @@ def test_every_variable_says_what_it_is(smoke_run):
 
 def test_results_are_those_of_finite_networks(smoke_run):
     shapeset = results.part(results.load(smoke_run / "results.nc"), "shapeset")
-    assert dict(shapeset.sizes)["condition"] == 6
+    assert dict(shapeset.sizes)["condition"] == 7
     for name in ("validation_error", "test_error"):
         assert np.all((shapeset[name] >= 0) & (shapeset[name] <= 1))
     histogram = shapeset["activation_histogram"].sum("bin", skipna=False)
@@ -104,18 +111,46 @@ def test_report_rebuilds_everything_from_the_results(uninterrupted, tmp_path):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGS if name not in ("base", "paper")])
-def test_every_figure_has_a_config_that_runs_alone(name, tmp_path):
-    config = base.figure(name, "smoke")
-    config.finite.dataset = "digits"
-    page = launch.run(config, str(tmp_path))
-    assert page.exists()
-    drawn = {p.stem for p in (tmp_path / "figures").iterdir()}
-    assert name in drawn or name == "table1"
-
-
 def test_every_figure_has_a_config():
-    assert set(FIGURES) | {"table1"} == set(CONFIGS) - {"base", "paper"}
+    assert set(FIGURES) | {"table1", "fashion_mnist"} == set(CONFIGS) - {"base", "paper"}
+    assert set(base.FIGURE_STAGES) == set(CONFIGS) - {"base", "paper"}
+
+
+# Those that need neither files nor a stage that the whole smoke run has been through.
+@pytest.mark.parametrize("name", ["fig01", "fig02", "fig08", "gaussians", "modern"])
+def test_a_figure_s_config_runs_alone(name, tmp_path):
+    page = launch.run(base.figure(name, "smoke"), str(tmp_path))
+    assert page.exists()
+    assert name in {p.stem for p in (tmp_path / "figures").iterdir()}
+
+
+def test_a_set_that_cannot_be_had_is_an_error_where_it_is_what_was_asked_for(tmp_path):
+    config = base.figure("fashion_mnist", "smoke")
+    config.data_dir = str(tmp_path / "data")
+    config.fashion_mnist.download = False
+    with pytest.raises(DataMissing, match="fashion_mnist"):
+        launch.run(config, str(tmp_path / "run"))
+
+
+def test_ones_own_initialiser_goes_through_every_stage(tmp_path):
+    config = base.figure("gaussians", "smoke")
+    config.stages = ("initial", "gaussians")
+    config.own_initializers = ("jax.nn.initializers:he_uniform",)
+    config.own_activations = ("jax.nn:swish",)
+    launch.run(config, str(tmp_path))
+    written = results.load(tmp_path / "results.nc")
+    initial, trained = (results.part(written, name) for name in config.stages)
+    own = initial.where(initial["initializer"] == "jax.nn.initializers:he_uniform", drop=True)
+    assert own["activation"].values.tolist() == [
+        *("sigmoid", "tanh", "softsign"),
+        "jax.nn:swish",
+    ]
+    # He's uniform has a variance of 2 / fan_in.
+    fan_in = own["fan_in"].values
+    np.testing.assert_allclose(
+        own["weight_variance"].mean(("condition", "seed")), 2 / fan_in, rtol=0.15
+    )
+    assert {"Tanh he_uniform", "Swish", "Swish N"} <= set(trained["condition"].values)
 
 
 SMOKE = "--config=experiments/configs/paper.py:smoke"
@@ -127,6 +162,27 @@ FIG09 = (
 )
 
 
+# Pre-training, model selection and both methods of section 5, as small as they can be.
+METHODS = (
+    SMOKE,
+    "--config.stages=('online','selection','section5')",
+    "--config.online.conditions=('tanh denoising 2',)",
+    "--config.selection.conditions=('tanh normalized',)",
+    "--config.section5.conditions="
+    "('tanh standard 2 optimizer=hessian_diagonal','tanh standard 2 optimizer=gradient_variance')",
+    "--config.checkpoint_seconds=0",
+)
+KILLED_AT = {
+    FIG09: [*("config.json", "checkpoints/shapeset/tanh-5/2", "checkpoints/shapeset/tanh-5/5")],
+    METHODS: [
+        "checkpoints/shapeset/tanh-2-pretraining/layer-2/1",
+        "checkpoints/selection/tanh-1/2",
+        "checkpoints/section5/tanh-2-hessian_diagonal/2",
+        "checkpoints/section5/tanh-2-gradient_variance/2",
+    ],
+}
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing stopped."""
@@ -136,10 +192,10 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def kill_after(milestone: Path, seconds: float, folder: Path) -> None:
+def kill_after(milestone: Path, seconds: float, flags: tuple[str, ...], folder: Path) -> None:
     """Starts the run and kills it ``seconds`` after ``milestone`` is there."""
     process = subprocess.Popen(
-        command("launch", *FIG09, f"--workdir={folder}"),
+        command("launch", *flags, f"--workdir={folder}"),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -152,16 +208,25 @@ def kill_after(milestone: Path, seconds: float, folder: Path) -> None:
     process.wait()
 
 
-@pytest.mark.parametrize("attempt", range(2))
-def test_a_killed_run_ends_with_the_same_values(attempt, uninterrupted, tmp_path):
-    moments = random.Random(attempt)
-    steps = tmp_path / "checkpoints/shapeset/tanh-5"
-    kill_after(tmp_path / "config.json", moments.uniform(0, 1), tmp_path)
-    for step in sorted(moments.sample(range(1, 7), 2)):
-        kill_after(steps / str(step), moments.uniform(0, 0.2), tmp_path)
-    done = run_command("launch", *FIG09, f"--workdir={tmp_path}")
+def test_a_killed_run_ends_with_the_same_values(uninterrupted, tmp_path):
+    assert_resumes(FIG09, uninterrupted, tmp_path)
+
+
+def test_killed_pretraining_selection_and_section_5_end_with_the_same_values(tmp_path):
+    whole = tmp_path / "whole"
+    done = run_command("launch", *METHODS, f"--workdir={whole}")
     assert done.returncode == 0, done.stderr
-    resumed, whole = (results.load(f / "results.nc") for f in (tmp_path, uninterrupted))
+    assert_resumes(METHODS, whole, tmp_path / "killed")
+
+
+def assert_resumes(flags: tuple[str, ...], uninterrupted: Path, folder: Path) -> None:
+    """A run killed again and again, at random moments, ends as the one that nothing stopped."""
+    moments = random.Random(1)
+    for milestone in KILLED_AT[flags]:
+        kill_after(folder / milestone, moments.uniform(0, 0.2), flags, folder)
+    done = run_command("launch", *flags, f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    resumed, whole = (results.load(f / "results.nc") for f in (folder, uninterrupted))
     for name, variable in whole.variables.items():
         np.testing.assert_array_equal(resumed[name].values, variable.values, err_msg=str(name))
 

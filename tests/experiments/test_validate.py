@@ -16,8 +16,8 @@ def test_every_config_is_valid(figure, preset):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("figures", ("fig99",), ["fig99", "fig01"]),
-        ("figures", (), ["empty"]),
+        ("stages", ("fig99",), ["fig99", "examples, surface"]),
+        ("stages", (), ["empty"]),
         ("seed", -1, ["-1", "at least 0"]),
         ("pixel_range", (1.0, 1.0), ["1.0", "increasing"]),
         ("examples.count", 0, ["0", "positive"]),
@@ -26,9 +26,22 @@ def test_every_config_is_valid(figure, preset):
         ("initial.activations", ("swish",), ["swish", "sigmoid, tanh, softsign"]),
         ("initial.initializers", ("xavier",), ["xavier", "standard, normalized"]),
         ("initial.jacobian_examples", 51, ["51", "50"]),
-        ("online.dataset", "mnist", ["mnist", "shapeset"]),
-        ("finite.dataset", "svhn", ["svhn", "mnist, digits"]),
-        ("finite.fallback", "zeros", ["zeros", "digits"]),
+        ("online.dataset", "svhn", ["svhn", "shapeset, mnist"]),
+        ("online.fallback", "zeros", ["zeros", "digits"]),
+        ("mnist.dataset", "cifar10", ["cifar10", "config.cifar10"]),
+        ("initial.dataset", "svhn", ["svhn", "shapeset, mnist"]),
+        ("initial.initializers", ("denoising",), ["denoising", "trained"]),
+        ("examples.sets", ("svhn",), ["svhn", "mnist, cifar10"]),
+        ("own_initializers", ("my_init",), ["my_init", "package.module:name"]),
+        ("own_initializers", ("no.such:thing",), ["no.such:thing"]),
+        ("own_activations", ("jax.nn:no_such",), ["jax.nn:no_such"]),
+        ("selection.depths", (1, 0), ["0", "at least 1"]),
+        ("section5.optimizer_learning_rates.hessian_diagonal", (0.0,), ["0.0", "positive"]),
+        ("online.pretraining.corruption", 1.0, ["1.0", "[0, 1)"]),
+        ("online.pretraining.learning_rate", -1.0, ["-1.0", "positive"]),
+        ("online.pretraining.updates", 15, ["15", "multiple of 10"]),
+        ("baseline.svm_c", (), ["empty"]),
+        ("baseline.training_examples", 50, ["100", "50"]),
         ("online.loss", "hinge", ["hinge", "cross_entropy, quadratic"]),
         ("online.width", 0, ["0", "positive"]),
         ("online.updates", -10, ["-10", "positive"]),
@@ -54,7 +67,11 @@ def test_a_bad_field_is_named_with_its_value(field, value, words):
     with pytest.raises(ConfigError) as refusal:
         validate(config)
     message = str(refusal.value)
-    assert message.startswith(f"config.{field}")
+    named = {
+        "mnist.dataset": "cifar10.dataset",
+        "baseline.training_examples": "baseline.block_size",
+    }
+    assert message.startswith(f"config.{named.get(field, field)}")
     assert "\n" not in message
     for word in words:
         assert word in message

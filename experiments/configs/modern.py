@@ -1,0 +1,9 @@
+"""``modern`` alone; ``--config=experiments/configs/modern.py:quick``."""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import base
+
+
+def get_config(preset: str = "quick") -> ConfigDict:
+    return base.figure("modern", preset)

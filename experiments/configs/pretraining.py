@@ -1,0 +1,9 @@
+"""``pretraining`` alone; ``--config=experiments/configs/pretraining.py:quick``."""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import base
+
+
+def get_config(preset: str = "quick") -> ConfigDict:
+    return base.figure("pretraining", preset)
