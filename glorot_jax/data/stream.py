@@ -54,11 +54,7 @@ class Task(NamedTuple):
 
 
 def images(task: Task, x: jax.Array) -> jax.Array:
-    """Rows ``x`` [n, inputs] of a task as images [n, height, width, channels], pixels as they are.
-
-    >>> images(shapeset.task(key, size=64), batch.x).shape
-    (n, 64, 64, 1)
-    """
+    """Rows ``x`` [n, inputs] as images [n, height, width, channels], pixels unchanged."""
     height, width, channels = task.image_shape
     if task.column_major:
         return x.reshape(-1, width, height, channels).swapaxes(1, 2)

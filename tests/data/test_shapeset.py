@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies
 from scipy import stats
 
-from glorot_jax.data import shapeset
+from glorot_jax.data import shapeset, stream
 
 SIDES = (3, 4, 20)
 CLASS_CHANCE = np.array([3, 3, 3, 2, 2, 2, 1, 1, 1]) / 18
@@ -158,6 +158,15 @@ def test_task_holds_out_images_that_training_never_shows():
     again = shapeset.task(key, block_size=10, validation=50, test=50, pixel_range=(0.0, 1.0))
     chex.assert_trees_all_equal(again.validation, task.validation)
     chex.assert_trees_all_equal(again.test, task.test)
+
+
+def test_task_says_how_its_images_lie():
+    task = shapeset.task(jax.random.key(0), size=20, validation=1, test=30, pixel_range=(0.0, 2.0))
+    assert task.image_shape == (20, 20, 1)
+    assert task.pixel_range == (0.0, 2.0)
+    pictures = stream.images(task, task.test.x)
+    # Pixel (x, y) is at x * size + y: x runs to the right and y downwards.
+    np.testing.assert_array_equal(pictures[:, 3, 7, 0], task.test.x[:, 7 * 20 + 3])
 
 
 # --- labels and grey levels -----------------------------------------------------------------------

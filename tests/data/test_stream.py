@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from glorot_jax.data.stream import Batch, finite_stream
+from glorot_jax.data.stream import Batch, Task, finite_stream, images
 
 
 def _numbered(n):
@@ -102,3 +102,26 @@ def test_the_compiled_program_does_not_contain_the_data():
 def test_block_size_out_of_range(block_size):
     with pytest.raises(ValueError, match=rf"^block_size: {block_size} is not in 1\.\.5"):
         finite_stream(_numbered(5), block_size=block_size)
+
+
+@pytest.mark.parametrize("column_major", [False, True])
+def test_images_are_rows_laid_out(column_major):
+    height, width, channels = shape = (3, 4, 2)
+    pictures = np.random.default_rng(0).normal(size=(5, *shape)).astype(np.float32)
+    rows = np.zeros((5, height * width * channels), np.float32)
+    for down in range(height):
+        for right in range(width):
+            pixel = right * height + down if column_major else down * width + right
+            rows[:, channels * pixel : channels * (pixel + 1)] = pictures[:, down, right]
+    held_out = Batch(jnp.asarray(rows), jnp.zeros(5, jnp.int32))
+    task = Task(
+        name="made_up",
+        class_names=("a",),
+        train=finite_stream(held_out, block_size=1),
+        validation=held_out,
+        test=held_out,
+        image_shape=shape,
+        origin="made up",
+        column_major=column_major,
+    )
+    np.testing.assert_array_equal(images(task, task.test.x), pictures)
