@@ -1,6 +1,6 @@
-"""One SGD update of one member."""
+"""One update of one member."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,8 @@ from glorot_jax.losses import Loss
 from glorot_jax.network import MLP, Params, logits
 
 MakeOptimizer = Callable[[jax.Array], optax.GradientTransformation]
+# (model, loss, params, batch) -> what an optimiser's update takes besides the gradient, by keyword.
+Extra = Callable[[MLP, Loss, Params, Batch], Mapping[str, Any]]
 
 
 class Member(NamedTuple):
@@ -33,18 +35,20 @@ def mean_cost(model: MLP, loss: Loss, params: Params, batch: Batch) -> jax.Array
 
 
 def make_update(
-    model: MLP, loss: Loss, make_optimizer: MakeOptimizer
+    model: MLP, loss: Loss, make_optimizer: MakeOptimizer, extra: Extra | None = None
 ) -> Callable[[Member, Batch], Member]:
     """The pure function ``(member, batch) -> member`` of one update.
 
     ``make_optimizer`` gets the member's own learning rate, a traced scalar, so that one program
-    serves every rate.
+    serves every rate. ``extra`` is for an optimiser that wants more than the gradient, such as
+    those of ``optimizers.OPTIMIZERS``.
     """
 
     def update(member: Member, batch: Batch) -> Member:
         gradient = jax.grad(mean_cost, argnums=2)(model, loss, member.params, batch)
-        optimizer = make_optimizer(member.learning_rate)
-        step, opt_state = optimizer.update(gradient, member.opt_state, member.params)
+        optimizer = optax.with_extra_args_support(make_optimizer(member.learning_rate))
+        more = extra(model, loss, member.params, batch) if extra else {}
+        step, opt_state = optimizer.update(gradient, member.opt_state, member.params, **more)
         return member._replace(params=optax.apply_updates(member.params, step), opt_state=opt_state)
 
     return update
