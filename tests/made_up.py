@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from glorot_jax import results as schema
+from tests.made_up_baseline import baseline_part
 
 BINS = 40
 QUANTILES = (0.02, 0.5, 0.98)
@@ -137,16 +138,18 @@ COSTS = {
     }.items()
     for loss, error in zip(("cross_entropy", "quadratic"), errors, strict=True)
 }
-GAUSSIANS = {
-    Condition(activation, f"gaussian({scale})"): error
-    for activation in ("tanh", "softsign")
-    for scale, error in ((0.001, 0.8333), (0.01, 0.35), (0.03, 0.17), (0.1, 0.4))
+GAUSSIANS = {TANH: 0.2715, TANH_N: 0.156} | {
+    Condition("tanh", f"gaussian({scale})"): error
+    for scale, error in ((0.001, 0.8333), (0.01, 0.35), (0.03, 0.17), (0.1, 0.4), (0.3, 0.6))
 }
 MODERN = {
     Condition(activation, initializer): error
-    for activation in ("relu", "gelu", "tanh")
+    for activation in ("tanh", "softsign", "relu", "gelu")
     for initializer, error in (
-        ("pytorch", 0.25),
+        ("standard", 0.25),
+        ("normalized", 0.16),
+        ("pytorch", 0.26),
+        ("lecun_normal", 0.17),
         ("he_normal", 0.15),
         ("orthogonal", 0.14),
         ("lsuv", 0.13),
@@ -168,6 +171,7 @@ def results(**parts: xr.Dataset) -> xr.Dataset:
             "costs": costs_part(),
             "gaussians": gaussians_part(),
             "modern": modern_part(),
+            "baseline": baseline_part(),
         }
     return schema.merge(parts, {"title": "made up"})
 

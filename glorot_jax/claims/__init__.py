@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from glorot_jax.claims import cost_surface, errors, examples, initial, studies, training
+from glorot_jax.claims import (
+    baseline,
+    cost_surface,
+    errors,
+    examples,
+    initial,
+    studies,
+    training,
+)
 from glorot_jax.claims.verdict import STATUSES, Claim, Interval, Status, Verdict, decide, interval
 
 CLAIMS: tuple[Claim, ...] = (
@@ -21,6 +29,7 @@ CLAIMS: tuple[Claim, ...] = (
     *initial.CLAIMS,
     *errors.CLAIMS,
     *studies.CLAIMS,
+    *baseline.CLAIMS,
 )
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from glorot_jax.claims.predicates.errors import EQUALLY_LIKELY, TABLE_1
 from tests import made_up
+from tests.made_up_baseline import baseline_part
 
 Build = Callable[[], xr.Dataset]
 
@@ -35,6 +36,7 @@ examples = _of(made_up.examples_part)
 selection = _of(made_up.selection_part)
 section5 = _of(made_up.section5_part)
 costs = _of(made_up.costs_part)
+baseline = _of(baseline_part)
 SETS = {
     "shapeset": shapeset,
     "mnist": mnist,
@@ -207,4 +209,7 @@ CASES: dict[str, Case] = {
         f"costs-{_dashed(net)}": Case(costs(), costs(**_error(f"{net}, quadratic", 0.1)))
         for net in ("Tanh", "Tanh N", "Softsign", "Sigmoid")
     },
+    "baseline-net-beats-svm": Case(baseline(), baseline(net=0.65)),
+    "baseline-svm-value": Case(baseline(), baseline(svm=0.5)),
+    "baseline-net-value": Case(baseline(), baseline(net=0.4)),
 }

@@ -8,8 +8,15 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from glorot_jax.claims.measured import central_fraction, condition, density, over_time
+from glorot_jax.claims.measured import (
+    at_chosen_rate,
+    central_fraction,
+    condition,
+    density,
+    over_time,
+)
 from glorot_jax.claims.verdict import NotTested, clean, decide, interval, on
 from tests import made_up
 
@@ -99,9 +106,61 @@ def test_condition_takes_the_deepest_and_its_own_layers():
         condition(part, "relu", "standard")
 
 
+def test_condition_is_trained_as_usual_unless_told_otherwise():
+    part = made_up.section5_part().isel(condition=slice(None, None, -1))
+    usual = condition(part, "tanh", "standard")
+    assert usual["condition"].item() == "Tanh"
+    other = condition(part, "tanh", "standard", optimizer="hessian_diagonal")
+    assert other["condition"].item() == "Tanh, Hessian rates"
+    with pytest.raises(NotTested, match="loss quadratic"):
+        condition(part, "tanh", "standard", loss="quadratic")
+
+
+def test_results_without_the_coordinates_are_as_usual():
+    names = ["optimizer", "shape", "loss"]
+    old = made_up.training_part().drop_vars(names)
+    assert condition(old, "tanh", "standard")["condition"].item() == "Tanh"
+    with pytest.raises(NotTested):
+        condition(old, "tanh", "standard", shape="growing")
+    quadratic = old.assign_attrs(loss="quadratic")
+    with pytest.raises(NotTested):
+        condition(quadratic, "tanh", "standard")
+    assert condition(quadratic, "tanh", "standard", loss="quadratic").sizes["layer"] == 5
+
+
+def test_the_chosen_rate_is_the_one_that_is_read():
+    part = made_up.training_part()
+    found = condition(part, "tanh", "standard")
+    np.testing.assert_array_equal(
+        at_chosen_rate(found, "test_error")[:, -1], found["final_test_error"]
+    )
+    diverged = found.assign(chosen_learning_rate=np.nan)
+    with pytest.raises(NotTested, match="every learning rate of Tanh diverged"):
+        at_chosen_rate(diverged, "test_error")
+
+
 def test_over_time_weighs_by_updates():
     done = np.array([0.0, 1.0, 10.0])
     np.testing.assert_allclose(over_time(np.array([[0.0, 1.0, 1.0]]), done), [0.95])
+
+
+@given(values=seeds, bound=numbers)
+@laws
+def test_more_confidence_never_makes_a_claim_hold(values, bound):
+    strict = decide(values, what="x", above=bound, confidence=0.995)
+    loose = decide(values, what="x", above=bound)
+    assert (strict.status, loose.status) != ("holds", "fails")
+
+
+@given(values=seeds)
+@laws
+def test_an_interval_leaves_out_0_where_a_t_test_rejects_it(values):
+    if np.ptp(values) < 1e-2:
+        return  # no spread to test with
+    p = stats.ttest_1samp(values, 0).pvalue
+    found = interval(values, confidence=0.995)
+    if abs(p - 0.005) > 1e-9:
+        assert (found.low > 0 or found.high < 0) == (p < 0.005)
 
 
 def test_zones_of_a_histogram():

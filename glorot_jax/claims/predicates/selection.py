@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from glorot_jax.claims.measured import at_chosen_rate, condition, values
+from glorot_jax.claims.measured import (
+    PAPER_UPDATES,
+    at_chosen_rate,
+    condition,
+    last_update,
+    values,
+)
 from glorot_jax.claims.nets import NETS
 from glorot_jax.claims.predicates.errors import learning_begun, long_enough_to_leave
 from glorot_jax.claims.verdict import NotTested, Verdict, decide
@@ -14,8 +20,9 @@ from glorot_jax.claims.verdict import NotTested, Verdict, decide
 def best_depth(part: xr.Dataset, /, *, nets: Sequence[str], depth: int) -> Verdict:
     """Last validation error of the best other depth less that of ``depth``, paired by seed.
 
-    Of several nets the one with the least lead decides. Every net must have begun to learn at some
-    depth, and where sigmoid is among them the run must be as long as leaving its plateau takes.
+    Of several nets the one with the least lead decides. In a run shorter than the paper's every net
+    must have begun to learn at ``depth``, or the comparison would be of speed; sigmoid's must be as
+    long as leaving its plateau takes.
     """
     if "Sigmoid" in nets:
         long_enough_to_leave(part)
@@ -27,7 +34,8 @@ def best_depth(part: xr.Dataset, /, *, nets: Sequence[str], depth: int) -> Verdi
             raise NotTested(
                 f"{net} was trained with {list(errors)} layers only, not beside {depth}"
             )
-        learning_begun(part, {f"{net}, {deep} layers": e for deep, e in errors.items()})
+        if last_update(part) < PAPER_UPDATES:
+            learning_begun(part, {f"{net}, {depth} layers": errors[depth]})
         leads[net] = np.min(others, axis=0) - errors[depth]
         numbers[f"{net}: validation error by depth"] = {
             str(deep): float(error.mean()) for deep, error in errors.items()
