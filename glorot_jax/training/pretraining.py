@@ -63,9 +63,7 @@ def reconstruction(model: MLP, layer: int, pixel_range: tuple[float, float]) -> 
     Raises:
       ValueError: there is no hidden layer ``layer``.
     """
-    depth = len(model.widths)
-    if not 1 <= layer <= depth:
-        raise ValueError(f"layer: {layer} is not in 1..{depth}, the hidden layers")
+    _name(len(model.widths), layer)  # refuses a layer that isn't there
     values = pixel_range if layer == 1 else model.activation(jnp.linspace(-100.0, 100.0, 1001))
     within = np.min(values) >= 0 and np.max(values) <= 1
     return cross_entropy if within else squared_error
@@ -91,8 +89,11 @@ def begin_layer(
 
     The reconstruction's bias starts at 0; ``ensemble.gather`` gives the member its stream. Pure,
     and can be mapped over members.
+
+    Raises:
+      ValueError: there is no hidden layer ``layer``.
     """
-    kernel = network[_name(network, layer)]["kernel"]
+    kernel = network[_name(len(network) - 1, layer)]["kernel"]
     params = {"network": network, "visible_bias": jnp.zeros(kernel.shape[0], kernel.dtype)}
     rate = jnp.asarray(learning_rate, jnp.float32)
     state = PretrainingState(make_optimizer(rate).init(_autoencoder(params, layer)), key)
@@ -162,13 +163,18 @@ def _decode(model: MLP, trained: _Autoencoder, z: jax.Array) -> jax.Array:
     return hidden @ trained.kernel.T + trained.visible_bias[None]
 
 
-def _name(network: Params, layer: int) -> str:
-    return layer_names(len(network) - 1)[layer - 1]
+def _name(depth: int, layer: int) -> str:
+    """What hidden ``layer`` of ``depth`` is called; a ValueError where there is none."""
+    if not 1 <= layer <= depth:
+        raise ValueError(f"layer: {layer} is not in 1..{depth}, the hidden layers")
+    return layer_names(depth)[layer - 1]
 
 
 def _autoencoder(params: Params, layer: int) -> _Autoencoder:
     network = params["network"]
-    return _Autoencoder(**network[_name(network, layer)], visible_bias=params["visible_bias"])
+    return _Autoencoder(
+        **network[_name(len(network) - 1, layer)], visible_bias=params["visible_bias"]
+    )
 
 
 def _with(params: Params, layer: int, trained: _Autoencoder) -> Params:
@@ -176,6 +182,6 @@ def _with(params: Params, layer: int, trained: _Autoencoder) -> Params:
     network = params["network"]
     own = {"kernel": trained.kernel, "bias": trained.bias}
     return {
-        "network": {**network, _name(network, layer): own},
+        "network": {**network, _name(len(network) - 1, layer): own},
         "visible_bias": trained.visible_bias,
     }
