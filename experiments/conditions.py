@@ -5,19 +5,19 @@ loss: ``depth optimizer=... shape=... loss=...``. An activation or initialiser i
 a dotted path to one's own, ``my_package.my_module:my_init``.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
-
-from glorot_jax.training.optimizers import OPTIMIZERS
 
 from experiments.errors import ConfigError, choose
 from glorot_jax import activations, starts
 from glorot_jax.losses import LOSSES
 from glorot_jax.results import PAPER_DEPTH, condition_name
+from glorot_jax.training.optimizers import OPTIMIZERS
 
 DENOISING = "denoising"
 # Width of each layer, from the first to the last, as a multiple of the config's.
 SHAPES = {"equal": (1.0, 1.0), "growing": (0.5, 1.5), "shrinking": (1.5, 0.5)}
-OPTIONS = {"optimizer": OPTIMIZERS, "shape": SHAPES, "loss": LOSSES}
+OPTIONS: dict[str, Iterable[str]] = {"optimizer": OPTIMIZERS, "shape": SHAPES, "loss": LOSSES}
 
 
 class Condition(NamedTuple):

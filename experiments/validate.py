@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from glorot_jax.training.optimizers import OPTIMIZERS
 from ml_collections import ConfigDict
 
 from experiments.conditions import DENOISING, check_activation, check_initializer
@@ -12,6 +11,7 @@ from experiments.parts.trained import conditions
 from experiments.stages import STAGES
 from glorot_jax.data import tfds_sets
 from glorot_jax.losses import LOSSES
+from glorot_jax.training.optimizers import OPTIMIZERS
 
 DATA = ("shapeset", *tfds_sets.NAMES)
 
@@ -122,7 +122,7 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
         _validate_pretraining(settings, prefix=prefix)
 
 
-def _validate_rates(rates: Iterable[float], *, field: str) -> None:
+def _validate_rates(rates: tuple[float, ...], *, field: str) -> None:
     _some(rates, field=field)
     for rate in rates:
         if not 0 < rate < float("inf"):

@@ -117,6 +117,8 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
         "reconstruction_cost": "nat, or squared pixel or activation",
         "cross_entropy": "nat",
         "at": "updates",
+        "update": "updates",
+        "course": "fraction of examples",
         "margin": "fraction of examples",
         "rate": "per update",
         "histogram": "1",

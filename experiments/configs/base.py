@@ -47,6 +47,8 @@ PAPER_STAGES = (
     *("examples", "surface", "initial", "online", "mnist", "cifar10", "small_imagenet"),
     *("selection", "section5", "costs", "baseline"),
 )
+# 25 networks by 15 programs: a few minutes by itself.
+TOO_LONG_FOR_QUICK = ("selection",)
 
 TABLE_1 = (
     "softsign standard",
@@ -83,7 +85,11 @@ def paper(preset: str) -> ConfigDict:
             "name": "paper",
             "preset": preset,
             "seed": 0,
-            "stages": PAPER_STAGES,
+            "stages": tuple(
+                stage
+                for stage in PAPER_STAGES
+                if preset != "quick" or stage not in TOO_LONG_FOR_QUICK
+            ),
             "data_dir": "",
             "checkpoint_seconds": 15.0,
             # Half the time of a short run is compiling; slow programs are quick to compile.
@@ -155,10 +161,11 @@ def _training(preset: str) -> dict:
         "batch_size": 10,
         "width": {"smoke": 16, "quick": 100, "paper": 1000}[preset],
         "widths": (),
-        "learning_rates": (0.01, 0.03, 0.1),
+        # A short run wants larger steps.
+        "learning_rates": (0.01, 0.03, 0.1) if preset == "paper" else (0.03, 0.1, 0.3),
         "optimizer_learning_rates": {
-            "hessian_diagonal": (0.001, 0.003, 0.01),
-            "gradient_variance": (0.001, 0.003, 0.01),
+            "hessian_diagonal": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
+            "gradient_variance": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
         },
         "seeds": {"smoke": 2, "quick": 3, "paper": 4}[preset],
         "block_size": {"smoke": 100, "quick": 1000, "paper": 10_000}[preset],
@@ -203,10 +210,11 @@ def _finite(name: str, preset: str) -> dict:
 def _study(name: str, preset: str) -> dict:
     settings = {**_training(preset), "conditions": _STUDY_CONDITIONS[name]}
     if preset == "quick":
-        settings |= {"seeds": 2, "points": 5}
+        settings |= {"seeds": 2, "points": 5, "updates": 10_000, "learning_rates": (0.03, 0.1)}
     if name == "selection":
         settings["depths"] = (1, 2, 3, 4, 5) if preset != "smoke" else (1, 2)
-        settings["updates"] = {"smoke": 40, "quick": 3000, "paper": 5_000_000}[preset]
+        settings["updates"] = {"smoke": 40, "quick": 8000, "paper": 5_000_000}[preset]
+        settings["learning_rates"] = (0.03, 0.1) if preset != "paper" else (0.01, 0.03, 0.1)
     if preset == "smoke":
         settings["conditions"] = settings["conditions"][:2]
     return settings
@@ -245,9 +253,9 @@ def _baseline(preset: str) -> dict:
         "selection_examples": {"smoke": 100, "quick": 1000, "paper": 10_000}[preset],
         "validation_examples": {"smoke": 100, "quick": 1000, "paper": 10_000}[preset],
         "test_examples": {"smoke": 100, "quick": 2000, "paper": 10_000}[preset],
-        "seeds": {"smoke": 2, "quick": 3, "paper": 2}[preset],
+        "seeds": {"smoke": 2, "quick": 3, "paper": 3}[preset],
         "svm_c": (1.0, 10.0) if preset == "smoke" else (1.0, 10.0, 100.0),
-        "svm_gamma": (1.0, 0.3) if preset == "smoke" else (3.0, 1.0, 0.3),
+        "svm_gamma": (0.5, 1.0) if preset == "smoke" else (0.5, 1.0, 2.0),
         "width": {"smoke": 16, "quick": 100, "paper": 1000}[preset],
         "learning_rates": (0.01, 0.03, 0.1),
         "updates": {"smoke": 40, "quick": 5000, "paper": 1_000_000}[preset],

@@ -227,7 +227,7 @@ def _courses(
 def _make_probe(model: MLP) -> Callable[[Member, Sample], dict[str, jax.Array]]:
     def probe(member: Member, sample: Sample) -> dict[str, jax.Array]:
         return {
-            name: loop._error(logits(model, member.params, batch.x), batch.y)
+            name: loop.error_rate(logits(model, member.params, batch.x), batch.y)
             for name, batch in (("validation", sample.validation), ("test", sample.test))
         }
 

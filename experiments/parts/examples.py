@@ -26,7 +26,7 @@ def measure(config: ConfigDict, others: Sequence[Task], *, key: jax.Array) -> xr
         batch = _every_class(drawn, count)
         # Shapeset stores images column by column, as the authors' arrays do.
         found = np.asarray(batch.x).reshape(-1, size, size).swapaxes(1, 2)
-        dims = ("example", f"row_{size}", f"column_{size}")
+        dims: tuple[str, ...] = ("example", f"row_{size}", f"column_{size}")
         variables[f"image_{size}"] = labelled(f"image_{size}", dims, found)
         variables[f"label_{size}"] = labelled(f"label_{size}", ("example",), np.asarray(batch.y))
     class_names = {"class_name": ("class", list(shapeset.CLASS_NAMES))}

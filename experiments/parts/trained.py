@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import xarray as xr
-from glorot_jax.training.optimizers import OPTIMIZERS
 from ml_collections import ConfigDict
 
 from experiments.conditions import DENOISING, Condition, parse
@@ -25,6 +24,7 @@ from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.results import labelled
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
+from glorot_jax.training.optimizers import OPTIMIZERS
 from glorot_jax.training.update import make_update
 
 GRID = ("condition", "learning_rate", "seed")
@@ -176,7 +176,7 @@ def _train(program: Program, shared: Setting) -> dict[Condition, dict[str, np.nd
 
     return {
         condition: {name: of_condition(values, index) for name, values in history.items()}
-        | starts[condition].measured
+        | dict(starts[condition].measured)
         for index, condition in enumerate(program.conditions)
     }
 
@@ -221,7 +221,7 @@ def _dataset(
     settings, task = shared.settings, shared.task
     per_condition = {c: learning_rates(settings, c.optimizer) for c in found}
     rates = np.unique(np.array([r for rates in per_condition.values() for r in rates], np.float32))
-    places = [np.searchsorted(rates, np.float32(per_condition[c])) for c in found]
+    places = [np.searchsorted(rates, np.asarray(per_condition[c], np.float32)) for c in found]
 
     def on_all_rates(name: str) -> np.ndarray:
         """[condition, learning_rate, seed, ...] of all conditions; NaN at rates not tried."""

@@ -56,8 +56,8 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
         test_cost = jnp.mean(loss(test_logits, sets.test.y))
         leaves = [*jax.tree.leaves(member.params), test_cost]
         return {
-            "validation_error": _error(validation_logits, sets.validation.y),
-            "test_error": _error(test_logits, sets.test.y),
+            "validation_error": error_rate(validation_logits, sets.validation.y),
+            "test_error": error_rate(test_logits, sets.test.y),
             "test_cost": test_cost,
             "finite": jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])),
             **{
@@ -91,7 +91,8 @@ def run(
         yield point + 1, ensemble, measurement
 
 
-def _error(scores: jax.Array, labels: jax.Array) -> jax.Array:
+def error_rate(scores: jax.Array, labels: jax.Array) -> jax.Array:
+    """Fraction of examples whose label [n] isn't that of the highest score [n, classes]."""
     # A network that has left the finite numbers is wrong everywhere, whatever argmax makes of NaN.
     wrong = (jnp.argmax(scores, axis=-1) != labels) | ~jnp.isfinite(scores).all(axis=-1)
     return jnp.mean(wrong.astype(jnp.float32))

@@ -64,12 +64,18 @@ def test_the_width_of_the_net_is_nothing_to_the_svm():
     assert judged(SVM, width=100).status == "holds"
 
 
-def test_the_comparison_is_made_at_any_size_and_shows_the_papers():
-    verdict = judged(BEATS, training_examples=4000, width=100)
+def test_the_comparison_is_made_at_any_width_and_shows_the_papers():
+    verdict = judged(BEATS, width=100)
     assert verdict.status == "holds"
     numbers = verdict.numbers
     assert (numbers["paper's svm"], numbers["paper's net"]) == (0.5947, 0.5047)
-    assert numbers["training examples"] == 4000
+
+
+def test_fewer_examples_show_their_numbers_and_decide_nothing():
+    verdict = judged(BEATS, training_examples=4000)
+    assert verdict.status == "not tested"
+    assert "4000" in verdict.reason
+    assert verdict.numbers["svm"]["n"] == 3
 
 
 def test_nothing_is_compared_before_anything_is_learned():
