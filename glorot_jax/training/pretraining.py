@@ -113,6 +113,9 @@ def make_layer_update(
     Only the layer's kernel and bias and the reconstruction's bias change; the labels are not
     looked at. ``pixel_range`` is the range of the examples' values.
 
+    The curvature of a squared error grows with the number of units: on Shapeset in [-1, 1],
+    learning rates of 0.001 and 0.003 train layers of 1000, 0.01 diverges; it trains layers of 100.
+
     Raises:
       ValueError: there is no such layer, or ``corruption`` is not in [0, 1).
     """
