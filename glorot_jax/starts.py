@@ -17,6 +17,8 @@ Start = Callable[[MLP, jax.Array, jax.Array], Params]
 
 LSUV_TOLERANCE = 0.01  # of the variance; the paper's 0.1 would do for training
 LSUV_ITERATIONS = 10
+# Far from the small numbers that whoever gives a key may fold into it.
+_BIASES = 20_160_513
 
 
 def drawn(initializer: Initializer, model: MLP, key: jax.Array, x: jax.Array) -> Params:
@@ -34,10 +36,8 @@ def pytorch(model: MLP, key: jax.Array, x: jax.Array) -> Params:
     def with_bias(index: int, kernel: jax.Array) -> Params:
         fan_in, units = kernel.shape
         bound = fan_in**-0.5
-        # Kernels take their keys from layer names, biases from numbers.
-        bias = jax.random.uniform(
-            jax.random.fold_in(key, index), (units,), minval=-bound, maxval=bound
-        )
+        own = jax.random.fold_in(jax.random.fold_in(key, _BIASES), index)
+        bias = jax.random.uniform(own, (units,), minval=-bound, maxval=bound)
         return {"kernel": kernel, "bias": bias}
 
     names = layer_names(len(model.widths))
