@@ -177,7 +177,7 @@ def _training(preset: str) -> dict:
         "test_examples": {"smoke": 100, "quick": 5000, "paper": 10_000}[preset],
         "pretraining": {
             # The squared error's curvature grows with the width.
-            "learning_rate": 0.0003 if preset == "paper" else 0.003,
+            "learning_rate": 0.001 if preset == "paper" else 0.003,
             "corruption": 0.25,
             "updates": {"smoke": 20, "quick": 5000, "paper": 500_000}[preset],  # of each layer
             "points": {"smoke": 2, "quick": 5, "paper": 25}[preset],
