@@ -142,7 +142,7 @@ def _initial(preset: str) -> dict:
         "depth": 5,
         "width": 1000 if full_size else 16,
         "examples": 300 if full_size else 50,
-        "seeds": {"smoke": 2, "quick": 5, "paper": 20}[preset],
+        "seeds": {"smoke": 2, "quick": 3, "paper": 20}[preset],
         "jacobian_examples": {"smoke": 2, "quick": 1, "paper": 10}[preset],
         "bins": 200,
     }
@@ -162,7 +162,7 @@ def _training(preset: str) -> dict:
         "width": {"smoke": 16, "quick": 100, "paper": 1000}[preset],
         "widths": (),
         # A short run wants larger steps.
-        "learning_rates": (0.01, 0.03, 0.1) if preset == "paper" else (0.03, 0.1, 0.3),
+        "learning_rates": (0.01, 0.03, 0.1) if preset == "paper" else (0.03, 0.1),
         "optimizer_learning_rates": {
             "hessian_diagonal": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
             "gradient_variance": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
@@ -189,33 +189,33 @@ def _online(preset: str) -> dict:
     return {
         **_training(preset),
         "conditions": (*TABLE_1[:-1], "sigmoid standard 4", TABLE_1[-1], PRETRAINED),
-        "updates": {"smoke": 40, "quick": 30_000, "paper": 5_000_000}[preset],
-        "points": {"smoke": 4, "quick": 20, "paper": 250}[preset],
+        "updates": {"smoke": 40, "quick": 20_000, "paper": 5_000_000}[preset],
+        "points": {"smoke": 4, "quick": 16, "paper": 250}[preset],
     }
 
 
 def _finite(name: str, preset: str) -> dict:
     # Only MNIST's few megabytes are fetched for a run of a few minutes.
+    short = {"updates": 3000, "points": 5}
     return {
         **_training(preset),
+        **(short if preset == "quick" else {}),
         "dataset": name,
         "fallback": {"mnist": "digits", "small_imagenet": "imagenette"}.get(name, ""),
         "download": name == "mnist" or preset == "paper",
         "optional": name != "mnist",
         "conditions": ("tanh standard", "tanh normalized") if preset == "smoke" else TABLE_1,
         "block_size": 100 if preset == "smoke" else 1000,  # also fits the stand-ins
-        "seeds": {"smoke": 2, "quick": 2, "paper": 4}[preset],
     }
 
 
 def _study(name: str, preset: str) -> dict:
     settings = {**_training(preset), "conditions": _STUDY_CONDITIONS[name]}
     if preset == "quick":
-        settings |= {"seeds": 2, "points": 5, "updates": 10_000, "learning_rates": (0.03, 0.1)}
+        settings |= {"points": 5, "updates": 7000}
     if name == "selection":
         settings["depths"] = (1, 2, 3, 4, 5) if preset != "smoke" else (1, 2)
         settings["updates"] = {"smoke": 40, "quick": 8000, "paper": 5_000_000}[preset]
-        settings["learning_rates"] = (0.03, 0.1) if preset != "paper" else (0.01, 0.03, 0.1)
     if preset == "smoke":
         settings["conditions"] = settings["conditions"][:2]
     return settings

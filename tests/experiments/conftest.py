@@ -31,6 +31,7 @@ def compile_fast() -> Iterator[None]:
 def smoke_config() -> ConfigDict:
     """The whole paper at ``smoke``, on data that needs no files."""
     config = paper.get_config("smoke")
+    config.data_dir = "no-such-folder"
     config.mnist.dataset = "digits"
     return config
 

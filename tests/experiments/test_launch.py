@@ -125,6 +125,18 @@ def test_a_figure_s_config_runs_alone(name, tmp_path):
     assert name in {p.stem for p in (tmp_path / "figures").iterdir()}
 
 
+def test_figures_of_shapeset_can_be_made_of_another_set(tmp_path):
+    config = base.figure("fig03", "smoke")
+    config.stages = ("initial", "online")
+    config.online.dataset = config.initial.dataset = "digits"
+    launch.run(config, str(tmp_path))
+    written = results.load(tmp_path / "results.nc")
+    assert results.part(written, "initial").attrs["dataset"] == "digits"
+    assert results.part(written, "digits").attrs["inputs"] == 64
+    drawn = {p.stem for p in (tmp_path / "figures").iterdir()}
+    assert {"fig03", "fig04", "fig06", "fig07", "fig08"} <= drawn
+
+
 def test_a_set_that_cannot_be_had_is_an_error_where_it_is_what_was_asked_for(tmp_path):
     config = base.figure("fashion_mnist", "smoke")
     config.data_dir = str(tmp_path / "data")
