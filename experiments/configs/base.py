@@ -217,10 +217,18 @@ def _study(name: str, preset: str) -> dict:
         settings["depths"] = (1, 2, 3, 4, 5) if preset != "smoke" else (1, 2)
         settings["updates"] = {"smoke": 40, "quick": 8000, "paper": 5_000_000}[preset]
     if preset == "smoke":
-        settings["conditions"] = settings["conditions"][:2]
+        settings["conditions"] = settings["conditions"][_IN_SMOKE[name]]
     return settings
 
 
+# Few, but of each kind one.
+_IN_SMOKE = {
+    "selection": slice(2),
+    "section5": slice(0, None, 2),
+    "costs": slice(2),
+    "gaussians": slice(4),
+    "modern": slice(2),
+}
 _METHODS = ("optimizer=hessian_diagonal", "optimizer=gradient_variance")
 _LAYERS = ("shape=growing", "shape=shrinking")
 _STUDY_CONDITIONS = {
