@@ -15,7 +15,7 @@ from experiments import launch
 from experiments.configs import base
 from glorot_jax import results
 from glorot_jax.claims import CLAIMS
-from glorot_jax.data.errors import DataMissing
+from glorot_jax.data.errors import DataError, DataMissing
 from glorot_jax.report.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
@@ -143,6 +143,44 @@ def test_a_set_that_cannot_be_had_is_an_error_where_it_is_what_was_asked_for(tmp
     config.fashion_mnist.download = False
     with pytest.raises(DataMissing, match="fashion_mnist"):
         launch.run(config, str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "file"),
+    [
+        ("mnist", "train-images-idx3-ubyte.gz"),
+        ("fashion_mnist", "fashion_mnist/train-images-idx3-ubyte.gz"),
+        ("cifar10", "cifar-10-binary.tar.gz"),
+        ("small_imagenet", "imagenette_grey37.npz"),
+    ],
+)
+def test_a_damaged_data_file_is_an_error_even_where_the_set_is_optional(stage, file, tmp_path):
+    damaged = tmp_path / "data/downloads/manual" / file
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"damaged" * 99)
+    config = base.figure("table1", "smoke")
+    config.stages = (stage,)
+    config.data_dir = str(tmp_path / "data")
+    config[stage].download = False
+    with pytest.raises(DataError, match=Path(file).name) as refusal:
+        launch.run(config, str(tmp_path / "run"))
+    assert not isinstance(refusal.value, DataMissing)
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "run/results.nc").exists()
+
+
+def test_a_damaged_data_file_is_one_line_and_status_2(tmp_path):
+    damaged = tmp_path / "data/downloads/manual/cifar-10-binary.tar.gz"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"damaged" * 99)
+    done = run_command(
+        "launch",
+        "--config=experiments/configs/fig12.py:smoke",
+        "--config.stages=('cifar10',)",
+        f"--data_dir={tmp_path / 'data'}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert_fails_in_one_line(done, "cifar-10-binary.tar.gz", "693 bytes")
 
 
 def test_ones_own_initialiser_goes_through_every_stage(tmp_path):
