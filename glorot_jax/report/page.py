@@ -12,11 +12,11 @@ import xarray as xr
 from glorot_jax.claims import Judgement, counts, judge, to_json
 from glorot_jax.files import write_text
 from glorot_jax.report import tables
-from glorot_jax.report.figures import FIGURES, FigureFiles, available, save_figures
-from glorot_jax.report.figures.common import SET_NAMES, needed
+from glorot_jax.report.figures import FIGURES, FigureFiles, available, caption, save_figures
+from glorot_jax.report.figures.common import SET_NAMES
+from glorot_jax.report.scope import left_out, scale
 from glorot_jax.report.summary import summary
-from glorot_jax.report.tables import Table
-from glorot_jax.results import part_names
+from glorot_jax.results import DATA_SETS, STAND_INS, part_names
 
 TITLE = "Understanding the difficulty of training deep feedforward neural networks, reproduced"
 TEMPLATE = "page.html.j2"
@@ -25,24 +25,6 @@ CLAIMS = "claims.json"
 SUMMARY = "summary.md"
 FIGURE_FOLDER = "figures"
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
-TRAINED = ("shapeset", "mnist", "digits")
-STAND_INS = {"digits": "MNIST"}  # a set that is trained on where the paper's isn't to be had
-
-# What the paper shows, and the part that would show it; None where none does yet.
-WHOLE_PAPER = (
-    ("Fig. 1", "examples"),
-    ("Fig. 5", "surface"),
-    ("Figs. 6 to 8 and eq. 17", "initial"),
-    ("Figs. 2 to 4, 9 to 11 and Table 1 on Shapeset-3x2", "shapeset"),
-    ("Fig. 12 and Table 1 on MNIST", "mnist"),
-    ("Fig. 12 and Table 1 on CIFAR-10", None),
-    ("Small-ImageNet in Fig. 1 and Table 1", None),
-    ("Fig. 11: fine-tuning after denoising-autoencoder pre-training", None),
-    ("the RBF SVM baseline on 100 000 Shapeset examples", None),
-    ("section 5: learning rates from the curvature or the variance of gradients", None),
-    ("section 5: layers that grow or shrink with depth", None),
-)
-PAPER_SCALE = "the paper: 5 layers of 1000 units, 5 000 000 updates of 10 examples"
 
 
 class Origin(NamedTuple):
@@ -102,7 +84,7 @@ def render(results: xr.Dataset, judgements: Sequence[Judgement], figures: Path) 
         lstrip_blocks=True,
     )
     shown = _shown_figures(results, judgements, figures)
-    made = _tables(results)
+    made = tables.every(results)
     titles = [(f.key, f.title) for f in shown] + [(t.key, t.title) for t in made]
     return environment.get_template(TEMPLATE).render(
         title=TITLE,
@@ -131,10 +113,10 @@ def _shown_figures(
         ShownFigure(
             key,
             FIGURES[key].title,
-            FIGURES[key].caption,
+            caption(results, key),
             data_uri(FigureFiles(folder / f"{key}.png", folder / f"{key}.svg")),
             [judgement for judgement in judgements if judgement.claim.figure == key],
-            _origins(results, FIGURES[key].parts) if key in ("fig11", "fig12") else [],
+            [found for found in _origins(results, FIGURES[key].sets(results)) if found.stands_for],
         )
         for key in keys
     ]
@@ -147,44 +129,17 @@ def data_uri(files: FigureFiles) -> str:
     return f"data:{MEDIA[smaller.suffix]};base64,{content}"
 
 
-def _tables(results: xr.Dataset) -> list[Table]:
-    """Every table that has data, Table 1 first."""
-    made = [tables.table_1(results, name) for name in TRAINED]
-    made += [tables.singular_values(results), tables.variances(results)]
-    return [table for table in made if table is not None]
-
-
-def _origins(results: xr.Dataset, names: Sequence[str] = TRAINED) -> list[Origin]:
+def _origins(results: xr.Dataset, names: Sequence[str] = DATA_SETS) -> list[Origin]:
     """The origin of each set that was trained on, as far as the results say it."""
     return [
-        Origin(SET_NAMES[name], str(results.attrs[f"{name}_origin"]), STAND_INS.get(name, ""))
+        Origin(SET_NAMES[name], str(results.attrs[f"{name}_origin"]), _stands_for(name))
         for name in names
         if name in part_names(results) and results.attrs.get(f"{name}_origin")
     ]
 
 
-def left_out(results: xr.Dataset) -> list[str]:
-    """What the paper shows and these results don't."""
-    names = part_names(results)
-    return [what for what, name in WHOLE_PAPER if name not in names]
-
-
-def scale(results: xr.Dataset) -> list[str]:
-    """How long and how wide each data set was trained on, beside the paper's numbers."""
-    return [
-        _scale_of(name, needed(results, name)) for name in part_names(results) if name in TRAINED
-    ]
-
-
-def _scale_of(name: str, trained: xr.Dataset) -> str:
-    updates = f"{int(trained['update'].values[-1]):,}".replace(",", " ")
-    return (
-        f"{SET_NAMES.get(name, name)}: up to {trained.sizes['layer']} layers of "
-        f"{trained.attrs.get('width', '?')} units, "
-        f"{updates} updates of {trained.attrs.get('batch_size', '?')} examples, "
-        f"{trained.sizes['learning_rate']} learning rates, {trained.sizes['seed']} seeds "
-        f"({PAPER_SCALE})"
-    )
+def _stands_for(name: str) -> str:
+    return SET_NAMES[STAND_INS[name]] if name in STAND_INS else ""
 
 
 def provenance(results: xr.Dataset) -> list[tuple[str, str]]:

@@ -1,17 +1,19 @@
-"""A run in Markdown: what was decided, and Table 1, for a README, an issue or a terminal."""
+"""A run in Markdown: what was decided and the main tables, for a README or a terminal."""
 
 from collections.abc import Sequence
 
 import xarray as xr
 
 from glorot_jax.claims import Judgement, Status, counts
-from glorot_jax.report.tables import Table, in_order, table_1, to_markdown
+from glorot_jax.report import tables
+from glorot_jax.report.scope import left_out
+from glorot_jax.report.tables import Table, in_order, to_markdown
 
 UNDECIDED: Status = "not tested"
 
 
 def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
-    """Counts, every claim that holds or fails with its numbers, and Table 1."""
+    """Counts, every claim that holds or fails with its numbers, and what was measured in tables."""
     decided = [judgement for judgement in in_order(judgements) if judgement[1].status != UNDECIDED]
     found = counts(judgements)
     head = (
@@ -23,8 +25,27 @@ def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
         for claim, verdict in decided
     )
     table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
-    tables = [table, table_1(results)]
-    return "\n\n".join([head, *(to_markdown(t).strip() for t in tables if t is not None)]) + "\n"
+    found_tables = [
+        tables.table_1(results),
+        tables.selection(results),
+        *(tables.of_part(results, name) for name in ("section5", "costs")),
+        tables.baseline(results),
+    ]
+    sections = [
+        to_markdown(table),
+        *(f"### {t.title}\n\n{to_markdown(t)}" for t in found_tables if t is not None),
+        _left_out(results),
+    ]
+    return "\n\n".join([head, *(text.strip() for text in sections if text)]) + "\n"
+
+
+def _left_out(results: xr.Dataset) -> str:
+    """What these results lack, as a list under its title; "" if they lack nothing."""
+    lines = [
+        " ".join(filter(None, (f"- {what}.", config and f"Shown by `{config}`.", why)))
+        for what, config, why in left_out(results)
+    ]
+    return "\n".join(["### Left out\n", *lines]) if lines else ""
 
 
 def _provenance(results: xr.Dataset) -> str:

@@ -8,20 +8,38 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from glorot_jax.files import write_atomically
-from glorot_jax.report.figures import gallery, initial, surface, training
-from glorot_jax.report.figures.common import STYLE, FigureSpec
+from glorot_jax.report.figures import (
+    baseline,
+    errors,
+    gallery,
+    initial,
+    studies,
+    surface,
+    training,
+)
+from glorot_jax.report.figures.common import ONLINE, SET_NAMES, STYLE, FigureSpec
 from glorot_jax.results import part_names
 
 ORDER = (
     *("fig01", "fig02", "fig03", "fig04", "fig05", "fig06", "fig07", "fig08"),
     *("eq17", "variances", "fig09", "fig10", "fig11", "fig12"),
+    *("pretraining", "selection", "section5", "costs", "gaussians", "modern", "baseline"),
 )
-_ALL = {**gallery.FIGURES, **initial.FIGURES, **surface.FIGURES, **training.FIGURES}
+_ROOMS = (gallery, initial, surface, training, errors, studies, baseline)
+_ALL = {key: spec for room in _ROOMS for key, spec in room.FIGURES.items()}
 FIGURES: dict[str, FigureSpec] = {key: _ALL[key] for key in ORDER}
 
 RESOLUTION = 150  # dots an inch
 
-__all__ = ["FIGURES", "FigureFiles", "FigureSpec", "available", "draw", "save_figures"]
+__all__ = [
+    "FIGURES",
+    "FigureFiles",
+    "FigureSpec",
+    "available",
+    "caption",
+    "draw",
+    "save_figures",
+]
 
 
 class FigureFiles(NamedTuple):
@@ -39,6 +57,13 @@ def available(results: xr.Dataset) -> list[str]:
         for key, spec in FIGURES.items()
         if names.intersection(spec.parts) and spec.drawable(results)
     ]
+
+
+def caption(results: xr.Dataset, key: str) -> str:
+    """The caption of the figure ``key``, which names its data set where that isn't Shapeset."""
+    spec = FIGURES[key]
+    others = [SET_NAMES.get(name, name) for name in spec.sets(results) if name != ONLINE]
+    return f"{spec.caption} Data: {'; '.join(others)}." if others else spec.caption
 
 
 def draw(results: xr.Dataset, key: str) -> Figure:

@@ -1,23 +1,36 @@
 """What all figures share: their specification, their look, and how they find conditions."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import LogFormatter
 
-from glorot_jax.claims.measured import UPDATES_PER_EPOCH
-from glorot_jax.results import PAPER_DEPTH, condition_name, part
+from glorot_jax.results import DATA_SETS, PAPER_DEPTH, condition_name, part
 
 WIDTH = 5.6  # inches; narrow, so that a phone doesn't shrink the letters much
+ONLINE = "shapeset"  # the set that the paper shows wherever it shows one only
 SET_NAMES = {
     "shapeset": "Shapeset-3x2",
     "mnist": "MNIST",
     "digits": "digits of 8 x 8 pixels (not MNIST)",
+    "cifar10": "CIFAR-10",
+    "small_imagenet": "Small-ImageNet",
+    "imagenette": "Imagenette (not Small-ImageNet)",
+    "fashion_mnist": "Fashion-MNIST",
 }
+LABEL_WIDTH = 36  # characters a line, of a name in a legend
+TICK_WIDTH = 26  # of a name beside an axis
+TITLE_WIDTH = 50  # of a title
+LEGEND_WIDTH = 73  # of a whole line of a legend
+LEAST_RATIO = 10.0  # of the ends of a logarithmic axis, so that noise isn't magnified
+HANDLE_WIDTH = 8  # characters that a legend's line sample takes
 
 STYLE: Any = {
     "font.size": 11,
@@ -49,8 +62,9 @@ COLOURS = {
     ("sigmoid", "standard"): "#000000",
     ("sigmoid", "normalized"): "#777777",
     ("tanh", "gaussian"): "#cc79a7",
+    ("tanh", "denoising"): "#009e73",
 }
-OTHER_COLOURS = ("#009e73", "#8c564b", "#7b5aa6", "#b8b000", "#cc79a7")
+OTHER_COLOURS = ("#8c564b", "#7b5aa6", "#b8b000", "#17becf", "#cc79a7", "#7f3b08", "#1b7837")
 DASHES = {"standard": "-", "normalized": "--"}
 OTHER_DASH = "-."
 SHALLOW_DASH = ":"
@@ -60,7 +74,8 @@ class FigureSpec(NamedTuple):
     """One figure: what it is called, what it shows, what it needs and how it is drawn.
 
     ``parts`` are the parts of the results that can give its data, any one of which is enough;
-    ``drawable(results)`` says whether there is anything to draw; ``draw(results)`` draws it.
+    ``drawable(results)`` says whether there is anything to draw; ``draw(results)`` draws it;
+    ``sets(results)`` are the data sets that its networks learned from or were given.
     """
 
     title: str
@@ -68,6 +83,7 @@ class FigureSpec(NamedTuple):
     parts: tuple[str, ...]
     drawable: Callable[[xr.Dataset], bool]
     draw: Callable[[xr.Dataset], Figure]
+    sets: Callable[[xr.Dataset], Sequence[str]] = lambda results: ()
 
 
 class Row(NamedTuple):
@@ -77,11 +93,24 @@ class Row(NamedTuple):
     activation: str
     initializer: str
     depth: int
+    optimizer: str = "sgd"
+    shape: str = "equal"
+    loss: str = "cross_entropy"
 
     @property
     def label(self) -> str:
         """See ``results.condition_name``."""
-        return condition_name(self.activation, self.initializer, self.depth)
+        return condition_name(*self[1:])
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What gives a network its colour."""
+        return self.activation, self.initializer
+
+    @property
+    def plain(self) -> bool:
+        """Whether it was trained as the paper trains what its figures show."""
+        return (self.optimizer, self.shape, self.loss) == ("sgd", "equal", "cross_entropy")
 
 
 def needed(results: xr.Dataset, name: str) -> xr.Dataset:
@@ -97,17 +126,25 @@ def needed(results: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def rows(measured: xr.Dataset) -> list[Row]:
-    """The conditions of a part in their order; a part without ``depth`` has one layer count."""
+    """The conditions of a part in their order; a coordinate that it lacks is as in the paper."""
     count = measured.sizes["condition"]
-    depths = measured["depth"].values if "depth" in measured.variables else [PAPER_DEPTH] * count
-    found = zip(measured["activation"].values, measured["initializer"].values, depths, strict=True)
-    return [Row(i, str(a), str(w), int(d)) for i, (a, w, d) in enumerate(found)]
+    usual = {"depth": PAPER_DEPTH, **{name: Row._field_defaults[name] for name in Row._fields[4:]}}
+
+    def coordinate(name: str) -> Sequence[Any]:
+        known = name in measured.variables
+        return list(measured[name].values) if known else [usual[name]] * count
+
+    found = zip(*(coordinate(name) for name in Row._fields[1:]), strict=True)
+    return [
+        Row(i, str(unit), str(start), int(depth), *map(str, rest))
+        for i, (unit, start, depth, *rest) in enumerate(found)
+    ]
 
 
 def select(
     measured: xr.Dataset | None, activation: str, initializer: str = "standard", *, known: str
 ) -> list[Row]:
-    """Conditions of that unit and initialiser, deepest first, whose variable ``known`` is known.
+    """Plain conditions of that unit and start, deepest first, whose variable ``known`` is known.
 
     A condition of which every member diverged has nothing but NaN there and is left out.
     """
@@ -116,10 +153,22 @@ def select(
     found = [
         row
         for row in rows(measured)
-        if (row.activation, row.initializer) == (activation, initializer)
+        if row.kind == (activation, initializer)
+        and row.plain
         and np.isfinite(of(measured, known, row)).any()
     ]
     return sorted(found, key=lambda row: -row.depth)
+
+
+def first_set(results: xr.Dataset, find: Callable[[xr.Dataset], Sequence]) -> str | None:
+    """The first data set, Shapeset before all, in whose part ``find`` finds anything."""
+    parts = ((name, part(results, name)) for name in DATA_SETS)
+    return next((name for name, found in parts if found is not None and find(found)), None)
+
+
+def dataset_of(measured: xr.Dataset) -> str:
+    """The data set that a part is about, Shapeset where it doesn't say."""
+    return str(measured.attrs.get("dataset", ONLINE))
 
 
 def of(measured: xr.Dataset, name: str, row: Row) -> np.ndarray:
@@ -137,12 +186,11 @@ def layer_colours(count: int) -> list[tuple[float, float, float, float]]:
     return list(matplotlib.colormaps["viridis"](np.linspace(0.0, 0.88, count)))
 
 
-def condition_colours(found: Iterable[Row]) -> dict[int, str]:
-    """A colour for each row, by its index: fixed for the paper's networks."""
-    others = iter(OTHER_COLOURS * 4)
-    return {
-        row.place: COLOURS.get((row.activation, row.initializer)) or next(others) for row in found
-    }
+def condition_colours(found: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """A colour for each kind of network, fixed for the paper's."""
+    others = iter(OTHER_COLOURS * 8)
+    kinds = dict.fromkeys(row.kind for row in found)
+    return {kind: COLOURS.get(kind) or next(others) for kind in kinds}
 
 
 def dash(row: Row, *, deepest: int) -> str:
@@ -160,24 +208,58 @@ def stack(figure: Figure, count: int, *, sharex: bool = True, sharey: bool = Fal
     return list(figure.subplots(count, 1, sharex=sharex, sharey=sharey, squeeze=False)[:, 0])
 
 
-def legend_below(figure: Figure, axes: Axes, *, columns: int, title: str | None = None) -> None:
-    """One legend for the whole figure, of what ``axes`` shows, under everything else."""
-    handles, labels = axes.get_legend_handles_labels()
+def legend_below(
+    figure: FigureBase, panels: Sequence[Axes], *, columns: int, title: str | None = None
+) -> None:
+    """One legend of what ``panels`` show, under everything else; fewer ``columns`` if need be."""
+    handles: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(textwrap.fill(label, LABEL_WIDTH), handle)
+    longest = max(len(line) for label in handles for line in label.splitlines())
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, title=title, frameon=False
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=max(1, min(columns, LEGEND_WIDTH // (longest + HANDLE_WIDTH))),
+        title=title,
+        frameon=False,
     )
 
 
-def mark_epochs(axes: Axes, *, updates_per_unit: float) -> None:
-    """A second x axis on top that counts the paper's epochs of 20 000 updates."""
-    ratio = updates_per_unit / UPDATES_PER_EPOCH
+class _Plain(LogFormatter):
+    """0.6 where Matplotlib would write 6e-01."""
 
-    def to_epochs(x: Any) -> Any:
-        return x * ratio
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
-    def from_epochs(x: Any) -> Any:
-        return x / ratio
 
-    top = axes.secondary_xaxis("top", functions=(to_epochs, from_epochs))
-    top.set_xlabel("epochs of 20 000 updates")
-    top.grid(visible=False)
+def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Makes an axis logarithmic and labels it with plain numbers."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(_Plain())
+    axis.set_minor_formatter(_Plain(minor_thresholds=(2, 0.5)))
+
+
+def shortened(text: str) -> str:
+    """``text`` as it fits beside an axis."""
+    return text if len(text) <= TICK_WIDTH else f"{text[: TICK_WIDTH - 1]}…"
+
+
+def title_of(text: str, *, width: int = TITLE_WIDTH) -> str:
+    """``text`` in lines short enough for a title."""
+    return textwrap.fill(text, width)
+
+
+def name_set(figure: Figure, name: str) -> None:
+    """Says in the figure which set it is about, where that isn't the paper's."""
+    if name != ONLINE:
+        figure.suptitle(title_of(SET_NAMES.get(name, name)), fontsize="medium", weight="bold")
+
+
+def widen(axes: Axes) -> None:
+    """Makes a logarithmic y axis span at least a factor ``LEAST_RATIO``, about its middle."""
+    low, high = axes.get_ylim()
+    grow = max(1.0, np.sqrt(LEAST_RATIO / (high / low)))
+    axes.set_ylim(low / grow, high * grow)
