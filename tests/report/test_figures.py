@@ -5,27 +5,64 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from PIL import Image
 
+from glorot_jax import results as schema
 from glorot_jax.report import figures
-from glorot_jax.report.figures import FIGURES, available, draw, save_figures
+from glorot_jax.report.figures import FIGURES, available, caption, draw, save_figures
+from glorot_jax.report.figures.studies import gaussian_scale
 from tests import made_up
 
 TRAINING = ("fig02", "fig03", "fig04", "fig09", "fig10", "fig11")
+STUDIES = {"selection", "section5", "costs", "gaussians", "modern", "baseline"}
+LONG = "my.module:a_rather_long_name_of_an_initializer"
+
+
+def _with_more_networks(initial):
+    """The part with a user's own networks and many of today's beside the paper's."""
+    kinds = [("tanh", "gaussian"), ("tanh", "my.module:mine"), ("my.units:a_long_unit_name", LONG)]
+    kinds += [(u, w) for u in ("relu", "gelu") for w in ("pytorch", "he_normal", "orthogonal")]
+    more = initial.isel(condition=[i % 4 for i in range(len(kinds))]).assign_coords(
+        activation=("condition", [unit for unit, _ in kinds]),
+        initializer=("condition", [start for _, start in kinds]),
+        condition=("condition", [f"{unit} {start}" for unit, start in kinds]),
+    )
+    return xr.concat(
+        [initial, more], "condition", data_vars="minimal", coords="minimal", compat="override"
+    )
+
+
+def _with_photographs(examples):
+    """The part with ten images of two sets more, one in colour."""
+    grey, colour = np.linspace(0, 1, 10 * 9).reshape(10, 3, 3), np.zeros((10, 4, 4, 3))
+    return examples.assign(
+        image_imagenette=(("example_imagenette", "row_imagenette", "column_imagenette"), grey),
+        label_imagenette=(("example_imagenette",), np.arange(10)),
+        image_cifar10=(
+            tuple(f"{d}_cifar10" for d in ("example", "row", "column", "channel")),
+            colour,
+        ),
+        label_cifar10=(("example_cifar10",), np.arange(10)),
+    ).assign_coords(
+        class_name_imagenette=(("class_imagenette",), ["cassette player"] * 10),
+        class_name_cifar10=(("class_cifar10",), ["automobile"] * 10),
+    )
 
 
 @pytest.fixture(scope="module")
 def whole():
-    """Results with every part; the sets of Fig. 12 are both there."""
+    """Results with every part and more networks and sets than the paper has."""
+    parts = schema.split(made_up.results())
     return made_up.results(
-        examples=made_up.examples_part(),
-        surface=made_up.surface_part(),
-        initial=made_up.initial_part(),
-        shapeset=made_up.training_part("shapeset"),
-        mnist=made_up.training_part("mnist"),
-        digits=made_up.training_part("digits"),
+        **parts
+        | {
+            "examples": _with_photographs(parts["examples"]),
+            "initial": _with_more_networks(parts["initial"]),
+            "digits": made_up.training_part("digits"),
+        }
     )
 
 
@@ -55,8 +92,10 @@ def _labels(figure):
             inside = [tick for tick in ticks if low <= tick.get_loc() <= high]
             texts += [label for tick in inside for label in (tick.label1, tick.label2)]
         texts += axes.get_legend().get_texts() if axes.get_legend() else []
-    for legend in figure.legends:
-        texts += [legend.get_title(), *legend.get_texts()]
+    for panel in (figure, *figure.subfigs):
+        texts += panel.texts
+        for legend in panel.legends:
+            texts += [legend.get_title(), *legend.get_texts()]
     seen = [text for text in texts if text.get_visible() and text.get_text().strip()]
     return [(text.get_text(), text.get_window_extent(renderer)) for text in seen]
 
@@ -71,7 +110,8 @@ def _overlap(one, other):
 
 def test_the_papers_figures_are_all_there(whole):
     assert available(whole) == list(FIGURES)
-    assert {f"fig{i:02d}" for i in range(1, 13)} | {"eq17", "variances"} == set(FIGURES)
+    paper = {f"fig{i:02d}" for i in range(1, 13)} | {"eq17", "variances", "pretraining"}
+    assert paper | STUDIES == set(FIGURES)
 
 
 @pytest.mark.parametrize("key", FIGURES)
@@ -123,8 +163,9 @@ def test_files_are_valid(whole, tmp_path):
         ("examples", {"fig01"}),
         ("surface", {"fig05"}),
         ("initial", {"fig06", "fig07", "fig08", "eq17", "variances"}),
-        ("shapeset", set(TRAINING)),
-        ("mnist", {"fig12"}),
+        ("shapeset", {*TRAINING, "pretraining"}),
+        ("mnist", {*TRAINING, "fig12"}),
+        *((study, {study}) for study in sorted(STUDIES)),
     ],
 )
 def test_a_part_gives_its_figures_and_no_others(part, keys):
@@ -132,6 +173,7 @@ def test_a_part_gives_its_figures_and_no_others(part, keys):
         "examples": made_up.examples_part,
         "surface": made_up.surface_part,
         "initial": made_up.initial_part,
+        **{study: getattr(made_up, f"{study}_part") for study in STUDIES},
     }
     made = makers.get(part, lambda: made_up.training_part(part))()
     assert set(available(made_up.results(**{part: made}))) == keys
@@ -139,8 +181,91 @@ def test_a_part_gives_its_figures_and_no_others(part, keys):
 
 def test_a_figure_without_its_part_says_so():
     results = made_up.results(surface=made_up.surface_part())
-    with pytest.raises(KeyError, match="shapeset"):
+    with pytest.raises(KeyError, match="no networks that this figure shows"):
         draw(results, "fig02")
+    with pytest.raises(KeyError, match="no part 'selection'"):
+        draw(results, "selection")
+
+
+def test_a_finite_set_is_shown_and_named_where_shapeset_is_missing():
+    results = made_up.results(digits=made_up.training_part("digits"))
+    for key in TRAINING:
+        title = draw(results, key).get_suptitle()
+        assert "not MNIST" in title
+        assert title.replace("\n", " ") in caption(results, key)
+
+
+def test_shapeset_is_shown_where_it_holds_the_networks(whole):
+    for key in TRAINING:
+        assert not draw(whole, key).get_suptitle()
+        assert caption(whole, key) == FIGURES[key].caption
+
+
+def test_a_network_trained_otherwise_is_not_taken_for_the_papers():
+    """Only the network with the quadratic cost is there, so nothing is tanh as the paper has it."""
+    part = made_up.costs_part()
+    results = made_up.results(shapeset=part.isel(condition=part["loss"].values == "quadratic"))
+    assert set(available(results)) == {"fig11"}
+
+
+def test_results_without_the_newer_coordinates_draw_the_same(whole):
+    old = whole.drop_vars([f"shapeset_{name}" for name in ("optimizer", "shape", "loss")])
+    for key in ("fig09", "fig11"):
+        one, other = (draw(results, key).axes[0].lines for results in (whole, old))
+        assert [line.get_label() for line in one] == [line.get_label() for line in other]
+
+
+def test_networks_of_your_own_are_in_figs_6_to_8(drawn):
+    for key in ("fig06", "fig07", "fig08"):
+        titles = [axes.get_title() for axes in drawn[key].axes]
+        assert titles[:2] == ["Tanh", "Tanh N"]
+        assert "Tanh mine" in titles
+        assert not any("he_normal" in title for title in titles)
+    names = [label.get_text() for label in drawn["eq17"].axes[-1].get_yticklabels()]
+    assert {"Tanh mine", "Relu he_normal"} <= set(names)
+
+
+def test_networks_at_the_start_draw_without_the_papers(whole):
+    initial = schema.part(whole, "initial")
+    other = initial.isel(condition=initial["activation"].values == "relu")
+    results = made_up.results(initial=other.assign_attrs(dataset="mnist"))
+    assert available(results) == ["fig06", "fig07", "fig08", "eq17"]
+    for key in available(results):
+        figure = draw(results, key)
+        FigureCanvasAgg(figure).draw()
+        assert figure.get_suptitle() == "MNIST"
+
+
+def test_every_set_with_examples_is_shown_and_a_stand_in_named(drawn):
+    titles = [panel.get_suptitle() for panel in drawn["fig01"].subfigs]
+    assert titles[2:] == ["CIFAR-10", "Imagenette, stand-in for Small-ImageNet"]
+    assert len(drawn["fig01"].subfigs[-1].axes) == 10
+
+
+def test_the_chosen_depth_is_circled(whole, drawn):
+    rings = [line for line in drawn["selection"].axes[0].lines if line.get_markersize() > 8]
+    rings = [line for line in rings if len(line.get_xdata())]
+    chosen = [round(float(line.get_xdata()[0])) for line in rings]
+    assert chosen == list(whole["selection_chosen_depth"].values)
+    least = 100 * whole["selection_depth_error"].values.min(axis=1)
+    np.testing.assert_allclose([line.get_ydata()[0] for line in rings], least)
+
+
+def test_gaussian_scales_are_drawn_where_they_stand(whole, drawn):
+    part = schema.part(whole, "gaussians")
+    scales = [gaussian_scale(str(start)) for start in part["initializer"].values]
+    mean = 100 * part["final_test_error"].values.mean(axis=1)
+    axes = drawn["gaussians"].axes[0]
+    points = [(x, y) for bar in axes.containers for x, y in zip(*bar[0].get_data(), strict=True)]
+    expected = [(scale, error) for scale, error in zip(scales, mean, strict=True) if scale]
+    np.testing.assert_allclose(sorted(points), sorted(expected))
+
+
+def test_the_svms_level_is_drawn(whole, drawn):
+    (level,) = [line for line in drawn["baseline"].axes[0].lines if line.get_label() == "RBF SVM"]
+    np.testing.assert_allclose(
+        level.get_ydata(), 100 * whole["baseline_svm_test_error"].values.mean()
+    )
 
 
 def test_test_error_is_drawn_as_measured(whole, drawn):
@@ -195,14 +320,18 @@ def _with_a_diverged_condition(lost):
 
 def test_a_diverged_condition_is_left_out():
     results = _with_a_diverged_condition(["Softsign"])
-    assert set(available(results)) == set(TRAINING)
+    assert set(available(results)) == {*TRAINING, "pretraining"}
     for key in TRAINING:
         figure = draw(results, key)
         FigureCanvasAgg(figure).draw()
         titles = [axes.get_title() for axes in figure.axes]
         assert "Softsign" not in titles
     labels = [line.get_label() for line in draw(results, "fig11").axes[0].lines]
-    assert labels == ["Softsign N", "Tanh", "Tanh N", "Sigmoid", "Sigmoid, depth 4"]
+    assert "Softsign" not in labels
+    assert {"Softsign N", "Tanh", "Sigmoid, depth 4", "Tanh pre-trained"} == {*labels} - {
+        "Tanh N",
+        "Sigmoid",
+    }
 
 
 def test_a_figure_whose_conditions_all_diverged_is_not_made():

@@ -3,15 +3,19 @@
 import html.parser
 import json
 import re
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from glorot_jax.claims import CLAIMS, judge
 from glorot_jax.report import write_page, write_report
 from glorot_jax.report.figures import available
+from glorot_jax.report.scope import WHOLE_PAPER
 from tests import made_up
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
+CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
 LARGEST = 6_000_000  # bytes
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
 ATTRIBUTES = {
@@ -137,8 +141,29 @@ def test_a_stand_in_is_named_by_its_figure(report):
 def test_page_says_what_is_left_out(page):
     text = " ".join(page.text)
     assert "not here: Fig. 12 and Table 1 on MNIST" in text
+    assert "here digits of 8 x 8 pixels (not MNIST) instead" in text
+    assert "--config=experiments/configs/selection.py:quick" in text
     assert "not here: Fig. 5" not in text
     assert "5 000 000 updates of 10 examples" in text
+
+
+def test_a_page_of_everything_shows_bold_and_studies(tmp_path):
+    results = made_up.results()
+    for key in available(results):
+        Image.new("1", (1, 1)).save(tmp_path / f"{key}.png")
+    path = write_page(results, judge(results), tmp_path, tmp_path / "page.html")
+    page = _read(path)
+    assert len(page.ids) == len(set(page.ids))
+    keys = {"table1", "table1_p", "selection_table", "baseline_table", "pretraining"}
+    assert keys <= set(page.ids)
+    assert re.search(r"<td><b>[\d.]+ ± ", path.read_text(encoding="utf-8"))
+    assert "section 5, on Shapeset-3x2: up to 5 layers" in " ".join(page.text)
+    assert {claim.figure for claim in CLAIMS} <= set(page.ids)
+
+
+def test_what_a_config_shows_can_be_had():
+    for shown in WHOLE_PAPER:
+        assert (CONFIGS / f"{shown.config}.py").is_file()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,17 @@ def test_every_decided_claim_has_a_row_and_the_counts_agree():
         assert text.count(f"\n| {status} |") == count
         assert f"{count} {status.removesuffix('s')}" in text
     row = next(line for line in text.splitlines() if line.startswith("| Tanh N |"))
-    assert "| 15.60 |" in row
+    assert "(15.60)" in row
+    assert "**" in row
+
+
+def test_it_says_what_is_left_out_and_why():
+    results = made_up.results(surface=made_up.surface_part())
+    text = summary(results.assign_attrs(left_out="cifar10: no files\nelse: nor this"), [])
+    line = next(line for line in text.splitlines() if "CIFAR-10" in line)
+    assert "`--config=experiments/configs/fig12.py:quick`" in line
+    assert line.endswith("cifar10: no files")
+    assert "- else: nor this." in text
 
 
 def test_it_says_when_where_and_how_long():
