@@ -88,9 +88,10 @@ def _pictured(results: xr.Dataset) -> list[str]:
 def scale(results: xr.Dataset) -> list[str]:
     """How long and how wide each set and study was trained, beside the paper's numbers."""
     here = part_names(results)
-    return [
+    found = [
         _scale_of(name, needed(results, name)) for name in (*DATA_SETS, *STUDIES) if name in here
     ]
+    return [PAPER_SCALE, *found] if found else []
 
 
 def _scale_of(name: str, trained: xr.Dataset) -> str:
@@ -101,8 +102,7 @@ def _scale_of(name: str, trained: xr.Dataset) -> str:
         f"{study}{SET_NAMES.get(dataset, dataset)}: up to {trained.sizes['layer']} layers of "
         f"{trained.attrs.get('width', '?')} units, "
         f"{updates} updates of {trained.attrs.get('batch_size', '?')} examples, "
-        f"{_tried(trained)} learning rates, {trained.sizes['seed']} seeds "
-        f"({PAPER_SCALE})"
+        f"{_tried(trained)} learning rates, {trained.sizes['seed']} seeds"
     )
 
 
