@@ -65,7 +65,8 @@ def table_1(results: xr.Dataset) -> Table | None:
         "Mean over seeds ± its 95% t interval. In brackets the paper's value, of 5 layers of 1000 "
         "units after 5 million updates. Bold: not shown to "
         f"differ from the best of the paper's five networks in its column at p = {PAPER_P}; other "
-        f"networks, below the five, aren't compared.",
+        f"networks, below the five, aren't compared. Two or three seeds can hardly show a "
+        "difference at that level, so bold then says little.",
         frozenset(
             (i, j)
             for i, label in enumerate(labels)
