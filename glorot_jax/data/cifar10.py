@@ -5,7 +5,6 @@ TFDS's, so the prepared folder, ``DATA_DIR/cifar10/3.0.2``, holds the examples a
 it. See ``preparing``.
 """
 
-import functools
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,20 +85,13 @@ def prepare(data_dir: Path, *, manual_dir: Path | None = None, download: bool = 
     ``cifar-10-binary.tar.gz``, searched for in ``preparing.manual_dir_of`` and fetched with TFDS's
     download manager where ``download``.
     """
-    manual_dir = preparing.manual_dir_of(CIFAR10, data_dir, manual_dir)
-    remedy = (
-        f"put cifar-10-binary.tar.gz in {manual_dir}, or give a --data_dir that holds a prepared "
-        f"{CIFAR10.name}/{CIFAR10.VERSION}"
-    )
-    check = functools.partial(
-        preparing.check_registered,
+    return preparing.prepare_registered(
         CIFAR10,
+        data_dir,
         manual_dir=manual_dir,
-        downloads=data_dir / "downloads",
         download=download,
-        remedy=remedy,
+        sources="cifar-10-binary.tar.gz",
     )
-    return preparing.prepare(CIFAR10, data_dir, manual_dir=manual_dir, check=check, remedy=remedy)
 
 
 def read_split(split: str, *, data_dir: Path) -> tuple[np.ndarray, np.ndarray]:

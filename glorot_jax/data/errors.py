@@ -19,3 +19,4 @@ class DataMissing(DataError):
     def __init__(self, reason: str, remedy: str):
         super().__init__(f"{reason}; {remedy}")
         self.reason = " ".join(reason.split())
+        self.remedy = " ".join(remedy.split())

@@ -5,7 +5,6 @@ prepared folders, ``DATA_DIR/mnist/3.0.1`` and ``DATA_DIR/fashion_mnist/3.0.1``,
 any TFDS reads from them. See ``preparing``.
 """
 
-import functools
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,20 +95,13 @@ def prepare(
     searched for in ``preparing.manual_dir_of`` and fetched with TFDS's download manager where
     ``download``.
     """
-    manual_dir = preparing.manual_dir_of(builder, data_dir, manual_dir)
-    remedy = (
-        f"put the four official gz files in {manual_dir}, or give a --data_dir that holds a "
-        f"prepared {builder.name}/{builder.VERSION}"
-    )
-    check = functools.partial(
-        preparing.check_registered,
+    return preparing.prepare_registered(
         builder,
+        data_dir,
         manual_dir=manual_dir,
-        downloads=data_dir / "downloads",
         download=download,
-        remedy=remedy,
+        sources="the four official gz files",
     )
-    return preparing.prepare(builder, data_dir, manual_dir=manual_dir, check=check, remedy=remedy)
 
 
 def read_split(

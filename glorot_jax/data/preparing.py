@@ -10,6 +10,7 @@ a set of TFDS is asked for.
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import io
 import os
@@ -198,6 +199,26 @@ def prepare(
             f"{builder.name}: could not be prepared in data_dir {data_dir} ({error})"
         ) from error
     return folder
+
+
+def prepare_registered(
+    builder: Any, data_dir: Path, *, manual_dir: Path | None, download: bool, sources: str
+) -> Path:
+    """``prepare`` for a builder that needs nothing but its registered files, called ``sources``."""
+    manual_dir = manual_dir_of(builder, data_dir, manual_dir)
+    remedy = (
+        f"put {sources} in {manual_dir}, or give a --data_dir that holds a prepared "
+        f"{builder.name}/{builder.VERSION}"
+    )
+    check = functools.partial(
+        check_registered,
+        builder,
+        manual_dir=manual_dir,
+        downloads=data_dir / "downloads",
+        download=download,
+        remedy=remedy,
+    )
+    return prepare(builder, data_dir, manual_dir=manual_dir, check=check, remedy=remedy)
 
 
 def _is_prepared(folder: Path) -> bool:

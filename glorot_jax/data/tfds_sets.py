@@ -314,7 +314,11 @@ def task(
     except DataMissing as error:
         if fallback is None:
             raise
-        stand_in = load(fallback, **place)
+        try:
+            stand_in = load(fallback, **place)
+        except DataMissing as neither:
+            reason = f"{error.reason}, nor its stand-in {neither.reason}"
+            raise DataMissing(reason, f"{error.remedy}; or {neither.remedy}") from error
         origin = f"{name} could not be had ({error.reason}), so this is {stand_in.origin}"
         finite = stand_in._replace(origin=origin)
     return as_task(finite, block_size=block_size)

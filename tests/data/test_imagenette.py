@@ -161,6 +161,7 @@ def test_neither_the_set_nor_its_stand_in(tmp_path):
             "small_imagenet", block_size=10, data_dir=tmp_path / "new", fallback="imagenette"
         )
     _assert_one_line(error, "imagenette2-160.tgz")
+    assert str(error.value).startswith("small_imagenet: ")
 
 
 @pytest.mark.parametrize("spoil", [lambda c: c[:-100], lambda c: c[:-1] + b"?"])

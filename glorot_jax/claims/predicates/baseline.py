@@ -1,13 +1,10 @@
 """An RBF SVM and a deep net on the same fixed Shapeset sample: section 5."""
 
-import math
-
 import numpy as np
 import xarray as xr
-from scipy import stats
 
 from glorot_jax.claims.measured import PAPER_WIDTH, values
-from glorot_jax.claims.predicates.errors import BEGUN, PAPER_P, PAPER_TEST_EXAMPLES, PLATEAU
+from glorot_jax.claims.predicates.errors import BEGUN, PLATEAU, as_in_the_paper
 from glorot_jax.claims.verdict import NotTested, Verdict, decide, interval
 
 PAPER = {"svm": 0.5947, "net": 0.5047}  # test error as a fraction
@@ -52,15 +49,8 @@ def value(part: xr.Dataset, /, *, name: str) -> Verdict:
             f"the paper's {paper:.2%} is for another size than this run's ({lacking})",
             {"test error": error, "paper": paper},
         )
-    sampling = math.sqrt(2 * paper * (1 - paper) / PAPER_TEST_EXAMPLES)
-    reach = float(stats.norm.ppf(1 - PAPER_P / 2)) * sampling
-    return decide(
-        error,
-        what=f"test error of the {name.upper() if name == 'svm' else name}",
-        above=paper - reach,
-        below=paper + reach,
-        numbers={"paper": paper},
-    )
+    named = name.upper() if name == "svm" else name
+    return as_in_the_paper(error, paper, what=f"test error of the {named}")
 
 
 def _not_as_in_the_paper(part: xr.Dataset, name: str) -> str | None:

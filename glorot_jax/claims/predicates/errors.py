@@ -239,14 +239,15 @@ def table_entry(part: xr.Dataset, /, *, data: str, net: str) -> Verdict:
             f"the paper's {paper:.2%} is for a larger run than this ({short})",
             {"final test error": error, "paper": paper},
         )
+    return as_in_the_paper(error, paper, what=f"final test error of {net}")
+
+
+def as_in_the_paper(error: np.ndarray, paper: float, /, *, what: str) -> Verdict:
+    """``error`` [seed] against the paper's, by less than its p calls different for its test set."""
     sampling = math.sqrt(2 * paper * (1 - paper) / PAPER_TEST_EXAMPLES)
     reach = float(stats.norm.ppf(1 - PAPER_P / 2)) * sampling
     return decide(
-        error,
-        what=f"final test error of {net}",
-        above=paper - reach,
-        below=paper + reach,
-        numbers={"paper": paper},
+        error, what=what, above=paper - reach, below=paper + reach, numbers={"paper": paper}
     )
 
 

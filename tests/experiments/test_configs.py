@@ -1,0 +1,106 @@
+"""Every config by itself: figures alone, on other sets, with one's own, without their data."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import launch
+from experiments.configs import base
+from glorot_jax import results
+from glorot_jax.data.errors import DataError, DataMissing
+from glorot_jax.report.figures import FIGURES
+from tests.experiments.commands import ROOT, assert_fails_in_one_line, run_command
+
+WHOLE = {"base", "paper", "full_width"}
+CONFIGS = sorted(p.stem for p in (ROOT / "experiments/configs").glob("[a-z]*.py"))
+
+
+def test_every_figure_has_a_config():
+    assert set(FIGURES) | {"table1", "fashion_mnist"} == set(CONFIGS) - WHOLE
+    assert set(base.FIGURE_STAGES) == set(CONFIGS) - WHOLE
+
+
+# Those that need neither files nor a stage that the whole smoke run has been through.
+@pytest.mark.parametrize("name", ["fig02", "gaussians", "modern"])
+def test_a_figure_s_config_runs_alone(name, tmp_path):
+    page = launch.run(base.figure(name, "smoke"), str(tmp_path))
+    assert page.exists()
+    assert name in {p.stem for p in (tmp_path / "figures").iterdir()}
+
+
+def test_figures_of_shapeset_can_be_made_of_another_set(tmp_path):
+    config = base.figure("fig03", "smoke")
+    config.stages = ("initial", "online")
+    config.online.dataset = config.initial.dataset = "digits"
+    launch.run(config, str(tmp_path))
+    written = results.load(tmp_path / "results.nc")
+    assert results.part(written, "initial").attrs["dataset"] == "digits"
+    assert results.part(written, "digits").attrs["inputs"] == 64
+    drawn = {p.stem for p in (tmp_path / "figures").iterdir()}
+    assert {"fig03", "fig04", "fig06", "fig07", "fig08"} <= drawn
+
+
+def test_a_set_that_cannot_be_had_is_an_error_where_it_is_what_was_asked_for(tmp_path):
+    config = base.figure("fashion_mnist", "smoke")
+    config.data_dir = str(tmp_path / "data")
+    config.fashion_mnist.download = False
+    with pytest.raises(DataMissing, match="fashion_mnist"):
+        launch.run(config, str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "file"),
+    [
+        ("mnist", "train-images-idx3-ubyte.gz"),
+        ("fashion_mnist", "fashion_mnist/train-images-idx3-ubyte.gz"),
+        ("cifar10", "cifar-10-binary.tar.gz"),
+        ("small_imagenet", "imagenette_grey37.npz"),
+    ],
+)
+def test_a_damaged_data_file_is_an_error_even_where_the_set_is_optional(stage, file, tmp_path):
+    damaged = tmp_path / "data/downloads/manual" / file
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"damaged" * 99)
+    config = base.figure("table1", "smoke")
+    config.stages = (stage,)
+    config.data_dir = str(tmp_path / "data")
+    config[stage].download = False
+    with pytest.raises(DataError, match=Path(file).name) as refusal:
+        launch.run(config, str(tmp_path / "run"))
+    assert not isinstance(refusal.value, DataMissing)
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "run/results.nc").exists()
+
+
+def test_a_damaged_data_file_is_one_line_and_status_2(tmp_path):
+    damaged = tmp_path / "data/downloads/manual/cifar-10-binary.tar.gz"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"damaged" * 99)
+    done = run_command(
+        "launch",
+        "--config=experiments/configs/fig12.py:smoke",
+        "--config.stages=('cifar10',)",
+        f"--data_dir={tmp_path / 'data'}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert_fails_in_one_line(done, "cifar-10-binary.tar.gz", "693 bytes")
+
+
+def test_ones_own_initialiser_goes_through_every_stage(tmp_path):
+    config = base.figure("gaussians", "smoke")
+    config.stages = ("initial", "gaussians")
+    config.initial.activations, config.gaussians.conditions = ("tanh",), ("tanh standard",)
+    config.own_initializers = ("jax.nn.initializers:he_uniform",)
+    config.own_activations = ("jax.nn:swish",)
+    launch.run(config, str(tmp_path))
+    written = results.load(tmp_path / "results.nc")
+    initial, trained = (results.part(written, name) for name in config.stages)
+    own = initial.where(initial["initializer"] == "jax.nn.initializers:he_uniform", drop=True)
+    assert own["activation"].values.tolist() == ["tanh", "jax.nn:swish"]
+    # He's uniform has a variance of 2 / fan_in.
+    fan_in = own["fan_in"].values
+    np.testing.assert_allclose(
+        own["weight_variance"].mean(("condition", "seed")), 2 / fan_in, rtol=0.15
+    )
+    assert {"Tanh he_uniform", "Swish", "Swish N"} <= set(trained["condition"].values)
