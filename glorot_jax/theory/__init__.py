@@ -1,5 +1,9 @@
-"""What should be measured: predictions in plain NumPy, independent of the probes."""
+"""What should be measured: predictions independent of the probes and of any trained network.
 
+``linear`` has closed forms for small activations, ``meanfield`` takes any activation.
+"""
+
+from glorot_jax.theory import meanfield
 from glorot_jax.theory.linear import LinearRegime, mean_singular_value, predict
 
-__all__ = ["LinearRegime", "mean_singular_value", "predict"]
+__all__ = ["LinearRegime", "mean_singular_value", "meanfield", "predict"]
