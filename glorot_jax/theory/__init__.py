@@ -1,9 +1,10 @@
 """What should be measured: predictions independent of the probes and of any trained network.
 
-``linear`` has closed forms for small activations, ``meanfield`` takes any activation.
+``linear`` has closed forms for small activations, ``meanfield`` takes any activation, ``spectrum``
+has the singular values of its layers.
 """
 
-from glorot_jax.theory import meanfield
+from glorot_jax.theory import meanfield, spectrum
 from glorot_jax.theory.linear import LinearRegime, mean_singular_value, predict
 
-__all__ = ["LinearRegime", "mean_singular_value", "meanfield", "predict"]
+__all__ = ["LinearRegime", "mean_singular_value", "meanfield", "predict", "spectrum"]

@@ -155,7 +155,7 @@ def phase(activation: Activation, sigma_w2: Value, sigma_b2: Value) -> str:
 
 @partial(jax.jit, static_argnames="activation")
 def depth_scales(activation: Activation, sigma_w2: Value, sigma_b2: Value) -> DepthScales:
-    """How deep signals and gradients go (Schoenholz et al. 2017, eqs. 7-9 and 19)."""
+    """How deep signals and gradients go (Schoenholz et al. 2017)."""
     q = _within_limits(fixed_point(activation, sigma_w2, sigma_b2))
     c = correlation_fixed_point(activation, q, sigma_w2, sigma_b2)
     factors = (
