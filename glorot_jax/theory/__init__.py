@@ -1,10 +1,18 @@
 """What should be measured: predictions independent of the probes and of any trained network.
 
-``linear`` has closed forms for small activations, ``meanfield`` takes any activation, ``spectrum``
-has the singular values of its layers.
+``linear`` has closed forms for small activations and ``spread`` how far one seed strays from them;
+``meanfield`` takes any activation, ``spectrum`` has the singular values of its layers.
 """
 
 from glorot_jax.theory import meanfield, spectrum
 from glorot_jax.theory.linear import LinearRegime, mean_singular_value, predict
+from glorot_jax.theory.spread import spread_over_seeds
 
-__all__ = ["LinearRegime", "mean_singular_value", "meanfield", "predict", "spectrum"]
+__all__ = [
+    "LinearRegime",
+    "mean_singular_value",
+    "meanfield",
+    "predict",
+    "spectrum",
+    "spread_over_seeds",
+]
