@@ -34,7 +34,8 @@ class DepthScales(NamedTuple):
     """Layers over which a departure from the fixed point changes by a factor of e.
 
     ``variance`` of q from q*, ``correlation`` of c from c*, ``gradient`` of the mean square of
-    dC/ds: vanishing towards the input if chi < 1, exploding if chi > 1. Infinite at criticality.
+    dC/ds: vanishing towards the input if chi < 1, exploding if chi > 1. Infinite at criticality;
+    ``correlation`` also without biases where q* is 0 or infinite: no exponential there.
     """
 
     variance: jax.Array
@@ -156,7 +157,8 @@ def phase(activation: Activation, sigma_w2: Value, sigma_b2: Value) -> str:
 @partial(jax.jit, static_argnames="activation")
 def depth_scales(activation: Activation, sigma_w2: Value, sigma_b2: Value) -> DepthScales:
     """How deep signals and gradients go (Schoenholz et al. 2017)."""
-    q = _within_limits(fixed_point(activation, sigma_w2, sigma_b2))
+    # Inside the limits, where the clip has the slope 1.
+    q = jnp.clip(fixed_point(activation, sigma_w2, sigma_b2), 2 * SMALLEST_Q, LARGEST_Q / 2)
     c = correlation_fixed_point(activation, q, sigma_w2, sigma_b2)
     factors = (
         jax.grad(lambda q: variance_map(activation, q, sigma_w2, sigma_b2))(q),

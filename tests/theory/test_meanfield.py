@@ -183,7 +183,25 @@ def test_depth_scales_diverge_at_the_critical_line():
             assert 7 < ratio < 13, f"{name}, side {side}"
         # Amplitudes settle as fast as anywhere: no divergence in q.
         assert near.variance < 2 * far.variance
-    assert np.isinf(meanfield.depth_scales(RELU, 2.0, 0.0).gradient)
+
+
+@pytest.mark.parametrize(
+    ("activation", "sigma_w2", "factor"),
+    [
+        (TANH, 1 / 3, 1 / 3),
+        (TANH, 1.0, 1.0),
+        (RELU, 1.5, 0.75),
+        (RELU, 2.0, 1.0),
+        (RELU, 2.5, 1.25),
+    ],
+)
+def test_depth_scales_without_biases(activation, sigma_w2, factor):
+    """Signals and gradients change by the same factor a layer; correlations slower than any exponential."""
+    found = meanfield.depth_scales(activation, sigma_w2, 0.0)
+    expected = np.inf if factor == 1 else 1 / abs(np.log(factor))
+    assert found.variance == pytest.approx(expected, rel=RTOL)
+    assert found.gradient == pytest.approx(expected, rel=RTOL)
+    assert np.isinf(found.correlation)
 
 
 def test_linear_predictions_are_those_of_the_linear_regime():
