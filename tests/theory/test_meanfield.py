@@ -196,7 +196,7 @@ def test_depth_scales_diverge_at_the_critical_line():
     ],
 )
 def test_depth_scales_without_biases(activation, sigma_w2, factor):
-    """Signals and gradients change by the same factor a layer; correlations slower than any exponential."""
+    """Signals and gradients change alike; correlations slower than any exponential."""
     found = meanfield.depth_scales(activation, sigma_w2, 0.0)
     expected = np.inf if factor == 1 else 1 / abs(np.log(factor))
     assert found.variance == pytest.approx(expected, rel=RTOL)
