@@ -55,7 +55,7 @@ def run(config: ConfigDict, workdir: str) -> Path:
         except DataMissing as missing:
             if not config[stage].get("optional", False):
                 raise
-            left_out.append(str(missing))
+            left_out.append(str(missing).replace(str(Path.home()), "~"))
         else:
             parts |= results.split(measured)
     attrs = provenance(config, wall_time_s=time.monotonic() - started)
