@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from glorot_jax.files import first_line
+
 KEPT = 2
 
 
@@ -45,7 +47,7 @@ class Checkpoints:
         except Exception as error:  # orbax and tensorstore raise many kinds
             raise CheckpointError(
                 f"checkpoint: {self._folder / str(step)} can't be read "
-                f"({_first_line(error)}); remove that folder to go back to the one before"
+                f"({first_line(error)}); remove that folder to go back to the one before"
             ) from error
 
     def save(self, step: int, state: Any, *, last: bool) -> None:
@@ -62,13 +64,9 @@ class Checkpoints:
             self._manager.wait_until_finished()
         except Exception as error:  # orbax and tensorstore raise many kinds
             raise CheckpointError(
-                f"checkpoint: {self._folder / str(step)} can't be written ({_first_line(error)})"
+                f"checkpoint: {self._folder / str(step)} can't be written ({first_line(error)})"
             ) from error
         self._last_save = time.monotonic()
 
     def close(self) -> None:
         self._manager.close()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

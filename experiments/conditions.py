@@ -11,7 +11,7 @@ from typing import NamedTuple
 from experiments.errors import ConfigError, choose
 from glorot_jax import activations, starts
 from glorot_jax.losses import LOSSES
-from glorot_jax.results import PAPER_DEPTH, condition_name
+from glorot_jax.results import PAPER_DEPTH, USUAL, condition_name
 from glorot_jax.training.optimizers import OPTIMIZERS
 
 DENOISING = "denoising"
@@ -26,9 +26,9 @@ class Condition(NamedTuple):
     activation: str
     initializer: str
     depth: int = PAPER_DEPTH
-    optimizer: str = "sgd"
-    shape: str = "equal"
-    loss: str = "cross_entropy"
+    optimizer: str = USUAL["optimizer"]
+    shape: str = USUAL["shape"]
+    loss: str = USUAL["loss"]
 
     @property
     def label(self) -> str:
@@ -43,7 +43,7 @@ class Condition(NamedTuple):
         return tuple(max(1, round(width * factor)) for factor in factors)
 
 
-def parse(text: str, *, field: str, loss: str = "cross_entropy") -> Condition:
+def parse(text: str, *, field: str, loss: str = USUAL["loss"]) -> Condition:
     """The condition that ``text`` names; ``field`` is where the config says it.
 
     Raises:

@@ -41,3 +41,8 @@ def _write(path: Path, write: Callable[[Path], object]) -> Path:
 def write_text(path: Path | str, text: str, /) -> Path:
     """``text`` as UTF-8 to ``path``, atomically."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of any library says, in one line; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

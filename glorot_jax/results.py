@@ -64,14 +64,18 @@ The attribute ``left_out`` of the whole lists, one a line, what was asked for an
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import xarray as xr
 
-from glorot_jax.files import write_atomically
+from glorot_jax.files import first_line, write_atomically
 
 PARTS = "parts"
 LEFT_OUT = "left_out"
 PAPER_DEPTH = 5
+
+# How networks are trained where nothing else is said, and where results have no such coordinate.
+USUAL = MappingProxyType({"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy"})
 
 # Data sets first, in the order of Table 1, then studies.
 DATA_SETS = (
@@ -135,9 +139,9 @@ def condition_name(
     activation: str,
     initializer: str,
     depth: int,
-    optimizer: str = "sgd",
-    shape: str = "equal",
-    loss: str = "cross_entropy",
+    optimizer: str = USUAL["optimizer"],
+    shape: str = USUAL["shape"],
+    loss: str = USUAL["loss"],
 ) -> str:
     """The paper's name of a network, N for normalized, and whatever isn't as usual there."""
     unit = activation.rsplit(":")[-1]
@@ -238,8 +242,7 @@ def load(path: Path | str) -> xr.Dataset:
         with xr.open_dataset(path, engine="h5netcdf") as results:
             loaded = results.load()
     except Exception as error:  # h5py raises OSError, RuntimeError, KeyError and others
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ResultsError(f"results file: {path} can't be read ({reason})") from error
+        raise ResultsError(f"results file: {path} can't be read ({first_line(error)})") from error
     if not part_names(loaded):
         raise ResultsError(f"results file: {path} holds no results of this project")
     return loaded

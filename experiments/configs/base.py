@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from experiments.errors import choose
+from glorot_jax.results import STUDIES
 
 PRESETS = ("smoke", "quick", "paper")
 
 # Stages that train on a data set of the paper, or on one like it; ``online`` on drawn examples.
 SETS = ("online", "mnist", "cifar10", "small_imagenet", "fashion_mnist")
-STUDIES = ("selection", "section5", "costs", "gaussians", "modern")
 TRAINED = (*SETS, *STUDIES)
 
 # What each config runs. ``paper`` leaves out what isn't the paper's, and what would take too long.

@@ -22,7 +22,7 @@ from glorot_jax import svm
 from glorot_jax.activations import tanh
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, finite_stream
-from glorot_jax.files import write_atomically
+from glorot_jax.files import first_line, write_atomically
 from glorot_jax.initializers import normalized
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, logits
@@ -171,9 +171,9 @@ def _load(file: Path) -> Found:
         with file.open("rb") as opened, np.load(opened) as saved:
             return dict(saved)
     except Exception as error:  # numpy, zipfile and zlib raise many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"checkpoint: {file} can't be read ({reason}); remove it to fit this SVM again"
+            f"checkpoint: {file} can't be read ({first_line(error)}); "
+            "remove it to fit this SVM again"
         ) from error
 
 

@@ -21,7 +21,7 @@ from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.probes.gradients import RANGE_IN_STD
 from glorot_jax.results import labelled
 from glorot_jax.theory import mean_singular_value, predict
-from glorot_jax.training.ensemble import map_members, over_devices
+from glorot_jax.training.ensemble import over_devices
 
 DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
 
@@ -83,7 +83,7 @@ def measure(
             # One network after another: a batch of LAPACK calls on each of several host devices
             # waits for worker threads that the devices themselves hold, now and then for ever; on
             # an accelerator the Jacobians of all networks at once would be the largest array.
-            map_members("cpu")(partial(_singular_values, model, x=jacobian_x)),
+            partial(jax.lax.map, partial(_singular_values, model, x=jacobian_x)),
             networks,
         )
         measured.append(jax.tree.map(lambda v: np.asarray(v).reshape(*grid, *v.shape[1:]), found))

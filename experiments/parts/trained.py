@@ -21,7 +21,7 @@ from glorot_jax.losses import LOSSES
 from glorot_jax.network import MLP, Params
 from glorot_jax.probes import QUANTILES
 from glorot_jax.probes.activations import ACTIVATION_RANGE
-from glorot_jax.results import labelled
+from glorot_jax.results import USUAL, labelled
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.optimizers import OPTIMIZERS
@@ -106,12 +106,7 @@ def programs(found: Sequence[Condition], settings: ConfigDict, *, classes: int) 
     for shared in dict.fromkeys(map(kind, found)):
         widths = tuple(settings.widths) or shared.widths(settings.width)
         model = MLP(widths, classes, resolve(shared.activation))
-        usual = Condition("", "")
-        unusual = [
-            value
-            for value, as_usual in zip(shared[3:], usual[3:], strict=True)
-            if value != as_usual
-        ]
+        unusual = [getattr(shared, name) for name in USUAL if getattr(shared, name) != USUAL[name]]
         name = "-".join([shared.activation.rsplit(":")[-1], str(shared.depth), *unusual])
         members = tuple(condition for condition in found if kind(condition) == shared)
         made.append(Program(name, model, shared.optimizer, shared.loss, members))

@@ -1,11 +1,10 @@
 """How predicates read a part of the results: one condition, plain arrays, common statistics."""
 
-from types import MappingProxyType
-
 import numpy as np
 import xarray as xr
 
 from glorot_jax.claims.verdict import NotTested
+from glorot_jax.results import USUAL
 
 UPDATES_PER_EPOCH = 20_000  # section 2.3; an online run has no other epoch
 PAPER_UPDATES = 5_000_000
@@ -17,8 +16,6 @@ STANDARD_FACTOR = 3.0
 # standard initialisation does to it (on a logarithmic scale, where layers multiply). The paper
 # contrasts two cases, a factor of sqrt(3) and no change; this is the line half way between.
 LEVEL = STANDARD_FACTOR**0.25
-# How nets are trained where nothing else is said, and where results have no such coordinate.
-USUAL = MappingProxyType({"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy"})
 
 
 def condition(

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from glorot_jax.claims.measured import USUAL, condition
-from glorot_jax.results import PAPER_DEPTH
+from glorot_jax.claims.measured import condition
+from glorot_jax.results import PAPER_DEPTH, USUAL
 
 
 class Net(NamedTuple):

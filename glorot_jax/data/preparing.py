@@ -29,6 +29,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import download_manager, resource
 
 from glorot_jax.data.errors import DataError, DataMissing
+from glorot_jax.files import first_line
 
 _RECORDS_AT_ONCE = 5000  # of a split, in memory with their encoded images
 
@@ -295,8 +296,9 @@ def read_split(
                 labels[row] = record["label"]
         contents = contents or (builder.info.metadata or {}).get(split)
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{named}: cannot be read ({first}); {again(folder)}") from error
+        raise DataError(
+            f"{named}: cannot be read ({first_line(error)}); {again(folder)}"
+        ) from error
     if contents is not None and digest(images, labels) != contents:
         raise DataError(f"{named}: holds other examples than {name}'s {split}; {again(folder)}")
     return images.reshape(n, -1), labels

@@ -73,10 +73,12 @@ def scale_by_gradient_variance(
 
 
 def hessian_diagonal(learning_rate: jax.Array) -> optax.GradientTransformationExtraArgs:
+    """SGD with ``learning_rate`` over each parameter's curvature; see ``scale_by_curvature``."""
     return optax.chain(scale_by_curvature(), optax.scale_by_learning_rate(learning_rate))
 
 
 def gradient_variance(learning_rate: jax.Array) -> optax.GradientTransformation:
+    """SGD with ``learning_rate`` over each gradient's spread, ``scale_by_gradient_variance``."""
     return optax.chain(scale_by_gradient_variance(), optax.scale_by_learning_rate(learning_rate))
 
 

@@ -1,4 +1,4 @@
-"""The baseline of section 2.1: an RBF SVM and a network on the same fixed examples."""
+"""The baseline of section 5: an RBF SVM and a network on the same fixed examples."""
 
 import numpy as np
 import xarray as xr

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import LogFormatter
 
-from glorot_jax.results import DATA_SETS, PAPER_DEPTH, condition_name, part
+from glorot_jax.results import DATA_SETS, PAPER_DEPTH, USUAL, condition_name, part
 
 WIDTH = 5.6  # inches; narrow, so that a phone doesn't shrink the letters much
 ONLINE = "shapeset"  # the set that the paper shows wherever it shows one only
@@ -93,9 +93,9 @@ class Row(NamedTuple):
     activation: str
     initializer: str
     depth: int
-    optimizer: str = "sgd"
-    shape: str = "equal"
-    loss: str = "cross_entropy"
+    optimizer: str = USUAL["optimizer"]
+    shape: str = USUAL["shape"]
+    loss: str = USUAL["loss"]
 
     @property
     def label(self) -> str:
@@ -110,7 +110,7 @@ class Row(NamedTuple):
     @property
     def plain(self) -> bool:
         """Whether it was trained as the paper trains what its figures show."""
-        return (self.optimizer, self.shape, self.loss) == ("sgd", "equal", "cross_entropy")
+        return all(getattr(self, name) == value for name, value in USUAL.items())
 
 
 def needed(results: xr.Dataset, name: str) -> xr.Dataset:
@@ -128,7 +128,7 @@ def needed(results: xr.Dataset, name: str) -> xr.Dataset:
 def rows(measured: xr.Dataset) -> list[Row]:
     """The conditions of a part in their order; a coordinate that it lacks is as in the paper."""
     count = measured.sizes["condition"]
-    usual = {"depth": PAPER_DEPTH, **{name: Row._field_defaults[name] for name in Row._fields[4:]}}
+    usual = {"depth": PAPER_DEPTH, **USUAL}
 
     def coordinate(name: str) -> Sequence[Any]:
         known = name in measured.variables
