@@ -1,7 +1,7 @@
 """The equations of a traced function: made flat, evaluated with changes, and asked about."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 from jax.extend import core
@@ -16,11 +16,12 @@ _OPAQUE = {"ragged_dot_general", "ffi_call", "pure_callback", "io_callback"}
 # No sums over elements, no constants that differ from element to element.
 # fmt: off
 _ELEMENTWISE = _REARRANGING | _GROUPS | {
-    "abs", "neg", "sign", "square", "sqrt", "rsqrt", "cbrt", "integer_pow", "pow", "exp", "exp2", "expm1", "log", "log1p",
-    "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "logistic",
-    "erf", "erfc", "erf_inv", "add", "add_any", "sub", "mul", "div", "max", "min", "rem", "clamp", "select_n",
-    "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "is_finite", "floor", "ceil", "round",
-    "convert_element_type", "stop_gradient", "reduce_precision", "custom_jvp_call", "custom_vjp_call",
+    "abs", "neg", "sign", "square", "sqrt", "rsqrt", "cbrt", "integer_pow", "pow", "exp", "exp2",
+    "expm1", "log", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan",
+    "asinh", "acosh", "atanh", "logistic", "erf", "erfc", "erf_inv", "add", "add_any", "sub", "mul",
+    "div", "max", "min", "rem", "clamp", "select_n", "eq", "ne", "lt", "le", "gt", "ge", "and",
+    "or", "not", "is_finite", "floor", "ceil", "round", "convert_element_type", "stop_gradient",
+    "reduce_precision", "custom_jvp_call", "custom_vjp_call",
 }
 # fmt: on
 _LINEAR = _REARRANGING | {"neg", "add", "sub", "mul", "div", "convert_element_type"}
@@ -87,10 +88,10 @@ def flatten(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
             return None
         return evaluate(inside(eqn)[0], [read(atom) for atom in eqn.invars], inlined)
 
-    def function(*args: Any) -> list[Any]:
+    def whole(*args: Any) -> list[Any]:
         return evaluate(closed, args, inlined)
 
-    return _needed(jax.make_jaxpr(function)(*closed.in_avals))
+    return _needed(jax.make_jaxpr(whole)(*closed.in_avals))
 
 
 def _needed(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
@@ -128,17 +129,17 @@ def may_contract(eqn: core.JaxprEqn) -> bool:
     )
 
 
-class Function(NamedTuple):
-    """Some equations read as a function of ``inputs``."""
+def function(
+    eqns: Sequence[core.JaxprEqn], inputs: Sequence[Any], output: Any
+) -> Callable[..., Any]:
+    """``eqns`` read as a function of the variables ``inputs``."""
 
-    eqns: tuple[core.JaxprEqn, ...]
-    inputs: tuple[Any, ...]
-    output: Any
+    def evaluated(*values: Any) -> Any:
+        env = dict(zip(inputs, values, strict=True))
+        run(eqns, env)
+        return env[output]
 
-    def __call__(self, *values: Any) -> Any:
-        env = dict(zip(self.inputs, values, strict=True))
-        run(self.eqns, env)
-        return env[self.output]
+    return evaluated
 
 
 def contraction_then_bias(
@@ -165,7 +166,7 @@ def contraction_then_bias(
     return start, (jaxpr.eqns[start],)
 
 
-def activation_after(jaxpr: core.Jaxpr, s: Any) -> Function | None:
+def activation_after(jaxpr: core.Jaxpr, s: Any) -> Callable[..., Any] | None:
     """The elementwise function that everything above ``s`` sees, or None where there is none.
 
     It is made of the equations that depend on ``s`` and constants alone, element by element; None
@@ -188,7 +189,7 @@ def activation_after(jaxpr: core.Jaxpr, s: Any) -> Function | None:
     )
     results = (of_s & seen) - {s}
     linear = all(eqn.primitive.name in _LINEAR for eqn in eqns if not constant & set(eqn.outvars))
-    return None if linear or len(results) != 1 else Function(tuple(eqns), (s,), results.pop())
+    return None if linear or len(results) != 1 else function(eqns, (s,), results.pop())
 
 
 def _is_elementwise(eqn: core.JaxprEqn) -> bool:

@@ -1,6 +1,7 @@
 """A plan of a model's equations: where its sites are, and how to run it with each one exposed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,13 +10,13 @@ from jax.extend import core
 
 from glorot_jax.diagnose.contractions import Contraction, contraction
 from glorot_jax.diagnose.equations import (
-    Function,
     Read,
     activation_after,
     bind,
     contraction_then_bias,
     evaluate,
     flatten,
+    function,
     inside,
     may_contract,
     variables,
@@ -191,7 +192,7 @@ def _site(
     product: Contraction,
     s: Any,
     chain: tuple[core.JaxprEqn, ...],
-    activation: Function | None,
+    activation: Callable[..., Any] | None,
     kernel: _Origin,
     place: _Place,
 ) -> Site:
@@ -205,7 +206,7 @@ def _site(
         kernel_varies=tuple(loop in kernel.loops for loop in range(len(place.loops))),
         fan_in=product.fan_in,
         fan_out=product.fan_out,
-        contract=Function(chain, (product.z, product.kernel), chain[-1].outvars[0]),
+        contract=function(chain, (product.z, product.kernel), chain[-1].outvars[0]),
         activation=activation,
         order=place.order,
     )
@@ -365,21 +366,16 @@ def _run_cond(
     """The cond again; what the sites of the branches not taken saw is NaN."""
     index, *operands = values
 
-    def branch(block: Block) -> Callable[[], Any]:
-        return lambda: run(block, operands, taps)
-
     not_taken: dict[Order, Seen] = {}
-    for block in blocks:
-        not_taken.update(_filled(jax.eval_shape(branch(block))[1], jnp.nan))
 
-    def complete(block: Block) -> Callable[[], Any]:
-        def function() -> Any:
-            outs, seen = run(block, operands, taps)
-            return outs, {**not_taken, **seen}
+    def branch(block: Block) -> Any:
+        outs, seen = run(block, operands, taps)
+        return outs, {**not_taken, **seen}
 
-        return function
-
-    return jax.lax.switch(index, [complete(block) for block in blocks])
+    branches = [partial(branch, block) for block in blocks]
+    for shapes in [jax.eval_shape(one)[1] for one in branches]:
+        not_taken.update(_filled(shapes, jnp.nan))
+    return jax.lax.switch(index, branches)
 
 
 def _filled(shapes: Any, value: float) -> Any:

@@ -81,12 +81,12 @@ def _each_step(
     if not varies:
         return measure(z, s, ds, kernel)
 
-    def one(z: Any, s: Any, ds: Any, kernel: Any) -> dict[str, jax.Array]:
-        return _each_step(measure, varies[1:], z, s, ds, kernel)
+    def one(step: Any) -> dict[str, jax.Array]:
+        return _each_step(measure, varies[1:], *step)
 
     if varies[0]:
-        return jax.lax.map(lambda step: one(*step), (z, s, ds, kernel))
-    return jax.lax.map(lambda step: one(*step, kernel), (z, s, ds))
+        return jax.lax.map(one, (z, s, ds, kernel))
+    return jax.lax.map(lambda step: one((*step, kernel)), (z, s, ds))
 
 
 def _one_step(
