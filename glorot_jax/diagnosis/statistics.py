@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from glorot_jax.activations import SATURATED_SLOPE, Activation
-from glorot_jax.diagnose.plan import Site
-from glorot_jax.diagnose.sites import Signals, Traced
+from glorot_jax.diagnosis.plan import Site
+from glorot_jax.diagnosis.sites import Signals, Traced
 from glorot_jax.losses import Loss, cross_entropy
 
 QUANTILES = (0.02, 0.5, 0.98)

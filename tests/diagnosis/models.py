@@ -10,7 +10,7 @@ import numpy as np
 from flax import linen as nn
 from flax import nnx
 
-from glorot_jax.diagnose import Traced, trace
+from glorot_jax.diagnosis import Traced, trace
 from glorot_jax.network import MLP, init, logits
 
 N, INPUTS, CLASSES, WIDTH = 6, 5, 3, 4

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from glorot_jax.diagnose.contractions import Contraction, contraction
-from glorot_jax.diagnose.equations import (
+from glorot_jax.diagnosis.contractions import Contraction, contraction
+from glorot_jax.diagnosis.equations import (
     Read,
     activation_after,
     bind,

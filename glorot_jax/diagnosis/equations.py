@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from glorot_jax.diagnose.contractions import CONTRACTIONS
+from glorot_jax.diagnosis.contractions import CONTRACTIONS
 
 # Calls that only group equations; remat recomputes them, which changes no value.
 _GROUPS = {"jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint"}

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from glorot_jax.diagnose.plan import Block, Found, Site, Unreached, plan, run
+from glorot_jax.diagnosis.plan import Block, Found, Site, Unreached, plan, run
 from glorot_jax.dotted import reason
 
 Apply = Callable[[Any, Any], jax.Array]

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glorot_jax import diagnose, probes
+from glorot_jax import diagnosis, probes
 from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data.stream import Batch
 from glorot_jax.losses import LOSSES, cross_entropy
 from glorot_jax.network import MLP, logits
 from tests import numpy_net
-from tests.diagnose.models import OTHERS, WIDTH, labels, traced
+from tests.diagnosis.models import OTHERS, WIDTH, labels, traced
 
 SIZES = (6, 9, 5, 7, 3)
 DEPTH = 3
@@ -24,12 +24,12 @@ PARAMS = [numpy_net.random_params(seed, SIZES, stddev=1.5) for seed in range(2)]
 
 def _traced_mlp(activation):
     model = MLP(SIZES[1:-1], SIZES[-1], ACTIVATIONS[activation])
-    return model, diagnose.trace(partial(logits, model), PARAMS[0], BATCH.x)
+    return model, diagnosis.trace(partial(logits, model), PARAMS[0], BATCH.x)
 
 
 def _statistics(found):
     """The statistics of (params, x) as one compiled function."""
-    return jax.jit(lambda params, x: diagnose.site_statistics(found, params, x, labels()))
+    return jax.jit(lambda params, x: diagnosis.site_statistics(found, params, x, labels()))
 
 
 @cache
@@ -50,7 +50,7 @@ def _measured(name):
 def test_they_are_the_probes_of_the_papers_network(activation, loss):
     model, found = _traced_mlp(activation)
     ours = jax.jit(
-        lambda p: diagnose.site_statistics(found, p, BATCH.x, BATCH.y, loss=LOSSES[loss])
+        lambda p: diagnosis.site_statistics(found, p, BATCH.x, BATCH.y, loss=LOSSES[loss])
     )(PARAMS[0])
     z = jax.jit(partial(probes.activation_statistics, model))(PARAMS[0], BATCH)
     gradients = partial(probes.gradient_statistics, model, loss=LOSSES[loss])
@@ -69,7 +69,7 @@ def test_they_are_the_probes_of_the_papers_network(activation, loss):
 def test_they_are_numpys():
     _, found = _traced_mlp("tanh")
     x, y = BATCH
-    ours = jax.jit(lambda p: diagnose.site_statistics(found, p, x, y))(PARAMS[0])
+    ours = jax.jit(lambda p: diagnosis.site_statistics(found, p, x, y))(PARAMS[0])
     s, z = numpy_net.forward(PARAMS[0], x, "tanh")
     ds, dw, _ = numpy_net.backprop(PARAMS[0], x, y, "tanh", "cross_entropy")
     for row, (kernel, _) in enumerate(numpy_net.layers(PARAMS[0])):
@@ -107,7 +107,7 @@ def _distribution(name, values):
         f"{name}_mean": values.mean(),
         f"{name}_std": values.std(),
         f"{name}_mean_square": (values**2).mean(),
-        f"{name}_quantile": np.quantile(values, diagnose.QUANTILES),
+        f"{name}_quantile": np.quantile(values, diagnosis.QUANTILES),
         f"{name}_cosine": pairs.mean(),
     }
 
@@ -160,7 +160,7 @@ def test_a_scan_has_the_rows_of_the_same_layers_written_out():
 
     middle = list(zip(*(model.params["middle"][k] for k in ("w", "b")), strict=True))
     params = {**model.params, "middle": middle}
-    found = diagnose.trace(written_out, params, model.x)
+    found = diagnosis.trace(written_out, params, model.x)
     own = _statistics(found)(params, model.x)
     chex.assert_trees_all_close(scanned, own, rtol=1e-3, atol=1e-6)
     assert [row.step for row in rows] == [(), *((step,) for step in range(64)), ()]
@@ -239,7 +239,7 @@ def test_examples_all_alike_have_cosine_one_and_zeros_none():
 def test_low_precision_is_measured_in_float32():
     model, _, own = _measured("plain_mlp")
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (model.params, model.x))
-    found = diagnose.trace(model.apply, *half)
+    found = diagnosis.trace(model.apply, *half)
     measured = _statistics(found)(*half)
     for name in ("s_mean_square", "ds_norm", "dw_norm", "gain"):
         assert measured[name].dtype == jnp.float32
@@ -252,7 +252,7 @@ def test_vmap_over_seeds_and_one_trace(name):
     model, found = traced(name)
 
     def measure(params):
-        return diagnose.site_statistics(found, params, model.x, labels())
+        return diagnosis.site_statistics(found, params, model.x, labels())
 
     once = chex.assert_max_traces(measure, n=1)
     seeds = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf]), model.params)
@@ -268,9 +268,9 @@ def test_vmap_over_seeds_and_one_trace(name):
 def test_bad_labels_and_losses_are_one_clear_sentence():
     model, found = traced("plain_mlp")
     with pytest.raises(ValueError, match=r"^y: \[3\] is not one label for each of 6 examples$"):
-        diagnose.site_statistics(found, model.params, model.x, labels()[:3])
+        diagnosis.site_statistics(found, model.params, model.x, labels()[:3])
     with pytest.raises(ValueError, match=r"^loss: returns \[\], not one cost for each of 6$"):
-        diagnose.site_statistics(
+        diagnosis.site_statistics(
             found, model.params, model.x, labels(), loss=lambda *a: jnp.mean(cross_entropy(*a))
         )
 
@@ -278,5 +278,5 @@ def test_bad_labels_and_losses_are_one_clear_sentence():
 def test_lowers_for_accelerators():
     for name in ("scanned_remat", "cond", "embedding"):
         model, found = traced(name)
-        measure = jax.jit(lambda p, x, f=found: diagnose.site_statistics(f, p, x, labels()))
+        measure = jax.jit(lambda p, x, f=found: diagnosis.site_statistics(f, p, x, labels()))
         jax.export.export(measure, platforms=["tpu", "cuda"])(model.params, model.x)

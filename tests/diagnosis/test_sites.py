@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glorot_jax.diagnose import trace
+from glorot_jax.diagnosis import trace
 from glorot_jax.losses import cross_entropy
-from tests.diagnose.models import (
+from tests.diagnosis.models import (
     CLASSES,
     INPUTS,
     MODELS,
