@@ -11,6 +11,7 @@ from glorot_jax.activations import SATURATED_SLOPE, Activation
 from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Signals, Traced
 from glorot_jax.losses import Loss, cross_entropy
+from glorot_jax.probes.quantile import quantile
 
 QUANTILES = (0.02, 0.5, 0.98)
 
@@ -122,7 +123,7 @@ def _distribution(name: str, values: jax.Array, axis: int | None) -> dict[str, j
         f"{name}_mean": jnp.mean(values),
         f"{name}_std": jnp.std(values),
         f"{name}_mean_square": jnp.mean(jnp.square(values)),
-        f"{name}_quantile": jnp.quantile(values, jnp.array(QUANTILES)),
+        f"{name}_quantile": quantile(values, QUANTILES),
         f"{name}_cosine": _cosine(values, axis),
     }
 

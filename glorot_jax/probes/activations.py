@@ -9,6 +9,7 @@ from glorot_jax.activations import SATURATED_SLOPE, slope
 from glorot_jax.data.stream import Batch
 from glorot_jax.network import MLP, Params, signals
 from glorot_jax.probes.histogram import histogram
+from glorot_jax.probes.quantile import quantile
 
 QUANTILES = (0.02, 0.5, 0.98)
 ACTIVATION_RANGE = (-1.0, 1.0)
@@ -35,7 +36,7 @@ def activation_statistics(
             "mean": jnp.mean(z),
             "std": jnp.std(z),
             "mean_square": jnp.mean(jnp.square(z)),
-            "quantile": jnp.quantile(z, jnp.array(QUANTILES)),
+            "quantile": quantile(z, QUANTILES),
             "saturated": jnp.mean(slope(model.activation, s) < SATURATED_SLOPE * full_slope),
             "histogram": histogram(z, *ACTIVATION_RANGE, bins),
         }
