@@ -30,6 +30,11 @@ class Row(NamedTuple):
     fan_in: int
     fan_out: int
 
+    @property
+    def label(self) -> str:
+        """The name with the step behind it: ``layers/w[3]``, ``layers/w[3, 1]`` in two scans."""
+        return self.name + (f"[{', '.join(map(str, self.step))}]" if self.step else "")
+
 
 class Signals(NamedTuple):
     """One forward pass: ``logits`` [n, ..], and ``z``, ``s``, ``kernels`` with one array a site.
@@ -168,8 +173,12 @@ def _checked(whole: str, name: str, leaf: Any) -> jax.ShapeDtypeStruct:
             "equinox.partition or nnx.split separates what a model is made of"
         )
     traced = isinstance(leaf, (jax.core.Tracer, jax.ShapeDtypeStruct))
-    if not traced and jnp.issubdtype(leaf.dtype, jnp.inexact) and not jnp.isfinite(leaf).all():
-        raise ValueError(f"{whole}: {name} has values that are not finite")
+    if not traced and jnp.issubdtype(leaf.dtype, jnp.inexact):
+        # Inside somebody's jit, an array that isn't traced is a constant of the program.
+        with jax.ensure_compile_time_eval():
+            finite = bool(jnp.isfinite(leaf).all())
+        if not finite:
+            raise ValueError(f"{whole}: {name} has values that are not finite")
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
