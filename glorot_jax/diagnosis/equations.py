@@ -166,10 +166,10 @@ def contraction_then_bias(
     return start, (jaxpr.eqns[start],)
 
 
-def activation_after(jaxpr: core.Jaxpr, s: Any) -> Callable[..., Any] | None:
-    """The elementwise function that everything above ``s`` sees, or None where there is none.
+def activation_after(jaxpr: core.Jaxpr, s: Any) -> tuple[Callable[..., Any] | None, bool]:
+    """The elementwise function that everything above ``s`` sees, and whether one equation does.
 
-    It is made of the equations that depend on ``s`` and constants alone, element by element; None
+    It is made of the equations that depend on ``s`` and constants alone, element by element. None
     where they only scale or rearrange, or lead to two different functions.
     """
     constant: set[Any] = set()
@@ -189,7 +189,11 @@ def activation_after(jaxpr: core.Jaxpr, s: Any) -> Callable[..., Any] | None:
     )
     results = (of_s & seen) - {s}
     linear = all(eqn.primitive.name in _LINEAR for eqn in eqns if not constant & set(eqn.outvars))
-    return None if linear or len(results) != 1 else function(eqns, (s,), results.pop())
+    if linear or len(results) != 1:
+        return None, False
+    (z,) = results
+    uses = sum(z in variables(eqn.invars) for eqn in jaxpr.eqns if id(eqn) not in chosen)
+    return function(eqns, (s,), z), uses + list(jaxpr.outvars).count(z) == 1
 
 
 def _is_elementwise(eqn: core.JaxprEqn) -> bool:

@@ -34,7 +34,8 @@ class Site(NamedTuple):
     ``kind``: dense, convolution or embedding. ``steps``: the lengths of the scans around it,
     outermost first; ``kernel_varies``: for each, whether the kernel differs from step to step.
     ``fan_in``, ``fan_out``: of one unit, in values. ``contract``: (z, kernel) to s before its
-    bias. ``activation``: the elementwise function that everything above s sees, or None.
+    bias. ``activation``: the elementwise function that everything above s sees, or None;
+    ``used_once``: whether a single equation, or the output of a loop's step, sees it.
     ``order``: where in the program. ``z_axis``, ``s_axis``: the axis of the examples, None where
     it isn't known.
     """
@@ -50,6 +51,7 @@ class Site(NamedTuple):
     fan_out: int
     contract: Callable[[jax.Array, jax.Array], jax.Array]
     activation: Callable[[jax.Array], jax.Array] | None
+    used_once: bool
     order: Order
     z_axis: int | None = None
     s_axis: int | None = None
@@ -70,11 +72,15 @@ class Found(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The values of one site, steps first; ``kernel`` only has the steps it differs between."""
+    """The values of one site, steps first; ``kernel`` only has the steps it differs between.
+
+    ``bias``: what is added to the product, shaped like s, or None.
+    """
 
     z: jax.Array
     s: jax.Array
     kernel: Any
+    bias: Any
 
 
 class Block(NamedTuple):
@@ -96,6 +102,7 @@ class _Tap(NamedTuple):
     site: Order
     z: Any
     kernel: Any
+    bias: Any
 
 
 class _Origin(NamedTuple):
@@ -180,9 +187,10 @@ def _plan(
             continue
         end, chain = contraction_then_bias(jaxpr, index, lambda atom: origin(atom).of_parameters)
         s, here = jaxpr.eqns[end].outvars[0], place.at(index)
-        taps[end] = _Tap(here.order, product.z, product.kernel)
-        activation = activation_after(jaxpr, s)
-        found.sites.append(_site(product, s, chain, activation, origin(product.kernel), here))
+        added = variables(jaxpr.eqns[end].invars) - {chain[-1].outvars[0]} if end != index else ()
+        taps[end] = _Tap(here.order, product.z, product.kernel, next(iter(added), None))
+        after = activation_after(jaxpr, s)
+        found.sites.append(_site(product, s, chain, after, origin(product.kernel), here))
     within = [site for blocks in inner.values() for block in blocks for site in block.sites]
     sites = (*(tap.site for tap in taps.values()), *within)
     return Block(closed, taps, inner, sites), [origin(atom) for atom in jaxpr.outvars]
@@ -192,7 +200,7 @@ def _site(
     product: Contraction,
     s: Any,
     chain: tuple[core.JaxprEqn, ...],
-    activation: Callable[..., Any] | None,
+    after: tuple[Callable[..., Any] | None, bool],
     kernel: _Origin,
     place: _Place,
 ) -> Site:
@@ -207,7 +215,8 @@ def _site(
         fan_in=product.fan_in,
         fan_out=product.fan_out,
         contract=function(chain, (product.z, product.kernel), chain[-1].outvars[0]),
-        activation=activation,
+        activation=after[0],
+        used_once=after[1],
         order=place.order,
     )
 
@@ -315,7 +324,8 @@ def run(block: Block, args: Sequence[Any], taps: Mapping[Order, jax.Array]) -> _
             return outs
         if tap := block.taps.get(index):
             s = bind(eqn, values)[0] + taps[tap.site]
-            seen[tap.site] = Seen(read(tap.z), s, read(tap.kernel))
+            bias = None if tap.bias is None else read(tap.bias)
+            seen[tap.site] = Seen(read(tap.z), s, read(tap.kernel), bias)
             return [s]
         return None
 

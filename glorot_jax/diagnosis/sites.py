@@ -37,16 +37,17 @@ class Row(NamedTuple):
 
 
 class Signals(NamedTuple):
-    """One forward pass: ``logits`` [n, ..], and ``z``, ``s``, ``kernels`` with one array a site.
+    """One forward pass: ``logits`` [n, ..], and one array a site of all the rest.
 
     Their shapes are the site's, after one axis for each scan around it; ``kernels`` have that axis
-    only where the kernel differs from step to step.
+    only where the kernel differs from step to step. ``biases`` are shaped like s, or None.
     """
 
     logits: jax.Array
     z: tuple[jax.Array, ...]
     s: tuple[jax.Array, ...]
     kernels: tuple[jax.Array, ...]
+    biases: tuple[jax.Array | None, ...]
 
 
 class Traced(NamedTuple):
@@ -84,8 +85,8 @@ class Traced(NamedTuple):
         order = [site.order for site in self.sites]
         leaves = jax.tree.leaves((params, x))
         outputs, seen = run(self.block, leaves, dict(zip(order, given, strict=True)))
-        z, s, kernels = zip(*(seen[place] for place in order), strict=True)
-        return Signals(outputs[0], z, s, kernels)
+        z, s, kernels, biases = zip(*(seen[place] for place in order), strict=True)
+        return Signals(outputs[0], z, s, kernels, biases)
 
     def check(self, params: Any, x: Any) -> None:
         """Raises ValueError where params or x aren't shaped as those traced."""

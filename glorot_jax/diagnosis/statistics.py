@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,11 @@ from glorot_jax.activations import SATURATED_SLOPE, Activation
 from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Signals, Traced
 from glorot_jax.losses import Loss, cross_entropy
+from glorot_jax.probes.histogram import histogram
 from glorot_jax.probes.quantile import quantile
 
 QUANTILES = (0.02, 0.5, 0.98)
+HISTOGRAM_REACH = 4.0  # standard deviations on either side of the mean
 
 
 def site_statistics(
@@ -42,7 +44,41 @@ def site_statistics(
     Raises:
       ValueError: params or x aren't as traced, or ``loss`` of the logits and y isn't [n].
     """
+    return _each_site(_one_step, traced, params, x, y, loss)
 
+
+def site_details(
+    traced: Traced, params: Any, x: Any, y: jax.Array, /, *, loss: Loss = cross_entropy, bins: int
+) -> Mapping[str, jax.Array]:
+    """``site_statistics``, and from the same pass what a report draws and holds against theory.
+
+    z_example, s_example, f_example, ds_example: [rows, n], mean squares of each example's z, s,
+      f(s) and dC/ds; f is the elementwise function that follows, else all NaN.
+    f_mean: [rows], of f(s).
+    s_histogram, ds_histogram: [rows, bins], fractions in equal bins of mean +- 4 std.
+    kernel_mean_square, bias_mean_square: [rows]; 0 without a bias.
+    s_unit_spread, ds_unit_spread: [rows], standard deviation over units of a unit's mean square,
+      relative to its mean: what the draw of one unit's weights changes.
+    """
+    return _each_site(partial(_one_step_in_detail, bins=bins), traced, params, x, y, loss)
+
+
+OneStep = Callable[[Site, int, "Values"], dict[str, jax.Array]]
+
+
+class Values(NamedTuple):
+    """What a site saw at one step."""
+
+    z: jax.Array
+    s: jax.Array
+    ds: jax.Array
+    kernel: Any  # an array; None while its steps are being separated
+    bias: jax.Array | None
+
+
+def _each_site(
+    measure: OneStep, traced: Traced, params: Any, x: Any, y: jax.Array, loss: Loss
+) -> Mapping[str, jax.Array]:
     traced.check(params, x)
     _check_costs(loss, traced.logits, y)
 
@@ -52,9 +88,10 @@ def site_statistics(
 
     ds, found = jax.grad(total_cost, has_aux=True)(traced.taps())
     sites = []
-    for site, *values in zip(traced.sites, found.z, found.s, ds, found.kernels, strict=True):
-        one_step = partial(_one_step, site, traced.logits.shape[0])
-        measured = _each_step(one_step, site.kernel_varies, *values)
+    seen = zip(found.z, found.s, ds, found.kernels, found.biases, strict=True)
+    for site, values in zip(traced.sites, seen, strict=True):
+        one_step = partial(measure, site, traced.logits.shape[0])
+        measured = _each_step(one_step, site.kernel_varies, Values(*values))
         flat = len(site.steps)
         sites.append(jax.tree.map(lambda a, flat=flat: a.reshape(-1, *a.shape[flat:]), measured))
     order = jnp.array(traced.row_order())
@@ -71,28 +108,22 @@ def _check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: jax.Array) -> None
 
 
 def _each_step(
-    measure: Callable[..., dict[str, jax.Array]],
-    varies: tuple[bool, ...],
-    z: Any,
-    s: Any,
-    ds: Any,
-    kernel: Any,
+    measure: Callable[[Values], dict[str, jax.Array]], varies: tuple[bool, ...], values: Values
 ) -> dict[str, jax.Array]:
     """``measure`` at each step of the scans around, one after the other to save memory."""
     if not varies:
-        return measure(z, s, ds, kernel)
-
-    def one(step: Any) -> dict[str, jax.Array]:
-        return _each_step(measure, varies[1:], *step)
-
+        return measure(values)
     if varies[0]:
-        return jax.lax.map(one, (z, s, ds, kernel))
-    return jax.lax.map(lambda step: one((*step, kernel)), (z, s, ds))
+        return jax.lax.map(lambda step: _each_step(measure, varies[1:], step), values)
+    kernel = values.kernel
+    return jax.lax.map(
+        lambda step: _each_step(measure, varies[1:], step._replace(kernel=kernel)),
+        values._replace(kernel=None),
+    )
 
 
-def _one_step(
-    site: Site, n: int, z: jax.Array, s: jax.Array, ds: jax.Array, kernel: jax.Array
-) -> dict[str, jax.Array]:
+def _one_step(site: Site, n: int, values: Values) -> dict[str, jax.Array]:
+    z, s, ds, kernel, _ = values
     (dw,) = jax.vjp(partial(site.contract, z), kernel)[1](ds)
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
     taken = ~jnp.isnan(s).all()
@@ -113,6 +144,50 @@ def _one_step(
         "kernel_norm": kernel_norm,
         "gain": site.fan_in * jnp.var(kernel),
     }
+
+
+def _one_step_in_detail(site: Site, n: int, values: Values, *, bins: int) -> dict[str, jax.Array]:
+    z, s, ds, kernel, bias = values
+    f = jnp.full(s.shape, jnp.nan) if site.activation is None else site.activation(s)
+    return {
+        **_one_step(site, n, values),
+        "z_example": _by_example(z, site.z_axis, n),
+        "s_example": _by_example(s, site.s_axis, n),
+        "f_example": _by_example(f, site.s_axis, n),
+        "ds_example": _by_example(ds, site.s_axis, n),
+        "f_mean": jnp.mean(_float32(f)),
+        "s_histogram": _shape_of(s, bins),
+        "ds_histogram": _shape_of(ds, bins),
+        "kernel_mean_square": jnp.mean(jnp.square(_float32(kernel))),
+        "bias_mean_square": _mean_square(bias),
+        "s_unit_spread": _unit_spread(s, site.s_axis),
+        "ds_unit_spread": _unit_spread(ds, site.s_axis),
+    }
+
+
+def _by_example(values: jax.Array, axis: int | None, n: int) -> jax.Array:
+    """The mean square of each example's values, [n]."""
+    if axis is None or not jnp.issubdtype(values.dtype, jnp.inexact):
+        return jnp.full(n, jnp.nan)
+    examples = jnp.moveaxis(_float32(values), axis, 0).reshape(n, -1)
+    return jnp.mean(jnp.square(examples), axis=1)
+
+
+def _shape_of(values: jax.Array, bins: int) -> jax.Array:
+    values = _float32(values)
+    mean, reach = jnp.mean(values), HISTOGRAM_REACH * jnp.std(values)
+    return histogram(values, mean - reach, mean + reach, bins)
+
+
+def _mean_square(bias: jax.Array | None) -> jax.Array:
+    return jnp.zeros(()) if bias is None else jnp.mean(jnp.square(_float32(bias)))
+
+
+def _unit_spread(values: jax.Array, axis: int | None) -> jax.Array:
+    if axis is None:
+        return jnp.array(jnp.nan)
+    units = jnp.mean(jnp.square(_float32(values)), axis=axis)
+    return jnp.std(units) / jnp.mean(units)
 
 
 def _distribution(name: str, values: jax.Array, axis: int | None) -> dict[str, jax.Array]:

@@ -1,0 +1,242 @@
+"""What theory expects at each site, from the sizes of the kernels and the signal that comes in.
+
+Mean field: the kernel's entries are independent of the signal and of each other, so that s is
+Gaussian. A site's z is predicted where it is f(s) of the site before, and measured anywhere else:
+after a normalisation, a sum of branches, attention. Every example is followed by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glorot_jax.diagnosis.plan import Site
+from glorot_jax.diagnosis.sites import Traced
+from glorot_jax.theory import meanfield, spectrum
+
+# Where an activation is tabulated: close to 0 finely, far out coarsely.
+GRID = np.sinh(np.linspace(-8, 8, 4097)).astype(np.float32)
+GRID[2048] = 0
+SAME = 1e-4  # relative, between two float32 means of the same values
+SPECTRUM_EXAMPLES = 5
+
+# What is predicted, by the name of what it is held against.
+PREDICTED = ("z_mean_square", "s_mean_square", "ds_mean_square", "jacobian_mean_square")
+_GAIN_BISECTIONS = 40
+_LARGEST_GAIN = 1e3
+
+
+class Table(NamedTuple):
+    """An elementwise function f and its slope on ``GRID``."""
+
+    f: jax.Array
+    slope: jax.Array
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether f levels off on both sides, as tanh does and relu does not."""
+        middle = abs(float(self.slope[len(GRID) // 2]))
+        return max(abs(float(self.slope[0])), abs(float(self.slope[-1]))) < 0.05 * middle
+
+
+class Row(NamedTuple):
+    """What is fixed for one row: its f, and how its contraction multiplies mean squares.
+
+    ``forward``: inputs that an output adds up, on average; fewer than fan_in beside a border.
+    ``backward``: outputs that an input goes into.
+    """
+
+    table: Table | None
+    forward: float
+    backward: float
+    used_once: bool
+
+
+def fixed(traced: Traced) -> tuple[Row, ...]:
+    """The rows of ``traced``, in its order, before any parameters are given."""
+    sites = [_row(site) for site in traced.sites]
+    steps = [int(np.prod(site.steps, dtype=int)) for site in traced.sites]
+    flat = [row for row, count in zip(sites, steps, strict=True) for _ in range(count)]
+    return tuple(flat[index] for index in traced.row_order())
+
+
+def _row(site: Site) -> Row:
+    seen = np.nan if site.kind == "embedding" else _inputs_of_an_output(site)
+    ratio = np.prod(site.s.shape) / max(np.prod(site.z.shape), 1)
+    table = None if site.activation is None else Table(*_tabulate(site))
+    return Row(table, seen, seen * ratio, site.used_once)
+
+
+def _inputs_of_an_output(site: Site) -> float:
+    if site.kind == "dense":
+        return float(site.fan_in)
+    ones = [jnp.ones(shape.shape, shape.dtype) for shape in (site.z, site.kernel)]
+    return float(jnp.mean(jax.jit(site.contract)(*ones).astype(jnp.float32)))
+
+
+def _tabulate(site: Site) -> tuple[jax.Array, jax.Array]:
+    """f and f' on the grid, by a function that takes arrays shaped like s only."""
+    assert site.activation is not None
+    size = int(np.prod(site.s.shape))
+    blocks = -(-GRID.size // size)
+    padded = jnp.asarray(np.resize(GRID, blocks * size)).astype(site.s.dtype)
+    activation = site.activation
+
+    def one(s: jax.Array) -> tuple[jax.Array, jax.Array]:
+        z, backward = jax.vjp(activation, s)
+        return z, backward(jnp.ones_like(z))[0]
+
+    found = jax.jit(lambda s: jax.lax.map(one, s))(padded.reshape(blocks, *site.s.shape))
+    f, slope = (part.reshape(-1)[: GRID.size].astype(jnp.float32) for part in found)
+    return f, slope
+
+
+def predict(
+    rows: Sequence[Row], measured: Mapping[str, np.ndarray], /
+) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """What is expected of one net, by the names in ``PREDICTED``: [rows] each, NaN if unknown.
+
+    Also, by [rows], how far a net of this width strays from it by the draw of its weights: one
+    relative standard deviation of s_mean_square, that of the rows before it included.
+    ``measured`` is what ``site_details`` returned. ``jacobian_mean_square`` is that of the singular
+    values of diag(f'(s)) W, for as many of them as there are outputs.
+    """
+    count = len(rows)
+    follows = [False, *(_follows(measured, row) for row in range(1, count))]
+    z, s, chi = (np.full(count, np.nan) for _ in range(3))
+    slope_square: list[np.ndarray] = []
+    noise = np.zeros(count)
+    after = np.nan * measured["z_example"][0]
+    sensitivity = 0.0
+    for i, row in enumerate(rows):
+        below = after if follows[i] else measured["z_example"][i]
+        weight = row.forward * measured["kernel_mean_square"][i]
+        q = weight * below + measured["bias_mean_square"][i]
+        z[i], s[i] = (np.mean(below) if follows[i] else np.nan), np.mean(q)
+        own = np.square(measured["s_unit_spread"][i]) / _units(measured, i)
+        noise[i] = own + (np.square(sensitivity) * noise[i - 1] if follows[i] else 0.0)
+        moments = _moments(row.table, q)
+        after = moments.square
+        slope_square.append(moments.slope_square)
+        chi[i] = weight * np.mean(moments.slope_square)
+        sensitivity = moments.sensitivity
+    ds = _backwards(rows, follows, measured, slope_square)
+    predicted = dict(zip(PREDICTED, (z, s, ds, chi), strict=True))
+    return predicted, np.sqrt(noise)
+
+
+def _units(measured: Mapping[str, np.ndarray], row: int) -> float:
+    return float(measured["fan_out"][row])
+
+
+def _follows(measured: Mapping[str, np.ndarray], row: int) -> bool:
+    """Whether z of this row is f(s) of the row before: the same mean and, of each example, q."""
+    pairs = [
+        (measured["f_example"][row - 1], measured["z_example"][row]),
+        (measured["f_mean"][row - 1], measured["z_mean"][row]),
+    ]
+    return all(np.allclose(f, z, rtol=SAME, atol=0) for f, z in pairs)
+
+
+def _backwards(
+    rows: Sequence[Row],
+    follows: Sequence[bool],
+    measured: Mapping[str, np.ndarray],
+    slope_square: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Eq. 6 from the row above each, for rows of which only the next one makes use."""
+    ds = np.full(len(rows), np.nan)
+    above = measured["ds_example"][-1]
+    for i in range(len(rows) - 2, -1, -1):
+        if follows[i + 1] and rows[i].used_once:
+            gain = rows[i + 1].backward * measured["kernel_mean_square"][i + 1]
+            above = above * gain * slope_square[i]
+            ds[i] = np.mean(above)
+        else:
+            above = measured["ds_example"][i]
+    return ds
+
+
+class _Moments(NamedTuple):
+    """Of f(s), s ~ N(0, q): E[f^2], E[f'^2], both [n], and d log E[f^2] / d log q."""
+
+    square: np.ndarray
+    slope_square: np.ndarray
+    sensitivity: float
+
+
+def _moments(table: Table | None, q: np.ndarray) -> _Moments:
+    if table is None or not np.isfinite(q).all():
+        return _Moments(np.nan * q, np.ones_like(q), np.nan)
+    square, slopes, moved = (np.asarray(part, np.float64) for part in _expected(table, q))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sensitivity = np.log(np.mean(moved) / np.mean(square)) / np.log(1.01)
+    return _Moments(square, slopes, float(sensitivity))
+
+
+@jax.jit
+def _expected(table: Table, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    return (
+        meanfield.expectation(lambda s: jnp.square(_at(table.f, s)), q),
+        meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), q),
+        meanfield.expectation(lambda s: jnp.square(_at(table.f, s)), 1.01 * q),
+    )
+
+
+def _at(values: jax.Array, s: jax.Array) -> jax.Array:
+    return jnp.interp(s, jnp.asarray(GRID), values, left="extrapolate", right="extrapolate")
+
+
+def mean_singular_value(
+    row: Row, measured: Mapping[str, np.ndarray], index: int, fans: tuple[int, int]
+) -> float:
+    """Of diag(f'(s)) W of a dense row by free probability, averaged over a few examples.
+
+    NaN where the signal isn't finite.
+    """
+    fan_in, fan_out = fans
+    q = np.sort(measured["s_example"][index])
+    if not np.isfinite(q).all():
+        return np.nan
+    few = np.quantile(q, (np.arange(SPECTRUM_EXAMPLES) + 0.5) / SPECTRUM_EXAMPLES)
+    sigma_w2 = float(fan_in * measured["kernel_mean_square"][index])
+    table = row.table
+    f = (lambda s: s) if table is None else (lambda s: _at(table.f, s))
+    found = [
+        spectrum.mean_singular_value(f, float(one), sigma_w2, aspect=fan_out / fan_in)
+        for one in few
+    ]
+    return float(np.mean(found))
+
+
+def critical_gain(row: Row, q: np.ndarray, n_var: float) -> float:
+    """The factor for the kernel that makes n Var[W] E[f'(s)^2] 1, s ~ N(0, q) of each example.
+
+    q grows with the square of the factor. NaN where no factor up to 1000 does it.
+    """
+    if row.table is None:
+        return float(1 / np.sqrt(n_var)) if n_var > 0 else np.nan
+    if not (n_var > 0 and np.isfinite(q).all()):
+        return np.nan
+    return float(_gain(row.table, jnp.asarray(q, jnp.float32), jnp.float32(n_var)))
+
+
+@jax.jit
+def _gain(table: Table, q: jax.Array, n_var: jax.Array) -> jax.Array:
+    def excess(log_gain: jax.Array) -> jax.Array:
+        square = jnp.exp(2 * log_gain)
+        slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), square * q)
+        return n_var * square * jnp.mean(slopes) - 1
+
+    def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        below = excess(middle) < 0
+        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+
+    reach = jnp.float32(np.log(_LARGEST_GAIN))
+    low, high = jax.lax.fori_loop(0, _GAIN_BISECTIONS, halve, (-reach, reach))
+    found = (excess(-reach) < 0) & (excess(reach) > 0)
+    return jnp.where(found, jnp.exp((low + high) / 2), jnp.nan)
