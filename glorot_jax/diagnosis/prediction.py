@@ -20,7 +20,7 @@ from glorot_jax.theory import meanfield, spectrum
 GRID = np.sinh(np.linspace(-8, 8, 4097)).astype(np.float32)
 GRID[2048] = 0
 SAME = 1e-4  # relative, between two float32 means of the same values
-SPECTRUM_EXAMPLES = 5
+FEW = 5  # values of q, where that of each example would take too long
 
 # What is predicted, by the name of what it is held against.
 PREDICTED = ("z_mean_square", "s_mean_square", "ds_mean_square", "jacobian_mean_square")
@@ -189,30 +189,28 @@ def _at(values: jax.Array, s: jax.Array) -> jax.Array:
     return jnp.interp(s, jnp.asarray(GRID), values, left="extrapolate", right="extrapolate")
 
 
-def mean_singular_value(
-    row: Row, measured: Mapping[str, np.ndarray], index: int, fans: tuple[int, int]
-) -> float:
-    """Of diag(f'(s)) W of a dense row by free probability, averaged over a few examples.
+def few_examples(s_example: np.ndarray) -> np.ndarray:
+    """Five values of q [rows, 5] that stand for all examples and seeds of [seed, rows, n]."""
+    levels = (np.arange(FEW) + 0.5) / FEW
+    return np.quantile(
+        np.moveaxis(s_example, 1, 0).reshape(s_example.shape[1], -1), levels, axis=1
+    ).T
 
-    NaN where the signal isn't finite.
-    """
-    fan_in, fan_out = fans
-    q = np.sort(measured["s_example"][index])
-    if not np.isfinite(q).all():
+
+def mean_singular_value(row: Row, q: np.ndarray, sigma_w2: float, aspect: float) -> float:
+    """Of diag(f'(s)) W by free probability, s ~ N(0, q), averaged over q [k]; NaN if one is."""
+    if not (np.isfinite(q).all() and sigma_w2 > 0):
         return np.nan
-    few = np.quantile(q, (np.arange(SPECTRUM_EXAMPLES) + 0.5) / SPECTRUM_EXAMPLES)
-    sigma_w2 = float(fan_in * measured["kernel_mean_square"][index])
     table = row.table
     f = (lambda s: s) if table is None else (lambda s: _at(table.f, s))
     found = [
-        spectrum.mean_singular_value(f, float(one), sigma_w2, aspect=fan_out / fan_in)
-        for one in few
+        spectrum.mean_singular_value(f, float(one), float(sigma_w2), aspect=aspect) for one in q
     ]
     return float(np.mean(found))
 
 
 def critical_gain(row: Row, q: np.ndarray, n_var: float) -> float:
-    """The factor for the kernel that makes n Var[W] E[f'(s)^2] 1, s ~ N(0, q) of each example.
+    """The factor for the kernel that makes n Var[W] E[f'(s)^2] 1, s ~ N(0, q), over q [k].
 
     q grows with the square of the factor. NaN where no factor up to 1000 does it.
     """

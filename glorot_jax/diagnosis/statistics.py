@@ -80,7 +80,7 @@ def _each_site(
     measure: OneStep, traced: Traced, params: Any, x: Any, y: jax.Array, loss: Loss
 ) -> Mapping[str, jax.Array]:
     traced.check(params, x)
-    _check_costs(loss, traced.logits, y)
+    check_costs(loss, traced.logits, y)
 
     def total_cost(taps: tuple[jax.Array, ...]) -> tuple[jax.Array, Signals]:
         found = traced.run(params, x, taps)
@@ -91,14 +91,14 @@ def _each_site(
     seen = zip(found.z, found.s, ds, found.kernels, found.biases, strict=True)
     for site, values in zip(traced.sites, seen, strict=True):
         one_step = partial(measure, site, traced.logits.shape[0])
-        measured = _each_step(one_step, site.kernel_varies, Values(*values))
+        measured = each_step(one_step, site.kernel_varies, Values(*values))
         flat = len(site.steps)
         sites.append(jax.tree.map(lambda a, flat=flat: a.reshape(-1, *a.shape[flat:]), measured))
     order = jnp.array(traced.row_order())
     return jax.tree.map(lambda *values: jnp.concatenate(values)[order], *sites)
 
 
-def _check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: jax.Array) -> None:
+def check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: jax.Array) -> None:
     n = logits.shape[0]
     if y.shape[:1] != (n,):
         raise ValueError(f"y: {list(y.shape)} is not one label for each of {n} examples")
@@ -107,17 +107,17 @@ def _check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: jax.Array) -> None
         raise ValueError(f"loss: returns {list(costs.shape)}, not one cost for each of {n}")
 
 
-def _each_step(
+def each_step(
     measure: Callable[[Values], dict[str, jax.Array]], varies: tuple[bool, ...], values: Values
 ) -> dict[str, jax.Array]:
     """``measure`` at each step of the scans around, one after the other to save memory."""
     if not varies:
         return measure(values)
     if varies[0]:
-        return jax.lax.map(lambda step: _each_step(measure, varies[1:], step), values)
+        return jax.lax.map(lambda step: each_step(measure, varies[1:], step), values)
     kernel = values.kernel
     return jax.lax.map(
-        lambda step: _each_step(measure, varies[1:], step._replace(kernel=kernel)),
+        lambda step: each_step(measure, varies[1:], step._replace(kernel=kernel)),
         values._replace(kernel=None),
     )
 
@@ -220,8 +220,8 @@ def _slope_fractions(site: Site, s: jax.Array) -> dict[str, jax.Array]:
     unknown = jnp.array(jnp.nan)
     if site.activation is None:
         return {"saturated": unknown, "dead": unknown}
-    slope = _slope(site.activation, s)
-    full = _slope(site.activation, jnp.zeros_like(s))
+    slope = slope_of(site.activation, s)
+    full = slope_of(site.activation, jnp.zeros_like(s))
     saturated = jnp.mean(_float32(slope < SATURATED_SLOPE * full))
     dead = unknown if site.s_axis is None else jnp.mean(_float32((slope == 0).all(site.s_axis)))
     taken = ~jnp.isnan(s).all()
@@ -231,7 +231,7 @@ def _slope_fractions(site: Site, s: jax.Array) -> dict[str, jax.Array]:
     }
 
 
-def _slope(activation: Activation, s: jax.Array) -> jax.Array:
+def slope_of(activation: Activation, s: jax.Array) -> jax.Array:
     # Backwards, because a custom_vjp has no other derivative.
     z, backward = jax.vjp(activation, s)
     return backward(jnp.ones_like(z))[0]

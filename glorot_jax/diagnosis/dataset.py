@@ -1,0 +1,138 @@
+"""The labelled numbers of a report: what was measured, and what was expected, at every site."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from glorot_jax.diagnosis import prediction
+from glorot_jax.diagnosis.sites import Traced
+from glorot_jax.diagnosis.statistics import QUANTILES
+
+Arrays = Mapping[str, np.ndarray]
+
+# Units are 1 unless given: a signal has the units of x, a gradient those of the cost.
+LONG_NAMES = {
+    "z_mean": "mean of the site's input z",
+    "z_std": "standard deviation of z",
+    "z_mean_square": "mean square of z",
+    "z_quantile": "quantiles of z",
+    "z_cosine": "mean cosine between the z of two examples",
+    "s_mean": "mean of the pre-activation s",
+    "s_std": "standard deviation of s",
+    "s_mean_square": "mean square of s, q",
+    "s_quantile": "quantiles of s",
+    "s_cosine": "mean cosine between the s of two examples, c",
+    "saturated": "fraction of s where f'(s) is below 5% of f'(0)",
+    "dead": "fraction of units with f'(s) = 0 for every example",
+    "ds_std": "standard deviation of dC/ds, C each example's own cost",
+    "ds_mean_square": "mean square of dC/ds",
+    "ds_norm": "norm of dC/ds over units and examples",
+    "dw_std": "standard deviation of dC/dw of the mean cost",
+    "dw_norm": "norm of dC/dw of the mean cost",
+    "dw_ratio": "norm of dC/dw over norm of the kernel",
+    "kernel_std": "standard deviation of the kernel",
+    "kernel_norm": "norm of the kernel",
+    "kernel_mean_square": "mean square of the kernel",
+    "bias_mean_square": "mean square of the bias",
+    "gain": "n Var[W], n the fan-in",
+    "gain_forward": "rms of s over that of the site before",
+    "gain_backward": "rms of dC/ds over that of the site after",
+    "s_histogram": "fraction of s in each bin",
+    "ds_histogram": "fraction of dC/ds in each bin",
+    "z_mean_square_predicted": "mean square of z that mean field expects",
+    "s_mean_square_predicted": "mean square of s that mean field expects",
+    "ds_mean_square_predicted": "mean square of dC/ds that mean field expects",
+    "jacobian_mean_square_predicted": "n Var[W] E[f'(s)^2], mean field: 1 keeps a signal's size",
+    "critical_gain": "factor for the kernel that makes n Var[W] E[f'(s)^2] 1",
+    "s_mean_square_noise": "one draw of the weights, relative standard deviation of s_mean_square",
+    "sigma_mean_predicted": "mean singular value of diag(f'(s)) W by free probability",
+}
+_LAST = {"s_histogram": "bin", "ds_histogram": "bin", "sigma_density": "sigma_bin"}
+# Of every example or only for the noise: used here and not kept.
+_ONLY_FOR_THEORY = {
+    *("z_example", "s_example", "f_example", "ds_example", "f_mean"),
+    *("s_unit_spread", "ds_unit_spread"),
+}
+
+
+def assemble(
+    traced: Traced, details: Arrays, spectra: Arrays, attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """Arrays [seed, rows, ..] of ``site_details`` and of the Jacobians, labelled, with theory.
+
+    Returns a Dataset with dims seed and site, and quantile, bin or sigma_bin where needed.
+    """
+    rows, fixed = traced.rows(), prediction.fixed(traced)
+    details = {name: np.asarray(values, np.float64) for name, values in details.items()}
+    rms = {name: np.sqrt(details[f"{name}_mean_square"]) for name in ("s", "ds")}
+    variables = {
+        **{name: values for name, values in details.items() if name not in _ONLY_FOR_THEORY},
+        "gain_forward": _ratio(rms["s"], np.roll(rms["s"], 1, axis=1), missing=0),
+        "gain_backward": _ratio(rms["ds"], np.roll(rms["ds"], -1, axis=1), missing=-1),
+        **_predictions(traced, fixed, details),
+        **spectra,
+    }
+    return xr.Dataset(
+        {
+            name: (_dims(name, np.ndim(values)), values, {"long_name": LONG_NAMES.get(name, name)})
+            for name, values in variables.items()
+        },
+        coords={
+            "site": [row.label for row in rows],
+            "seed": np.arange(len(rms["s"])),
+            "quantile": list(QUANTILES),
+            "kind": ("site", [row.kind for row in rows]),
+            "fan_in": ("site", [row.fan_in for row in rows]),
+            "fan_out": ("site", [row.fan_out for row in rows]),
+            "two_sided": ("site", [row.table is not None and row.table.two_sided for row in fixed]),
+        },
+        attrs={**attrs, "unreached": json.dumps([list(pair) for pair in traced.unreached])},
+    )
+
+
+def _ratio(above: np.ndarray, below: np.ndarray, *, missing: int) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = above / below
+    found[:, missing] = np.nan
+    return found
+
+
+def _dims(name: str, ndim: int) -> tuple[str, ...]:
+    last = "quantile" if name.endswith("_quantile") else _LAST.get(name)
+    dims = ("seed", "site", *([last] if last else []))
+    return dims[len(dims) - ndim :]
+
+
+def _predictions(traced: Traced, fixed: Sequence[prediction.Row], details: Arrays) -> Arrays:
+    """By name: [seed, rows], and [rows] of what hardly differs between seeds."""
+    rows = traced.rows()
+    fan_out = np.array([row.fan_out for row in rows], np.float64)
+    seeds = [
+        {**{name: values[seed] for name, values in details.items()}, "fan_out": fan_out}
+        for seed in range(len(details["s_mean"]))
+    ]
+    predicted, noise = zip(*(prediction.predict(fixed, one) for one in seeds), strict=True)
+    mean = {
+        name: np.mean(details[name], axis=0) for name in ("kernel_mean_square", "bias_mean_square")
+    }
+    few = prediction.few_examples(details["s_example"])
+    gains, sigmas = [], []
+    for i, (row, plan) in enumerate(zip(rows, fixed, strict=True)):
+        weight = mean["kernel_mean_square"][i]
+        gains.append(prediction.critical_gain(plan, few[i], plan.forward * weight))
+        dense = row.kind == "dense"
+        aspect, sigma_w2 = row.fan_out / row.fan_in, row.fan_in * weight
+        sigmas.append(
+            prediction.mean_singular_value(plan, few[i], sigma_w2, aspect) if dense else np.nan
+        )
+    return {
+        **{
+            f"{name}_predicted": np.stack([one[name] for one in predicted]) for name in predicted[0]
+        },
+        "s_mean_square_noise": np.stack(noise),
+        "critical_gain": np.array(gains),
+        "sigma_mean_predicted": np.array(sigmas),
+    }

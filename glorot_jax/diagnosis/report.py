@@ -1,0 +1,157 @@
+"""A model in, a report on how its signals move out."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from glorot_jax.diagnosis.dataset import assemble
+from glorot_jax.diagnosis.findings import SEVERE, Finding, find
+from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, trace
+from glorot_jax.diagnosis.statistics import site_details
+from glorot_jax.diagnosis.table import as_text
+from glorot_jax.losses import Loss, cross_entropy
+
+BINS = 80
+MEMORY = 2**29  # bytes, of the signals of the seeds that are measured at once
+
+
+class UnhealthyError(ValueError):
+    """A report has severe findings; its text is one line for each."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How signals move through a model: ``data``, with dims seed and site, and what follows."""
+
+    data: xr.Dataset
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, severe findings first."""
+        return find(self.data)
+
+    @property
+    def unreached(self) -> tuple[Unreached, ...]:
+        """What of the model isn't seen, or is less than it seems."""
+        return tuple(Unreached(*pair) for pair in json.loads(self.data.attrs["unreached"]))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no finding is severe."""
+        return all(finding.severity != SEVERE for finding in self.findings)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Every number, labelled; each variable's ``long_name`` says what it is."""
+        return self.data
+
+    def __str__(self) -> str:
+        """The table, worst layer first, the findings, and what isn't seen."""
+        return as_text(self.data, self.findings, self.unreached)
+
+    def raise_if_unhealthy(self) -> None:
+        """For CI.
+
+        Raises:
+          UnhealthyError: a finding is severe.
+        """
+        severe = [str(finding) for finding in self.findings if finding.severity == SEVERE]
+        if severe:
+            raise UnhealthyError("\n".join(severe))
+
+
+def diagnose(
+    apply_fn: Apply,
+    params: Any,
+    x: Any,
+    y: jax.Array,
+    /,
+    *,
+    loss: Loss = cross_entropy,
+    seeds: int | None = None,
+    key: jax.Array | None = None,
+) -> Report:
+    """A report on the signals and gradients of ``apply_fn(params, x) -> logits`` at every site.
+
+    Args:
+      params: a pytree of arrays; or, with ``seeds``, the same with a leading axis of that many
+        nets on every array, or a function ``init(key) -> params``, called for each seed.
+      x: examples [n, ..], an array or a pytree of them. y: labels [n, ..] for ``loss``.
+      loss: of (logits, y), a cost per example [n].
+      key: for ``init`` and for the random vectors that singular values are estimated with.
+
+    Raises:
+      ValueError: as ``trace`` and ``site_statistics`` do; or ``seeds`` isn't the number of nets.
+    """
+    key = jax.random.key(0) if key is None else key
+    nets = _nets(params, seeds, key)
+    traced = _trace_all(apply_fn, nets, x)
+    details = _over_seeds(partial(site_details, traced, loss=loss, bins=BINS), traced, nets, x, y)
+    attrs = {"examples": traced.logits.shape[0], "loss": getattr(loss, "__name__", str(loss))}
+    return Report(assemble(traced, details, {}, attrs))
+
+
+def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
+    """Parameters with a leading axis of seeds on every leaf."""
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds: {seeds} is not a positive number of nets")
+    if _is_function(params):
+        init: Callable[[jax.Array], Any] = params
+        return jax.jit(jax.vmap(init))(jax.random.split(key, seeds or 1))
+    if seeds is None:
+        return jax.tree.map(lambda leaf: leaf[None] if hasattr(leaf, "shape") else leaf, params)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if np.shape(leaf)[:1] != (seeds,):
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise ValueError(f"params: {name} is {list(np.shape(leaf))}, not [{seeds}, ..]: seeds")
+    return params
+
+
+def _is_function(params: Any) -> bool:
+    """A model that is a pytree may be callable too; a function is a leaf of its own."""
+    leaves = jax.tree.leaves(params)
+    return callable(params) and len(leaves) == 1 and leaves[0] is params
+
+
+def _trace_all(apply_fn: Apply, nets: Any, x: Any) -> Traced:
+    traced = trace(apply_fn, _net(nets, 0), x)
+    for seed in range(1, _count(nets)):
+        check_finite(_net(nets, seed), seed)
+    return traced
+
+
+def _net(nets: Any, seed: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[seed] if hasattr(leaf, "shape") else leaf, nets)
+
+
+def _count(nets: Any) -> int:
+    return len(jax.tree.leaves(nets)[0])
+
+
+def check_finite(params: Any, seed: int) -> None:
+    """Raises ValueError where a parameter of that seed has values that aren't finite."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not jnp.isfinite(leaf).all():
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
+
+
+def _over_seeds(
+    measure: Callable[..., Any], traced: Traced, nets: Any, x: Any, y: Any
+) -> dict[str, np.ndarray]:
+    """``measure`` of every net: so many under one ``vmap`` as memory allows, one on a CPU."""
+    values = sum(int(np.prod((*s.steps, *s.s.shape))) for s in traced.sites)
+    fits = max(1, MEMORY // (24 * max(values, 1)))
+    together = 1 if jax.default_backend() == "cpu" else min(fits, _count(nets))
+
+    @jax.jit
+    def every(nets: Any, x: Any, y: Any) -> Any:
+        return jax.lax.map(lambda params: measure(params, x, y), nets, batch_size=together)
+
+    return jax.tree.map(np.asarray, dict(every(nets, x, y)))

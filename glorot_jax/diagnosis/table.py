@@ -1,0 +1,100 @@
+"""A report as text: a table, worst layer first, then the findings and what isn't seen."""
+
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from glorot_jax.diagnosis.findings import SEVERE, Finding
+from glorot_jax.diagnosis.sites import Unreached
+
+MARKS = {SEVERE: "!!", "warning": "!", None: ""}
+MOST_ROWS = 40
+
+
+class Column(NamedTuple):
+    """``name`` of a variable, ``title`` and ``format`` of its mean over seeds."""
+
+    name: str
+    title: str
+    format: str
+
+
+COLUMNS = (
+    Column("gain", "n Var[W]", ".3g"),
+    Column("z_std", "std z", ".3g"),
+    Column("s_std", "std s", ".3g"),
+    Column("s_mean_square_predicted", "theory", ".3g"),
+    Column("saturated", "sat.", ".1%"),
+    Column("dead", "dead", ".1%"),
+    Column("s_cosine", "cos", ".3f"),
+    Column("ds_std", "std dC/ds", ".2e"),
+    Column("dw_ratio", "|dC/dw|/|w|", ".2e"),
+    Column("sigma_mean", "mean sigma", ".3g"),
+    Column("sigma_max", "max sigma", ".3g"),
+)
+
+
+def cells(data: xr.Dataset, findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows of the table, the worst site first, columns of NaN left out."""
+    means = data.mean("seed", skipna=True)
+    shown = [c for c in COLUMNS if c.name in means and np.isfinite(means[c.name]).any()]
+    rows = [
+        [
+            _mark(str(site), findings),
+            str(site),
+            *(_written(float(means[c.name][index]), c.format) for c in shown),
+        ]
+        for index, site in enumerate(data.site.values)
+    ]
+    order = worst_first(means, findings)
+    return ["", "site", *(c.title for c in shown)], [rows[index] for index in order]
+
+
+def worst_first(means: xr.Dataset, findings: Sequence[Finding]) -> list[int]:
+    """Rows by what is said of them, then by how far each is from passing a signal on unchanged."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = [np.abs(np.log(means[f"gain_{way}"].values)) for way in ("forward", "backward")]
+    away += [
+        means[name].where(means.two_sided | (name == "dead")).values
+        for name in ("saturated", "dead")
+    ]
+    badness = np.sum(np.nan_to_num(away, posinf=1e3), axis=0)
+    marks = ["", "!", "!!"]
+    said = [marks.index(_mark(str(site), findings)) for site in means.site.values]
+    return sorted(range(len(said)), key=lambda row: (-said[row], -badness[row]))
+
+
+def _mark(site: str, findings: Sequence[Finding]) -> str:
+    said = {finding.severity for finding in findings if site in finding.sites}
+    return MARKS[SEVERE] if SEVERE in said else MARKS["warning"] if said else ""
+
+
+def _written(value: float, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else "-" if np.isnan(value) else str(value)
+
+
+def as_text(data: xr.Dataset, findings: Sequence[Finding], unreached: Sequence[Unreached]) -> str:
+    """What ``print`` shows of a report."""
+    titles, rows = cells(data, findings)
+    widths = [max(len(row[i]) for row in [titles, *rows]) for i in range(len(titles))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [titles, *rows[:MOST_ROWS]]
+    ]
+    if len(rows) > MOST_ROWS:
+        lines.append(f"    and {len(rows) - MOST_ROWS} more, in to_dataset()")
+    seeds, examples = data.sizes["seed"], data.attrs["examples"]
+    head = f"{len(rows)} sites, {examples} examples, {seeds} net{'s' if seeds > 1 else ''}, worst first"
+    said = [f"  {finding}" for finding in findings] or ["  nothing to find fault with"]
+    unseen = [f"  {name} {why}" for name, why in unreached]
+    wide = max(60, min(shutil.get_terminal_size().columns, 110))
+    wrapped = [textwrap.fill(line, wide, subsequent_indent="    ") for line in ["Findings", *said]]
+    notes = [textwrap.fill(line, wide, subsequent_indent="    ") for line in unseen]
+    return "\n".join([head, "", *lines, "", *wrapped, *(["Not seen", *notes] if notes else [])])
