@@ -63,12 +63,11 @@ def find(data: xr.Dataset) -> tuple[Finding, ...]:
 
 
 def _not_finite(data: xr.Dataset, means: xr.Dataset) -> list[Finding]:
-    names = ("s_mean_square", "ds_mean_square")
-    bad = {
-        name: [str(site) for site in data.site.values[np.isinf(data[name]).any("seed").values]]
-        for name in names
-    }
     what = {"s_mean_square": "the mean square of s", "ds_mean_square": "that of dC/ds"}
+    bad = {
+        name: [str(site) for site in data.site.values[np.isinf(data[name].values).any(axis=0)]]
+        for name in what
+    }
     return [
         Finding(
             "not finite",
@@ -172,7 +171,7 @@ def _named(sites: np.ndarray) -> str:
 def _saturation(data: xr.Dataset, means: xr.Dataset) -> list[Finding]:
     """Of functions that level off on both sides; what relu doesn't let through is no saturation."""
     fraction = means.saturated.where(means.two_sided)
-    cure = "Scale the kernels or the inputs down; the factor for n Var[W] E[f'(s)^2] = 1 is {gain:.3g}."
+    cure = "Scale kernels or inputs down: n Var[W] E[f'(s)^2] is 1 at {gain:.3g} of the kernel."
     return _fractions("saturation", fraction, SATURATED, SATURATED_SOURCE, means, "saturated", cure)
 
 
@@ -199,6 +198,7 @@ def _fractions(
     over = np.flatnonzero(values > limits[WARNING])
     sites = means.site.values[over[np.argsort(-values[over])]]
     value = float(values[worst])
+    more = f", and over {limits[WARNING]:.0%} of {len(sites)} sites" if len(sites) > 1 else ""
     return [
         Finding(
             kind,
@@ -207,12 +207,7 @@ def _fractions(
             value,
             limits[severity],
             sources[severity],
-            f"{value:.0%} of the units of {sites[0]} are {word}"
-            + (
-                f", and more than {limits[WARNING]:.0%} of {len(sites)} sites"
-                if len(sites) > 1
-                else ""
-            ),
+            f"{value:.0%} of the units of {sites[0]} are {word}{more}",
             cure.format(gain=float(means.critical_gain.values[worst])),
         )
     ]
@@ -237,7 +232,7 @@ def _uneven(data: xr.Dataset, means: xr.Dataset) -> list[Finding]:
             spread,
             UNEVEN[severity],
             UNEVEN_SOURCE[severity],
-            f"relative to its weights, the gradient of {most} is {spread:.3g} times that of {least}",
+            f"relative to its weights, {most} has {spread:.3g} times the gradient of {least}",
             "gj.calibrate(..., mode='geometric'), or a learning rate for each parameter (Adam).",
         )
     ]
@@ -268,8 +263,8 @@ def _rank_collapse(data: xr.Dataset, means: xr.Dataset) -> list[Finding]:
             apart,
             limit,
             source,
-            f"examples become alike: their cosine is {first:.3g} at first and {last:.5g} at {site}, "
-            f"which leaves {apart:.2g} of their distance",
+            f"examples become alike: their cosine is {first:.3g} at first and {last:.5g} at "
+            f"{site}, which leaves {apart:.2g} of their distance",
             "Raise sigma_w towards the critical line (glorot_jax.theory.meanfield), lower the "
             "biases, or add residual connections or a normalisation.",
         )

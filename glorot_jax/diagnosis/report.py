@@ -1,16 +1,21 @@
 """A model in, a report on how its signals move out."""
 
+import html
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
+from glorot_jax import results
+from glorot_jax.diagnosis import figure, page
 from glorot_jax.diagnosis.dataset import assemble
 from glorot_jax.diagnosis.findings import SEVERE, Finding, find
 from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, trace
@@ -54,6 +59,26 @@ class Report:
     def __str__(self) -> str:
         """The table, worst layer first, the findings, and what isn't seen."""
         return as_text(self.data, self.findings, self.unreached)
+
+    def plot(self) -> Figure:
+        """Forward and backward profile with theory, fractions, spectra and histograms."""
+        return figure.draw(self.data)
+
+    def save(self, path: Path | str) -> Path:
+        """One HTML file with everything; where ``path`` ends in .nc, the data as netCDF.
+
+        Raises:
+          ValueError: ``path`` ends in neither. OSError: it can't be written.
+        """
+        path = Path(path)
+        if path.suffix == ".nc":
+            return results.save(self.data, path)
+        if path.suffix in (".html", ".htm"):
+            return page.write(self.data, self.findings, self.unreached, path)
+        raise ValueError(f"path: {path} ends in neither .html nor .nc")
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def raise_if_unhealthy(self) -> None:
         """For CI.

@@ -27,7 +27,7 @@ COLUMNS = (
     Column("gain", "n Var[W]", ".3g"),
     Column("z_std", "std z", ".3g"),
     Column("s_std", "std s", ".3g"),
-    Column("s_mean_square_predicted", "theory", ".3g"),
+    Column("s_theory_gap", "vs theory", "+.1%"),
     Column("saturated", "sat.", ".1%"),
     Column("dead", "dead", ".1%"),
     Column("s_cosine", "cos", ".3f"),
@@ -41,6 +41,7 @@ COLUMNS = (
 def cells(data: xr.Dataset, findings: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
     """Titles and rows of the table, the worst site first, columns of NaN left out."""
     means = data.mean("seed", skipna=True)
+    means["s_theory_gap"] = means.s_mean_square / means.s_mean_square_predicted - 1
     shown = [c for c in COLUMNS if c.name in means and np.isfinite(means[c.name]).any()]
     rows = [
         [
@@ -91,10 +92,32 @@ def as_text(data: xr.Dataset, findings: Sequence[Finding], unreached: Sequence[U
     if len(rows) > MOST_ROWS:
         lines.append(f"    and {len(rows) - MOST_ROWS} more, in to_dataset()")
     seeds, examples = data.sizes["seed"], data.attrs["examples"]
-    head = f"{len(rows)} sites, {examples} examples, {seeds} net{'s' if seeds > 1 else ''}, worst first"
+    nets = "1 net" if seeds == 1 else f"{seeds} nets"
+    head = f"{len(rows)} sites, {examples} examples, {nets}, worst first"
     said = [f"  {finding}" for finding in findings] or ["  nothing to find fault with"]
     unseen = [f"  {name} {why}" for name, why in unreached]
+    theory = against_theory(data)
     wide = max(60, min(shutil.get_terminal_size().columns, 110))
     wrapped = [textwrap.fill(line, wide, subsequent_indent="    ") for line in ["Findings", *said]]
     notes = [textwrap.fill(line, wide, subsequent_indent="    ") for line in unseen]
+    lines += ["", textwrap.fill(theory, wide)] if theory else []
     return "\n".join([head, "", *lines, "", *wrapped, *(["Not seen", *notes] if notes else [])])
+
+
+def against_theory(data: xr.Dataset) -> str:
+    """How far q is from what mean field expects, and how far the draw of the weights takes it."""
+    means = data.mean("seed", skipna=True)
+    gap = (means.s_mean_square / means.s_mean_square_predicted - 1).values
+    noise = means.s_mean_square_noise.values / np.sqrt(data.sizes["seed"])
+    if not np.isfinite(gap).any():
+        return ""
+    worst = int(np.nanargmax(np.abs(gap) / np.maximum(noise, 1e-6)))
+    ratio = abs(gap[worst]) / noise[worst]
+    verdict = (
+        "the draw of the weights explains it" if ratio < 3 else "the weights are not random ones"
+    )
+    return (
+        f"Theory: E[s^2] is furthest from mean field at {data.site.values[worst]}: "
+        f"{gap[worst]:+.1%}, {ratio:.1f} times what one draw of such weights varies by "
+        f"({noise[worst]:.1%}): {verdict}."
+    )

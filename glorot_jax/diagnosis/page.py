@@ -1,0 +1,55 @@
+"""A report as one HTML file that opens from disk, on a phone as well."""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+import xarray as xr
+from matplotlib.figure import Figure
+
+from glorot_jax.diagnosis import figure
+from glorot_jax.diagnosis.findings import Finding
+from glorot_jax.diagnosis.sites import Unreached
+from glorot_jax.diagnosis.table import against_theory, cells
+from glorot_jax.files import write_text
+
+TEMPLATE = "page.html.j2"
+DPI = 130
+
+
+def write(
+    data: xr.Dataset, findings: Sequence[Finding], unreached: Sequence[Unreached], path: Path | str
+) -> Path:
+    """The page at ``path``, whole or not at all.
+
+    Raises:
+      OSError: it can't be written.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("glorot_jax", "diagnosis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    titles, rows = cells(data, findings)
+    html = environment.get_template(TEMPLATE).render(
+        title=data.attrs.get("model", "Signals of a model"),
+        examples=data.attrs["examples"],
+        nets=data.sizes["seed"],
+        titles=titles,
+        rows=rows,
+        findings=findings,
+        theory=against_theory(data),
+        unreached=unreached,
+        image=_image(figure.draw(data)),
+    )
+    return write_text(path, html)
+
+
+def _image(drawn: Figure) -> str:
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", dpi=DPI)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
