@@ -21,6 +21,14 @@ Part ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 a
   backprop_histogram [.., bin]; weight_gradient_{std, mean_square, ratio, unit}, .._histogram;
   predicted_{activation, backprop, weight_gradient} [condition, seed, layer]: eqs. 5, 6, 7 for the
   three ``mean_square`` variables; predicted_singular_value_mean [condition];
+  predicted_{..}_spread [condition, layer], how far one seed strays from them, relative; NaN unless
+  the weights are uniform;
+  meanfield_* [condition, layer(, bin)], what mean field expects of activation_{std, mean_square,
+  histogram}, backprop_{mean_square, histogram}, weight_gradient_{std, mean_square, histogram} and,
+  as meanfield_singular_value_mean, of the mean of singular_value; histograms in the measured bins;
+  NaN where it says nothing (a start that does more than draw weights, the top layer's
+  backprop_histogram);
+  meanfield_singular_value_density [condition, point] at meanfield_singular_value, layers above 1;
   singular_value [condition, seed, layer, example, rank], descending, NaN where a layer has fewer;
   weight_variance [condition, seed, layer] measured Var[W].
 
@@ -106,6 +114,7 @@ _MEANINGS = {
     "unit": "standard deviation in the top hidden layer, the unit of the bins",
     "ratio": "standard deviation over that of the weights",
 }
+_THEORY = "meanfield_"
 _SUBJECTS = {
     "activation": "activation z",
     "backprop": "back-propagated gradient dC/ds of each example's own cost",
@@ -127,10 +136,13 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
         "rate": "per update",
         "histogram": "1",
     }
+    quantity = name.removeprefix(_THEORY)
+    by = "" if quantity == name else ", by mean field"
     long_name = name.replace("_", " ")
     for subject, words in _SUBJECTS.items():
-        if name.startswith(f"{subject}_"):
-            long_name = f"{_MEANINGS[name.removeprefix(f'{subject}_')]} of {words}"
+        if quantity.startswith(f"{subject}_"):
+            what = _MEANINGS[quantity.removeprefix(f"{subject}_")]
+            long_name = f"{what} of {words}{by}"
     units = known.get(name, known.get(name.rsplit("_", 1)[-1], "1"))
     return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
 

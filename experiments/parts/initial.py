@@ -10,20 +10,26 @@ import numpy as np
 import xarray as xr
 from ml_collections import ConfigDict
 
+from experiments.parts import predicted
 from experiments.parts.networks import START_EXAMPLES, draw
 from glorot_jax import probes
 from glorot_jax.activations import resolve
 from glorot_jax.data import shapeset
 from glorot_jax.data.errors import DataError
 from glorot_jax.data.stream import Batch, Task
+from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, Params, kernels
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.probes.gradients import RANGE_IN_STD
 from glorot_jax.results import labelled
-from glorot_jax.theory import mean_singular_value, predict
 from glorot_jax.training.ensemble import over_devices
 
 DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
+PER_CONDITION = {
+    "predicted_singular_value_mean": ("condition",),
+    "meanfield_singular_value": ("condition", "point"),
+    "meanfield_singular_value_density": ("condition", "point"),
+}
 
 
 class Monitored(NamedTuple):
@@ -65,7 +71,8 @@ def measure(
 
     All networks of one activation go through one program, under one ``vmap`` on each device. The
     singular values are exact, of the Jacobians at the first ``jacobian_examples`` of the monitoring
-    examples. ``tick`` is called once an activation.
+    examples. What theory says of each condition stands beside them. ``tick`` is called once an
+    activation.
     """
     batch = examples.batch
     layers = (settings.width,) * settings.depth
@@ -86,10 +93,11 @@ def measure(
             partial(jax.lax.map, partial(_singular_values, model, x=jacobian_x)),
             networks,
         )
-        measured.append(jax.tree.map(lambda v: np.asarray(v).reshape(*grid, *v.shape[1:]), found))
+        found = {name: np.asarray(v).reshape(*grid, *v.shape[1:]) for name, v in found.items()}
+        gradients = found.pop("output_gradient")
+        measured.append(found | _theory(activation, settings, sizes, batch.x, found, gradients))
         tick()
     stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *measured)
-    stacked |= _predictions(stacked, sizes)
     pairs = [(a, i) for a in settings.activations for i in settings.initializers]
     return _dataset(stacked, pairs, sizes, settings, examples.dataset)
 
@@ -113,34 +121,66 @@ def _statistics(model: MLP, params: Params, *, batch: Batch, bins: int) -> dict[
     }
     flat = {f"{group}_{name}": v for group, found in groups.items() for name, v in found.items()}
     return flat | {
+        # The same backward pass: within one program it is done once.
+        "output_gradient": probes.gradients(model, params, batch, cross_entropy).ds[-1],
         "weight_variance": jnp.stack([jnp.var(kernel) for kernel in kernels(params)[:-1]]),
         "output_weight_variance": jnp.var(kernels(params)[-1]),
         "input_mean_square": jnp.mean(jnp.square(batch.x)),
     }
 
 
-def _predictions(measured: dict[str, np.ndarray], sizes: list[int]) -> dict[str, np.ndarray]:
-    """Eqs. 5-7 for each network from its own measured Var[W], E[x^2] and dC/ds at the logits."""
-    variances = np.concatenate(
+def _theory(
+    activation: str,
+    settings: ConfigDict,
+    sizes: list[int],
+    x: jax.Array,
+    measured: dict[str, np.ndarray],
+    output_gradients: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Predictions for every initialiser, on axis 0."""
+    of_all_layers = np.concatenate(
         [measured["weight_variance"], measured["output_weight_variance"][..., None]], axis=-1
     )
-    rows: dict[str, np.ndarray] = {}
-    for index in np.ndindex(variances.shape[:2]):
-        found = predict(
+    activation_edges, gradient_edges = _edges(settings.bins)
+    found = []
+    for i, initializer in enumerate(settings.initializers):
+        values = measured["singular_value"][i]
+        nets = predicted.Networks(
+            activation,
+            initializer,
             sizes,
-            variances[index],
-            input_variance=float(measured["input_mean_square"][index]),
-            output_gradient_variance=float(measured["backprop_output_mean_square"][index][0]),
+            x=np.asarray(x),
+            jacobian_examples=settings.jacobian_examples,
+            weight_variances=of_all_layers[i],
+            output_gradients=output_gradients[i],
+            activation_edges=activation_edges,
+            backprop_edges=gradient_edges * measured["backprop_unit"][i].mean(),
+            weight_gradient_edges=gradient_edges * measured["weight_gradient_unit"][i].mean(),
+            largest_singular_value=float(values.max(initial=0, where=np.isfinite(values))),
         )
-        for name, values in found._asdict().items():
-            rows.setdefault(
-                f"predicted_{name}", np.empty((*variances.shape[:2], len(values)), np.float32)
-            )[index] = values
-    oracle = [
-        mean_singular_value(sizes[2], float(of_condition[:, 1:].mean()))
-        for of_condition in measured["weight_variance"]
-    ]
-    return rows | {"predicted_singular_value_mean": np.array(oracle, np.float32)}
+        found.append(predicted.linear_regime(nets) | predicted.mean_field(nets))
+    return {name: np.stack([one[name] for one in found]).astype(np.float32) for name in found[0]}
+
+
+def _edges(bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of activations, and of gradients in units of the top layer's standard deviation."""
+    return (
+        np.linspace(*ACTIVATION_RANGE, bins + 1, dtype=np.float32),
+        np.linspace(-RANGE_IN_STD, RANGE_IN_STD, bins + 1, dtype=np.float32),
+    )
+
+
+def _dims(name: str) -> tuple[str, ...]:
+    """The dimensions of a variable."""
+    network = ("condition", "seed")
+    if name in PER_CONDITION:
+        return PER_CONDITION[name]
+    if name in ("output_weight_variance", "input_mean_square"):
+        return network
+    last = DIMS.get(name, DIMS.get(name.rsplit("_", 1)[-1], ()))
+    if name.startswith("meanfield_") or name.endswith("_spread"):
+        return ("condition", "layer", *last)
+    return (*network, "layer", *last)
 
 
 def _dataset(
@@ -150,19 +190,8 @@ def _dataset(
     settings: ConfigDict,
     dataset: str,
 ) -> xr.Dataset:
-    network = ("condition", "seed")
-    per_network = {"output_weight_variance", "input_mean_square"}
-    variables = {}
-    for name, values in measured.items():
-        if name == "predicted_singular_value_mean":
-            dims: tuple[str, ...] = ("condition",)
-        elif name in per_network:
-            dims = network
-        else:
-            dims = (*network, "layer", *DIMS.get(name, DIMS.get(name.rsplit("_", 1)[-1], ())))
-        variables[name] = labelled(name, dims, values)
-    edges = np.linspace(*ACTIVATION_RANGE, settings.bins + 1, dtype=np.float32)
-    gradient_edges = np.linspace(-RANGE_IN_STD, RANGE_IN_STD, settings.bins + 1, dtype=np.float32)
+    variables = {name: labelled(name, _dims(name), values) for name, values in measured.items()}
+    edges, gradient_edges = _edges(settings.bins)
     coords = {
         "condition": [f"{a} {i}" for a, i in pairs],
         "activation": ("condition", [a for a, _ in pairs]),

@@ -71,6 +71,8 @@ def mean_singular_value(
     squares = slopes(activation, q) ** 2
     # E[sqrt(x)] = (2/pi) int_0^infinity p du at t = u^2, and that area is (2/pi) int u(p) dp.
     largest = min(float(np.mean(squares > 0)), 1 / aspect)
+    if largest == 0:
+        return 0.0
     nodes, node_weights = np.polynomial.legendre.leggauss(_NODES)
     # u(p) is singular like p^(-depth/2) at worst, at both ends flat in the angle.
     angle = np.pi / 4 * (nodes + 1)
@@ -130,6 +132,7 @@ def density(
     depth: int = 1,
     weights: str = "gaussian",
     resolution: float | None = None,
+    units: int = _UNITS,
 ) -> Density:
     """Density of the singular values of a product of ``depth`` layers of equal widths.
 
@@ -137,6 +140,7 @@ def density(
       x: [points], positive singular values to evaluate it at.
       resolution: half-width of the Lorentzian the density is seen through, max(x) / 1000 unless
         told. An isometry (orthogonal and linear) is a single peak of that width.
+      units: how many quantiles of s stand for its law; the time grows with them.
 
     Raises:
       ValueError: ``weights`` is neither kind, or ``depth`` or an ``x`` is not positive.
@@ -146,7 +150,7 @@ def density(
     x = np.asarray(x, np.float64)
     if not (x > 0).all():
         raise ValueError(f"x: {x.min()} is not positive")
-    squares = slopes(activation, q) ** 2
+    squares = slopes(activation, q, units=units) ** 2
     finest = x.max() / 1000 if resolution is None else resolution
     psi = _follow(squares, sigma_w2, x, finest, depth, weights == "orthogonal")
     at_zero = float(np.mean(squares == 0))

@@ -40,3 +40,18 @@ def spread_over_seeds(
         diagonal = unit / n
         spreads.append(np.sqrt(total - 1))
     return np.array(spreads)
+
+
+def weight_gradient_spread(activation: np.ndarray, backprop: np.ndarray) -> np.ndarray:
+    """Spread of the mean square of dC/dw (eq. 7) from those of z and dC/ds, [layers].
+
+    z^{i-1} depends on the weights below a kernel and dC/ds^i on those above, so the two are
+    independent in a linear net: (1 + a^2)(1 + b^2) - 1, exact if all examples shrink and grow
+    together in one of the two.
+
+    Args:
+      activation, backprop: [layers], ``spread_over_seeds`` of z^i and dC/ds^i, i = 1..d. The
+        inputs, below the first kernel, have no spread.
+    """
+    below = np.concatenate([[0.0], activation[:-1]])
+    return np.sqrt((1 + below**2) * (1 + backprop**2) - 1)
