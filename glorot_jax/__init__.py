@@ -1,3 +1,15 @@
-"""How signals move through deep networks: Glorot & Bengio (2010) in JAX."""
+"""How signals move through deep networks: Glorot & Bengio (2010) in JAX, and any other model."""
+
+from glorot_jax.diagnosis import Model, Report, UnhealthyError, diagnose, trace
+from glorot_jax.diagnosis.monitor import monitor
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Model",
+    "Report",
+    "UnhealthyError",
+    "diagnose",
+    "monitor",
+    "trace",
+]

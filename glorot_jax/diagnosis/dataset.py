@@ -73,6 +73,7 @@ def assemble(
         "gain_forward": _ratio(rms["s"], np.roll(rms["s"], 1, axis=1), missing=0),
         "gain_backward": _ratio(rms["ds"], np.roll(rms["ds"], -1, axis=1), missing=-1),
         **_predictions(traced, fixed, details),
+        **(_predicted_spectra(traced, fixed, details) if spectra else {}),
         **spectra,
     }
     return xr.Dataset(
@@ -115,24 +116,34 @@ def _predictions(traced: Traced, fixed: Sequence[prediction.Row], details: Array
         for seed in range(len(details["s_mean"]))
     ]
     predicted, noise = zip(*(prediction.predict(fixed, one) for one in seeds), strict=True)
-    mean = {
-        name: np.mean(details[name], axis=0) for name in ("kernel_mean_square", "bias_mean_square")
-    }
-    few = prediction.few_examples(details["s_example"])
-    gains, sigmas = [], []
-    for i, (row, plan) in enumerate(zip(rows, fixed, strict=True)):
-        weight = mean["kernel_mean_square"][i]
-        gains.append(prediction.critical_gain(plan, few[i], plan.forward * weight))
-        dense = row.kind == "dense"
-        aspect, sigma_w2 = row.fan_out / row.fan_in, row.fan_in * weight
-        sigmas.append(
-            prediction.mean_singular_value(plan, few[i], sigma_w2, aspect) if dense else np.nan
-        )
+    few, weights = prediction.few_examples(details["s_example"]), _weights(details)
+    gains = [
+        prediction.critical_gain(plan, few[i], plan.forward * weights[i])
+        for i, plan in enumerate(fixed)
+    ]
+    names = prediction.PREDICTED
     return {
-        **{
-            f"{name}_predicted": np.stack([one[name] for one in predicted]) for name in predicted[0]
-        },
+        **{f"{name}_predicted": np.stack([one[name] for one in predicted]) for name in names},
         "s_mean_square_noise": np.stack(noise),
         "critical_gain": np.array(gains),
-        "sigma_mean_predicted": np.array(sigmas),
     }
+
+
+def _predicted_spectra(traced: Traced, fixed: Sequence[prediction.Row], details: Arrays) -> Arrays:
+    few, weights = prediction.few_examples(details["s_example"]), _weights(details)
+    sigmas = [
+        # Free probability knows matrices of independent entries only.
+        prediction.mean_singular_value(
+            plan,
+            few[i],
+            row.fan_in * weights[i] if row.kind == "dense" else np.nan,
+            row.fan_out / row.fan_in,
+        )
+        for i, (row, plan) in enumerate(zip(traced.rows(), fixed, strict=True))
+    ]
+    return {"sigma_mean_predicted": np.array(sigmas)}
+
+
+def _weights(details: Arrays) -> np.ndarray:
+    """Mean square of each row's kernel over all seeds, [rows]."""
+    return np.mean(details["kernel_mean_square"], axis=0)

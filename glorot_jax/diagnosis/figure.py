@@ -13,7 +13,6 @@ from glorot_jax.report.figures.common import (
     WIDTH,
     layer_colours,
     legend_below,
-    plain_log,
     shortened,
     widen,
 )
@@ -91,7 +90,7 @@ def _fractions(axes: Axes, data: xr.Dataset) -> None:
     ):
         if np.isfinite(values).any():
             _curve(axes, data, values, colour, label)
-    axes.set_ylim(top=1.05)
+    axes.set_ylim(-0.05, 1.05)
     _finish(axes, "Saturated, dead, alike", "fraction or cosine", log=False)
 
 
@@ -112,7 +111,7 @@ def _singular_values(axes: Axes, data: xr.Dataset) -> None:
 def _finish(axes: Axes, title: str, ylabel: str, *, log: bool) -> None:
     axes.set(title=title, ylabel=ylabel, xlabel="site, in the order of the program")
     if log:
-        plain_log(axes, "y")
+        axes.set_yscale("log")
         widen(axes)
     axes.legend(frameon=False, fontsize=9, ncols=2)
 

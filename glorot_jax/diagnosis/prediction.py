@@ -56,16 +56,16 @@ class Row(NamedTuple):
 
 def fixed(traced: Traced) -> tuple[Row, ...]:
     """The rows of ``traced``, in its order, before any parameters are given."""
-    sites = [_row(site) for site in traced.sites]
+    tables = _tables(traced.sites)
+    sites = [_row(site, table) for site, table in zip(traced.sites, tables, strict=True)]
     steps = [int(np.prod(site.steps, dtype=int)) for site in traced.sites]
     flat = [row for row, count in zip(sites, steps, strict=True) for _ in range(count)]
     return tuple(flat[index] for index in traced.row_order())
 
 
-def _row(site: Site) -> Row:
+def _row(site: Site, table: Table | None) -> Row:
     seen = np.nan if site.kind == "embedding" else _inputs_of_an_output(site)
     ratio = np.prod(site.s.shape) / max(np.prod(site.z.shape), 1)
-    table = None if site.activation is None else Table(*_tabulate(site))
     return Row(table, seen, seen * ratio, site.used_once)
 
 
@@ -76,21 +76,28 @@ def _inputs_of_an_output(site: Site) -> float:
     return float(jnp.mean(jax.jit(site.contract)(*ones).astype(jnp.float32)))
 
 
-def _tabulate(site: Site) -> tuple[jax.Array, jax.Array]:
-    """f and f' on the grid, by a function that takes arrays shaped like s only."""
-    assert site.activation is not None
+def _tables(sites: Sequence[Site]) -> list[Table | None]:
+    """f and f' of each site on the grid, by one program for all."""
+
+    def every(grid: jax.Array) -> list[Table | None]:
+        return [None if site.activation is None else _tabulate(site, grid) for site in sites]
+
+    return jax.jit(every)(jnp.asarray(GRID))
+
+
+def _tabulate(site: Site, grid: jax.Array) -> Table:
+    """By a function that takes arrays shaped like s only."""
     size = int(np.prod(site.s.shape))
     blocks = -(-GRID.size // size)
-    padded = jnp.asarray(np.resize(GRID, blocks * size)).astype(site.s.dtype)
-    activation = site.activation
+    padded = jnp.pad(grid, (0, blocks * size - GRID.size)).astype(site.s.dtype)
 
     def one(s: jax.Array) -> tuple[jax.Array, jax.Array]:
-        z, backward = jax.vjp(activation, s)
+        assert site.activation is not None
+        z, backward = jax.vjp(site.activation, s)
         return z, backward(jnp.ones_like(z))[0]
 
-    found = jax.jit(lambda s: jax.lax.map(one, s))(padded.reshape(blocks, *site.s.shape))
-    f, slope = (part.reshape(-1)[: GRID.size].astype(jnp.float32) for part in found)
-    return f, slope
+    found = jax.lax.map(one, padded.reshape(blocks, *site.s.shape))
+    return Table(*(part.reshape(-1)[: GRID.size].astype(jnp.float32) for part in found))
 
 
 def predict(

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from glorot_jax import results
-from glorot_jax.diagnosis import figure, page
 from glorot_jax.diagnosis.dataset import assemble
 from glorot_jax.diagnosis.findings import SEVERE, Finding, find
 from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, trace
@@ -23,8 +21,22 @@ from glorot_jax.diagnosis.statistics import site_details
 from glorot_jax.diagnosis.table import as_text
 from glorot_jax.losses import Loss, cross_entropy
 
+# Matplotlib takes longer to import than all the rest, and a training job draws nothing.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BINS = 80
 MEMORY = 2**29  # bytes, of the signals of the seeds that are measured at once
+
+
+class Model(NamedTuple):
+    """Something to diagnose: the arguments of ``diagnose`` in one value."""
+
+    apply_fn: Apply
+    params: Any
+    x: Any
+    y: jax.Array
+    loss: Loss = cross_entropy
 
 
 class UnhealthyError(ValueError):
@@ -60,8 +72,10 @@ class Report:
         """The table, worst layer first, the findings, and what isn't seen."""
         return as_text(self.data, self.findings, self.unreached)
 
-    def plot(self) -> Figure:
+    def plot(self) -> "Figure":
         """Forward and backward profile with theory, fractions, spectra and histograms."""
+        from glorot_jax.diagnosis import figure
+
         return figure.draw(self.data)
 
     def save(self, path: Path | str) -> Path:
@@ -74,6 +88,8 @@ class Report:
         if path.suffix == ".nc":
             return results.save(self.data, path)
         if path.suffix in (".html", ".htm"):
+            from glorot_jax.diagnosis import page
+
             return page.write(self.data, self.findings, self.unreached, path)
         raise ValueError(f"path: {path} ends in neither .html nor .nc")
 
