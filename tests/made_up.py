@@ -254,6 +254,7 @@ def initial_part(
     backprop_gain: Mapping[str, float] | None = None,
     weight_gradient_gain: Mapping[str, float] | None = None,
     singular: Mapping[str, float] | None = None,
+    over_mean_field: float | None = 1.02,
     noise: float = NOISE,
 ) -> xr.Dataset:
     """Figs. 6-8 and eq. 17, at initialisation.
@@ -261,6 +262,7 @@ def initial_part(
     The mappings go from initialiser to a number. ``n_variance``: n Var[W]. The gains multiply a
     mean square from one hidden layer to the next: of activations going up, of back-propagated
     gradients going down, of weight gradients going up. ``singular``: mean singular value.
+    ``over_mean_field``: measured over predicted variance, None for results without predictions.
     """
     n_variance = {"standard": 1 / 3, "normalized": 1.0} | dict(n_variance or {})
     activation_gain = {"standard": 0.31, "normalized": 0.80} | dict(activation_gain or {})
@@ -303,6 +305,8 @@ def initial_part(
         "weight_variance": _layered(weight_variance, "Var[W]"),
         "singular_value": _singular_values(noisy(np.broadcast_to(of(singular), shape))),
     }
+    if over_mean_field is not None:
+        variables |= _mean_field(variables, over_mean_field)
     return _dataset(variables, _initial_coordinates(names, seeds, fan_in, fan_out))
 
 
@@ -334,6 +338,28 @@ def _predictions(n_variance: np.ndarray) -> dict[str, Entry]:
             np.full(n_variance.shape, 1e-2), "mean square of dC/ds at the logits"
         ),
         "predicted_singular_value_mean": (("condition",), oracle, "oracle's mean", "1"),
+    }
+
+
+def _mean_field(measured: Mapping[str, Entry], over: float) -> dict[str, Entry]:
+    """Predictions by which the measured variances are ``over`` times too large in every layer."""
+    powers = {"mean_square": 1.0, "std": 0.5, "histogram": 0.0}
+    found: dict[str, Entry] = {}
+    for subject in ("activation", "backprop", "weight_gradient"):
+        for what, power in powers.items():
+            dims, values, text, units = measured[f"{subject}_{what}"]
+            predicted = values.mean(axis=1) / over**power
+            found[f"meanfield_{subject}_{what}"] = (dims[:1] + dims[2:], predicted, text, units)
+        spread = np.full(values.shape[::2][:2], 0.02)
+        found[f"predicted_{subject}_spread"] = (("condition", "layer"), spread, "spread", "1")
+    singular = measured["singular_value"][1].mean(axis=(1, 3, 4)) / over
+    at = 2 * singular.mean(axis=1)[:, None] * np.linspace(0.05, 1, 20)
+    of_points = ("condition", "point")
+    return {
+        **found,
+        "meanfield_singular_value_mean": (("condition", "layer"), singular, "mean", "1"),
+        "meanfield_singular_value": (of_points, at, "singular value", "1"),
+        "meanfield_singular_value_density": (of_points, 1 / at[:, -1:] + 0 * at, "density", "1"),
     }
 
 

@@ -143,6 +143,19 @@ def correlation_fixed_point(
     return jnp.where(at_one > 1 + CRITICAL_TOLERANCE, root, 1.0)
 
 
+@partial(jax.jit, static_argnames="activation")
+def chi_at_fixed_point(
+    activation: Activation, sigma_w2: jax.Array, sigma_b2: jax.Array
+) -> jax.Array:
+    """chi at q*, for sigma_w2 and sigma_b2 of one shape: below 1 ordered, above 1 chaotic."""
+
+    def at(variances: tuple[jax.Array, jax.Array]) -> jax.Array:
+        weights, biases = variances
+        return chi(activation, fixed_point(activation, weights, biases), weights)
+
+    return jax.lax.map(at, (sigma_w2.reshape(-1), sigma_b2.reshape(-1))).reshape(sigma_w2.shape)
+
+
 def phase(activation: Activation, sigma_w2: Value, sigma_b2: Value) -> str:
     """``ordered`` (chi < 1 at q*: pairs merge, gradients vanish), ``critical`` or ``chaotic``.
 
@@ -181,6 +194,13 @@ def critical_sigma_w(activation: Activation, sigma_b: float) -> float:
     if not exists:
         raise ValueError(f"sigma_b: {sigma_b} is critical for no sigma_w with this activation")
     return float(sigma_w)
+
+
+def critical_line(activation: Activation, sigma_b: np.ndarray) -> np.ndarray:
+    """``critical_sigma_w`` of each of ``sigma_b`` [n], NaN where none is critical, [n]."""
+    sigma_b = np.asarray(sigma_b)
+    found, exists = _critical_line(activation, jnp.asarray(sigma_b, jnp.result_type(float)))
+    return np.where(exists, np.asarray(found, np.float64), np.nan)
 
 
 def predict_signals(
@@ -249,6 +269,11 @@ def _critical(activation: Activation, sigma_b: float) -> tuple[jax.Array, jax.Ar
     at_zero = jnp.abs(found[0]) <= _RESOLUTION
     q = jnp.where(at_zero, grid[0], root)
     return 1 / jnp.sqrt(slope_square(activation, q)), at_zero | jnp.any(above)
+
+
+@partial(jax.jit, static_argnames="activation")
+def _critical_line(activation: Activation, sigma_b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return jax.lax.map(lambda each: _critical(activation, each), sigma_b)
 
 
 def _correlation_slope(

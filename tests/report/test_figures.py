@@ -3,6 +3,7 @@
 import itertools
 from xml.etree import ElementTree
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,9 +12,11 @@ from matplotlib.colors import to_rgba
 from PIL import Image
 
 from glorot_jax import results as schema
+from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.report import figures
 from glorot_jax.report.figures import FIGURES, available, caption, draw, save_figures
 from glorot_jax.report.figures.studies import gaussian_scale
+from glorot_jax.report.figures.theory import phase_diagram, phases
 from tests import made_up
 
 TRAINING = ("fig02", "fig03", "fig04", "fig09", "fig10", "fig11")
@@ -110,7 +113,7 @@ def _overlap(one, other):
 
 def test_the_papers_figures_are_all_there(whole):
     assert available(whole) == list(FIGURES)
-    paper = {f"fig{i:02d}" for i in range(1, 13)} | {"eq17", "variances", "pretraining"}
+    paper = {f"fig{i:02d}" for i in range(1, 13)} | {"eq17", "variances", "phase", "pretraining"}
     assert paper | STUDIES == set(FIGURES)
 
 
@@ -162,7 +165,7 @@ def test_files_are_valid(whole, tmp_path):
     [
         ("examples", {"fig01"}),
         ("surface", {"fig05"}),
-        ("initial", {"fig06", "fig07", "fig08", "eq17", "variances"}),
+        ("initial", {"fig06", "fig07", "fig08", "eq17", "variances", "phase"}),
         ("shapeset", {*TRAINING, "pretraining"}),
         ("mnist", {*TRAINING, "fig12"}),
         *((study, {study}) for study in sorted(STUDIES)),
@@ -229,8 +232,8 @@ def test_networks_at_the_start_draw_without_the_papers(whole):
     initial = schema.part(whole, "initial")
     other = initial.isel(condition=initial["activation"].values == "relu")
     results = made_up.results(initial=other.assign_attrs(dataset="mnist"))
-    assert available(results) == ["fig06", "fig07", "fig08", "eq17"]
-    for key in available(results):
+    assert available(results) == ["fig06", "fig07", "fig08", "eq17", "phase"]
+    for key in ("fig06", "fig07", "fig08", "eq17"):
         figure = draw(results, key)
         FigureCanvasAgg(figure).draw()
         assert figure.get_suptitle() == "MNIST"
@@ -339,6 +342,11 @@ def test_a_figure_whose_conditions_all_diverged_is_not_made():
     assert {"fig02", "fig10"}.isdisjoint(available(results))
 
 
+def test_one_hidden_layer_has_no_spectrum_of_square_layers():
+    figure = draw(made_up.results(initial=made_up.initial_part(depth=1)), "eq17")
+    assert len(figure.axes) == 1
+
+
 def test_one_seed_draws_without_intervals():
     results = made_up.results(
         initial=made_up.initial_part(seeds=1), shapeset=made_up.training_part("shapeset", seeds=1)
@@ -356,6 +364,110 @@ def test_a_shallow_net_has_no_fifth_layer(drawn):
 def test_fig_12_says_which_set_it_is():
     results = made_up.results(digits=made_up.training_part("digits"))
     assert "not MNIST" in draw(results, "fig12").axes[0].get_title()
+
+
+OVERLAID = ("fig06", "fig07", "fig08")
+
+
+def test_theory_is_drawn_over_the_measured_with_its_residual(whole, drawn):
+    for key, name in zip(OVERLAID, ("activation", "backprop", "weight_gradient"), strict=True):
+        axes = drawn[key].axes[0]
+        predicted = whole[f"initial_meanfield_{name}_histogram"].values[0]
+        widths = [np.diff(stairs.get_data().edges) for stairs in axes.patches]
+        assert len(axes.lines) == len(axes.patches) == 5
+        inner = slice(None) if name == "activation" else slice(1, -1)
+        for line, width, shares in zip(axes.lines, widths, predicted, strict=True):
+            np.testing.assert_allclose(line.get_ydata() * width, shares[inner])
+            assert line.get_linestyle() == "--"
+        # Made up to be 2% over the prediction, and a mean of seeds that stray by 0.3%.
+        (note,) = (text.get_text() for text in axes.texts)
+        assert float(note.split("\n")[1].rstrip("%")) == pytest.approx(2, abs=0.9)
+
+
+def test_free_probability_is_drawn_in_eq_17(whole, drawn):
+    by_layer, spectrum = drawn["eq17"].axes[:2]
+    strokes = [line for line in by_layer.lines if line.get_marker() == "_"]
+    rows = whole["initial_initializer"].values, whole["initial_activation"].values
+    paper = [i for i, pair in enumerate(zip(*rows, strict=True)) if ":" not in "".join(pair)]
+    shown = [i for i in paper if rows[1][i] in ("tanh", "softsign")]
+    assert len(strokes) == len(shown)
+    for stroke, i in zip(strokes, shown, strict=True):
+        np.testing.assert_allclose(
+            stroke.get_ydata(), whole["initial_meanfield_singular_value_mean"].values[i]
+        )
+    labels = [text.get_text() for text in spectrum.get_legend().get_texts()]
+    assert [label.split(" (")[0] for label in labels] == ["Tanh", "Tanh N"]
+    assert all("+2." in label or "+1." in label for label in labels)
+
+
+def test_measured_over_mean_field_is_drawn_in_its_band(whole, drawn):
+    left, right = drawn["variances"].axes[:2]
+    assert {"Tanh measured", "Tanh eqs. 5-7", "Tanh mean field"} <= {
+        artist.get_label() for artist in (*left.lines, *left.containers)
+    }
+    measured = whole["initial_activation_mean_square"].values[0].mean(axis=0)
+    predicted = whole["initial_meanfield_activation_mean_square"].values[0]
+    np.testing.assert_allclose(right.containers[0][0].get_ydata(), measured / predicted)
+    band = right.collections[1].get_paths()[0].vertices[:, 1]
+    spread = 1.96 * 0.02 / np.sqrt(whole.sizes["initial_seed"])
+    np.testing.assert_allclose([band.min(), band.max()], [1 - spread, 1 + spread])
+
+
+def test_results_without_predictions_draw_without_them():
+    old = made_up.results(initial=made_up.initial_part(over_mean_field=None))
+    for key in OVERLAID:
+        for axes in draw(old, key).axes:
+            assert not [*axes.lines, *axes.texts]
+    assert len(draw(old, "variances").axes) == 3
+    assert all("%" not in text.get_text() for text in draw(old, "eq17").axes[1].get_legend().texts)
+
+
+def test_a_start_without_a_prediction_draws_without_one():
+    part = made_up.initial_part()
+    for name in part.data_vars:
+        if name.startswith("meanfield_"):
+            part[name].values[0] = np.nan
+    results = made_up.results(initial=part)
+    assert part["activation"].values[0] == "tanh"
+    for key in (*OVERLAID, "eq17", "variances"):
+        figure = draw(results, key)
+        FigureCanvasAgg(figure).draw()
+    titled = {axes.get_title(): axes for axes in draw(results, "fig06").axes}
+    assert not titled["Tanh"].lines
+    assert titled["Tanh N"].lines
+
+
+def test_the_phase_diagram_is_critical_where_it_is_known_to_be(drawn):
+    """Without biases tanh is critical at 1, relu at the root of 2; and chi is sigma_w^2 / 2."""
+    panels = {axes.get_title(): axes for axes in drawn["phase"].axes if axes.get_title()}
+    assert list(panels) == ["Tanh", "Softsign", "Relu", "Gelu"]
+    for name, sigma_w in (("Tanh", 1.0), ("Softsign", 1.0), ("Relu", np.sqrt(2))):
+        x, y = panels[name].lines[0].get_data()
+        assert (x[0], y[0]) == (pytest.approx(sigma_w, rel=1e-5), 0)
+    marks = [line for line in panels["Tanh"].lines if line.get_marker() in "os"]
+    np.testing.assert_allclose([line.get_xdata()[0] ** 2 for line in marks], [1 / 3, 1])
+    found = phases(ACTIVATIONS["relu"])
+    expected = np.broadcast_to(found.sigma_w**2 / 2, found.chi.shape)
+    np.testing.assert_allclose(found.chi, expected, rtol=1e-5, atol=1e-12)
+
+
+def test_the_critical_line_parts_order_from_chaos():
+    found = phases(ACTIVATIONS["tanh"])
+    sigma_w, sigma_b = found.line.T
+    assert (np.diff(sigma_w) >= 0).all()
+    critical = np.interp(found.sigma_b, sigma_b, sigma_w)[:, None]
+    step = found.sigma_w[1]
+    assert (found.chi < 1)[found.sigma_w + step < critical].all()
+    assert (found.chi > 1)[found.sigma_w - step > critical].all()
+
+
+def test_a_phase_diagram_of_your_own_activation():
+    figure = phase_diagram(lambda s: jnp.sin(2 * s), title="mine")
+    FigureCanvasAgg(figure).draw()
+    panel = figure.axes[0]
+    assert panel.get_title() == "mine"
+    # sin(2 s) has slope 2 at 0, so half the weights do.
+    assert panel.lines[0].get_xdata()[0] == pytest.approx(0.5, rel=1e-5)
 
 
 def test_a_full_disk_leaves_no_part_of_a_figure(whole, tmp_path, monkeypatch):

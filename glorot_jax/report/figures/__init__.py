@@ -13,8 +13,10 @@ from glorot_jax.report.figures import (
     errors,
     gallery,
     initial,
+    spectra,
     studies,
     surface,
+    theory,
     training,
 )
 from glorot_jax.report.figures.common import ONLINE, SET_NAMES, STYLE, FigureSpec
@@ -22,10 +24,10 @@ from glorot_jax.results import part_names
 
 ORDER = (
     *("fig01", "fig02", "fig03", "fig04", "fig05", "fig06", "fig07", "fig08"),
-    *("eq17", "variances", "fig09", "fig10", "fig11", "fig12"),
+    *("eq17", "variances", "phase", "fig09", "fig10", "fig11", "fig12"),
     *("pretraining", "selection", "section5", "costs", "gaussians", "modern", "baseline"),
 )
-_ROOMS = (gallery, initial, surface, training, errors, studies, baseline)
+_ROOMS = (gallery, initial, spectra, theory, surface, training, errors, studies, baseline)
 _ALL = {key: spec for room in _ROOMS for key, spec in room.FIGURES.items()}
 FIGURES: dict[str, FigureSpec] = {key: _ALL[key] for key in ORDER}
 
