@@ -48,9 +48,24 @@ LONG_NAMES = {
     "jacobian_mean_square_predicted": "n Var[W] E[f'(s)^2], mean field: 1 keeps a signal's size",
     "critical_gain": "factor for the kernel that makes n Var[W] E[f'(s)^2] 1",
     "s_mean_square_noise": "one draw of the weights, relative standard deviation of s_mean_square",
+    "sigma_mean": "mean singular value of diag(f'(s)) W, over examples",
+    "sigma_mean_error": "standard error of sigma_mean and the bias of its quadrature",
+    "sigma_mean_square": "mean square of the singular values, exact",
+    "sigma_max": "largest singular value of an example's Jacobian, mean over examples",
+    "sigma_max_error": "how far sigma_max may lie below the truth",
+    "sigma_min": "smallest singular value, no more than this where not exact",
+    "sigma_condition": "sigma_max over sigma_min, at least this where not exact",
+    "sigma_exact": "whether the Jacobian was decomposed",
+    "sigma_density": "density of the singular values, over examples",
+    "sigma_edges": "edges of the bins of sigma_density",
     "sigma_mean_predicted": "mean singular value of diag(f'(s)) W by free probability",
 }
-_LAST = {"s_histogram": "bin", "ds_histogram": "bin", "sigma_density": "sigma_bin"}
+_LAST = {
+    "s_histogram": "bin",
+    "ds_histogram": "bin",
+    "sigma_density": "sigma_bin",
+    "sigma_edges": "sigma_edge",
+}
 # Of every example or only for the noise: used here and not kept.
 _ONLY_FOR_THEORY = {
     *("z_example", "s_example", "f_example", "ds_example", "f_mean"),

@@ -171,7 +171,7 @@ def _named(sites: np.ndarray) -> str:
 def _saturation(data: xr.Dataset, means: xr.Dataset) -> list[Finding]:
     """Of functions that level off on both sides; what relu doesn't let through is no saturation."""
     fraction = means.saturated.where(means.two_sided)
-    cure = "Scale kernels or inputs down: n Var[W] E[f'(s)^2] is 1 at {gain:.3g} of the kernel."
+    cure = "Scale its kernel or its input down{gain}, or look for biases that are too large."
     return _fractions("saturation", fraction, SATURATED, SATURATED_SOURCE, means, "saturated", cure)
 
 
@@ -198,6 +198,8 @@ def _fractions(
     over = np.flatnonzero(values > limits[WARNING])
     sites = means.site.values[over[np.argsort(-values[over])]]
     value = float(values[worst])
+    gain = means.critical_gain.values[worst]
+    factor = f": by {gain:.3g}, n Var[W] E[f'(s)^2] is 1" if np.isfinite(gain) else ""
     more = f", and over {limits[WARNING]:.0%} of {len(sites)} sites" if len(sites) > 1 else ""
     return [
         Finding(
@@ -208,7 +210,7 @@ def _fractions(
             limits[severity],
             sources[severity],
             f"{value:.0%} of the units of {sites[0]} are {word}{more}",
-            cure.format(gain=float(means.critical_gain.values[worst])),
+            cure.format(gain=factor),
         )
     ]
 

@@ -16,16 +16,18 @@ from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Traced
 from glorot_jax.theory import meanfield, spectrum
 
-# Where an activation is tabulated: close to 0 finely, far out coarsely.
-GRID = np.sinh(np.linspace(-8, 8, 4097)).astype(np.float32)
-GRID[2048] = 0
+# Where an activation is tabulated: close to 0 finely, far out coarsely, and on either side of 0,
+# where many bend.
+_RIGHT = np.append(1e-7, np.sinh(np.linspace(0, 8, 2049))[1:])
+GRID = np.concatenate([-_RIGHT[::-1], [0.0], _RIGHT]).astype(np.float32)
 SAME = 1e-4  # relative, between two float32 means of the same values
 FEW = 5  # values of q, where that of each example would take too long
 
 # What is predicted, by the name of what it is held against.
 PREDICTED = ("z_mean_square", "s_mean_square", "ds_mean_square", "jacobian_mean_square")
-_GAIN_BISECTIONS = 40
-_LARGEST_GAIN = 1e3
+_LARGEST_GAIN = 100.0
+_GAIN_STEPS = 60
+_GAIN_BISECTIONS = 20
 
 
 class Table(NamedTuple):
@@ -219,7 +221,7 @@ def mean_singular_value(row: Row, q: np.ndarray, sigma_w2: float, aspect: float)
 def critical_gain(row: Row, q: np.ndarray, n_var: float) -> float:
     """The factor for the kernel that makes n Var[W] E[f'(s)^2] 1, s ~ N(0, q), over q [k].
 
-    q grows with the square of the factor. NaN where no factor up to 1000 does it.
+    q grows with the square of the factor. The nearest one to 1, NaN where none up to 100 does it.
     """
     if row.table is None:
         return float(1 / np.sqrt(n_var)) if n_var > 0 else np.nan
@@ -235,13 +237,18 @@ def _gain(table: Table, q: jax.Array, n_var: jax.Array) -> jax.Array:
         slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), square * q)
         return n_var * square * jnp.mean(slopes) - 1
 
+    # A wider s is too wide for the nodes of the quadrature, so the search starts from 1.
+    sign = jnp.where(excess(jnp.float32(0)) < 0, 1.0, -1.0)
+    steps = jnp.linspace(0.0, np.log(_LARGEST_GAIN), _GAIN_STEPS)
+    crossed = jax.lax.map(lambda step: excess(sign * step) * sign > 0, steps)
+    first = jnp.argmax(crossed)
+
     def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = ends
         middle = (low + high) / 2
-        below = excess(middle) < 0
-        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+        beyond = excess(sign * middle) * sign > 0
+        return jnp.where(beyond, low, middle), jnp.where(beyond, middle, high)
 
-    reach = jnp.float32(np.log(_LARGEST_GAIN))
-    low, high = jax.lax.fori_loop(0, _GAIN_BISECTIONS, halve, (-reach, reach))
-    found = (excess(-reach) < 0) & (excess(reach) > 0)
-    return jnp.where(found, jnp.exp((low + high) / 2), jnp.nan)
+    ends = (steps[jnp.maximum(first - 1, 0)], steps[first])
+    low, high = jax.lax.fori_loop(0, _GAIN_BISECTIONS, halve, ends)
+    return jnp.where(crossed.any(), jnp.exp(sign * (low + high) / 2), jnp.nan)

@@ -16,9 +16,11 @@ import xarray as xr
 from glorot_jax import results
 from glorot_jax.diagnosis.dataset import assemble
 from glorot_jax.diagnosis.findings import SEVERE, Finding, find
+from glorot_jax.diagnosis.jacobians import site_spectra
 from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, trace
-from glorot_jax.diagnosis.statistics import site_details
+from glorot_jax.diagnosis.statistics import check_costs, site_details
 from glorot_jax.diagnosis.table import as_text
+from glorot_jax.dotted import reason
 from glorot_jax.losses import Loss, cross_entropy
 
 # Matplotlib takes longer to import than all the rest, and a training job draws nothing.
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 80
+START_VECTORS = 2**31 - 1  # far from 0, 1, .., which would repeat the keys of the nets
+_SPECTRA = {name: f"sigma_{name}" for name in ("density", "edges", "condition", "exact")}
 MEMORY = 2**29  # bytes, of the signals of the seeds that are measured at once
 
 
@@ -117,6 +121,8 @@ def diagnose(
     loss: Loss = cross_entropy,
     seeds: int | None = None,
     key: jax.Array | None = None,
+    spectra: bool = True,
+    name: str = "",
 ) -> Report:
     """A report on the signals and gradients of ``apply_fn(params, x) -> logits`` at every site.
 
@@ -127,15 +133,25 @@ def diagnose(
       loss: of (logits, y), a cost per example [n].
       key: for ``init`` and for the random vectors that singular values are estimated with.
 
+      spectra: whether to find singular values as well, which takes most of the time.
+      name: of the model, for the page.
+
     Raises:
-      ValueError: as ``trace`` and ``site_statistics`` do; or ``seeds`` isn't the number of nets.
+      ValueError: as ``trace`` and ``site_statistics`` do; ``seeds`` isn't the number of nets; or
+        ``init`` fails.
     """
     key = jax.random.key(0) if key is None else key
     nets = _nets(params, seeds, key)
     traced = _trace_all(apply_fn, nets, x)
+    check_costs(loss, traced.logits, y)
     details = _over_seeds(partial(site_details, traced, loss=loss, bins=BINS), traced, nets, x, y)
-    attrs = {"examples": traced.logits.shape[0], "loss": getattr(loss, "__name__", str(loss))}
-    return Report(assemble(traced, details, {}, attrs))
+    found = _spectra(traced, nets, x, jax.random.fold_in(key, START_VECTORS)) if spectra else {}
+    attrs = {
+        "model": name or "Signals of a model",
+        "examples": traced.logits.shape[0],
+        "loss": getattr(loss, "__name__", str(loss)),
+    }
+    return Report(assemble(traced, details, found, attrs))
 
 
 def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
@@ -144,7 +160,10 @@ def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
         raise ValueError(f"seeds: {seeds} is not a positive number of nets")
     if _is_function(params):
         init: Callable[[jax.Array], Any] = params
-        return jax.jit(jax.vmap(init))(jax.random.split(key, seeds or 1))
+        try:
+            return jax.jit(jax.vmap(init))(jax.random.split(key, seeds or 1))
+        except Exception as error:  # whatever the user's function raises
+            raise ValueError(f"params: the function fails for a key ({reason(error)})") from error
     if seeds is None:
         return jax.tree.map(lambda leaf: leaf[None] if hasattr(leaf, "shape") else leaf, params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
@@ -196,3 +215,18 @@ def _over_seeds(
         return jax.lax.map(lambda params: measure(params, x, y), nets, batch_size=together)
 
     return jax.tree.map(np.asarray, dict(every(nets, x, y)))
+
+
+def _spectra(traced: Traced, nets: Any, x: Any, key: jax.Array) -> dict[str, np.ndarray]:
+    """Singular values of every net's Jacobians, one net after the other."""
+
+    @jax.jit
+    def every(nets: Any, x: Any, key: jax.Array) -> Any:
+        def one(net: tuple[Any, jax.Array]) -> Any:
+            params, key = net
+            return site_spectra(traced, params, x, key)
+
+        return jax.lax.map(one, (nets, jax.random.split(key, _count(nets))))
+
+    found = jax.tree.map(np.asarray, dict(every(nets, x, key)))
+    return {_SPECTRA.get(name, name): values for name, values in found.items()}

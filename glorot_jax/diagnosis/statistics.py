@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from glorot_jax.activations import SATURATED_SLOPE, Activation
 from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Signals, Traced
+from glorot_jax.dotted import reason
 from glorot_jax.losses import Loss, cross_entropy
 from glorot_jax.probes.histogram import histogram
 from glorot_jax.probes.quantile import quantile
@@ -98,13 +99,25 @@ def _each_site(
     return jax.tree.map(lambda *values: jnp.concatenate(values)[order], *sites)
 
 
-def check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: jax.Array) -> None:
+def check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: Any) -> None:
+    """Refuses labels y, or a loss, that don't give one cost for each example.
+
+    Raises:
+      ValueError: they don't.
+    """
     n = logits.shape[0]
-    if y.shape[:1] != (n,):
-        raise ValueError(f"y: {list(y.shape)} is not one label for each of {n} examples")
-    costs = jax.eval_shape(loss, logits, y)
-    if costs.shape != (n,):
-        raise ValueError(f"loss: returns {list(costs.shape)}, not one cost for each of {n}")
+    if jnp.shape(y)[:1] != (n,):
+        raise ValueError(f"y: {list(jnp.shape(y))} is not one label for each of {n} examples")
+    try:
+        costs = jax.eval_shape(loss, logits, y)
+    except Exception as error:  # whatever the user's function raises
+        raise ValueError(
+            f"loss: fails for logits {list(logits.shape)} ({reason(error)})"
+        ) from error
+    if not isinstance(costs, jax.ShapeDtypeStruct) or costs.shape != (n,):
+        found = [leaf.shape for leaf in jax.tree.leaves(costs)]
+        shapes = ", ".join(str(list(shape)) for shape in found) or "nothing"
+        raise ValueError(f"loss: returns {shapes}, not one cost for each of {n}")
 
 
 def each_step(
