@@ -395,6 +395,10 @@ def test_free_probability_is_drawn_in_eq_17(whole, drawn):
         np.testing.assert_allclose(
             stroke.get_ydata(), whole["initial_meanfield_singular_value_mean"].values[i]
         )
+    others = drawn["eq17"].axes[-1]
+    rows_of_others = len(others.get_yticklabels())
+    assert len([line for line in others.lines if line.get_color() == "#0072b2"]) == rows_of_others
+    assert len(others.texts) == rows_of_others
     labels = [text.get_text() for text in spectrum.get_legend().get_texts()]
     assert [label.split(" (")[0] for label in labels] == ["Tanh", "Tanh N"]
     assert all("+2." in label or "+1." in label for label in labels)

@@ -142,6 +142,19 @@ def test_critical_line_of_erf(sigma_b):
     assert meanfield.critical_sigma_w(erf, sigma_b) == pytest.approx(expected, rel=1e-3)
 
 
+def test_the_critical_line_is_its_points():
+    sigma_b = np.array([0.0, 0.1, 1.0])
+    each = [meanfield.critical_sigma_w(SOFTSIGN, b) for b in sigma_b]
+    np.testing.assert_allclose(meanfield.critical_line(SOFTSIGN, sigma_b), each, rtol=1e-5)
+    line = meanfield.critical_line(RELU, sigma_b)
+    assert line[0] == pytest.approx(np.sqrt(2), rel=RTOL)
+    assert np.isnan(line[1:]).all()
+    at = jnp.asarray(np.array(each)[None] ** 2, jnp.float32)
+    found = meanfield.chi_at_fixed_point(SOFTSIGN, at, jnp.asarray(sigma_b[None] ** 2, jnp.float32))
+    assert found.shape == (1, 3)
+    np.testing.assert_allclose(found, 1, rtol=1e-3)
+
+
 def test_relu_with_biases_is_never_critical():
     with pytest.raises(ValueError, match=r"^sigma_b: 0\.1 is critical for no sigma_w"):
         meanfield.critical_sigma_w(RELU, 0.1)

@@ -5,6 +5,7 @@ import math
 import hypothesis
 import hypothesis.strategies as st
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import integrate
@@ -185,6 +186,16 @@ def test_what_cannot_be_asked():
         spectrum.mean_singular_value(TANH, 1.0, 1.0, depth=2, aspect=2)
     with pytest.raises(ValueError, match=r"^x: -1\.0 is not positive$"):
         spectrum.density(TANH, 1.0, 1.0, np.array([-1.0, 1.0]))
+
+
+def test_fewer_quantiles_give_nearly_the_same_density():
+    x = np.linspace(0.05, 1.5, 20)
+    fine, coarse = (spectrum.density(TANH, 0.3, 1.0, x, units=n).value for n in (1000, 100))
+    np.testing.assert_allclose(coarse, fine, atol=0.02 * fine.max())
+
+
+def test_units_without_a_slope_pass_nothing_on():
+    assert spectrum.mean_singular_value(jnp.sign, 1.0, 1.0) == 0
 
 
 def test_slopes_are_those_of_the_quantiles():

@@ -19,10 +19,11 @@ from glorot_jax.report.figures.common import (
     shortened,
 )
 from glorot_jax.report.figures.initial import PART, has_any, known_rows, sets_of, tanh_pair
-from glorot_jax.report.figures.overlay import OVER, expected, largest, percent
+from glorot_jax.report.figures.overlay import NOTE_SIZE, OVER, expected, largest, percent
 from glorot_jax.report.statistics import mean_interval
 
 SPECTRUM_BINS = 60
+POINTS, THEORY = "#1c1e21", "#0072b2"
 HEADROOM = 1.08
 PAPER_UNITS = ("sigmoid", "tanh", "softsign")
 PAPER_STARTS = ("standard", "normalized", "gaussian")
@@ -66,7 +67,7 @@ def _draw_by_layer(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
         )
         theory = expected(initial, "singular_value_mean", row)
         if theory is not None:
-            axes.plot(numbers + offset, theory, "_", ms=11, mew=1.5, color="#1c1e21", zorder=3)
+            axes.plot(numbers + offset, theory, "_", ms=11, mew=1.5, color=POINTS, zorder=3)
     _draw_oracles(axes, initial, found)
     axes.set(xlabel="hidden layer", ylabel="mean singular value of $J$", xticks=numbers)
     axes.set_ylim(0, axes.get_ylim()[1] * HEADROOM)
@@ -87,10 +88,25 @@ def _draw_others(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
         xerr=np.nan_to_num([float(one.half) for one in means]),
         fmt="o",
         ms=5,
-        color="#1c1e21",
+        color=POINTS,
     )
     oracles = [float(of(initial, "predicted_singular_value_mean", row)) for row in found]
     axes.plot(oracles, places, "|", ms=12, color="#555555")
+    for place, row, one in zip(places, found, means, strict=True):
+        by_layer = expected(initial, "singular_value_mean", row)
+        if by_layer is not None and np.isfinite(by_layer).all():
+            theory = float(by_layer.mean())
+            axes.plot(theory, place, "|", ms=12, mew=2, color=THEORY)
+            axes.annotate(
+                percent(float(one.mean) / theory - 1),
+                (1.0, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                color=THEORY,
+                fontsize=NOTE_SIZE,
+            )
     axes.set_yticks(places, [shortened(row.label) for row in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(left=0)
@@ -140,7 +156,7 @@ def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
         axes.axvline(v.mean(), color=colour, lw=1.5, ls="--")
         if theory is not None:
             at = of(initial, "meanfield_singular_value", row)
-            axes.plot(at, theory, color="#1c1e21", **OVER)
+            axes.plot(at, theory, color=POINTS, **OVER)
     axes.set(xlabel="singular value of $J$, layers above the first", ylabel="density")
     axes.legend(frameon=False)
 
@@ -177,9 +193,9 @@ FIGURES = {
         "normalized over all seeds, examples and layers above the first, with its mean dashed; "
         "then any other networks, mean over layers, with that oracle as a stroke. What must be "
         "seen: about 0.5 with the standard and about 0.8 with the normalized initialisation. In "
-        "runs that have them, strokes above and dashed curves below are free probability with the "
-        "units' own slopes, and the percentages its residual, measured / predicted - 1 of the "
-        "mean, in the layer where it is largest: what is below the oracle must be on the strokes.",
+        "runs that have them, black or blue strokes and dashed curves are free probability with "
+        "the units' own slopes, and the percentages its residual, measured / predicted - 1 of the "
+        "mean, above in the layer where it is largest: points below the oracle must be on strokes.",
         (PART,),
         has_any("singular_value"),
         eq17,

@@ -1,7 +1,7 @@
 """Theory in figures: the variances of eqs. 5-7 with mean field, and its phase diagrams."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -47,6 +47,7 @@ WIDEST, TALLEST = 2.5, 1.25
 PANEL_HEIGHT = 2.5
 COLUMNS, LINES, POINTS = 46, 24, 60
 DEPTHS = (3, 10)  # layers, of the contours
+TOLERANCE = 0.01  # of chi on the critical line
 STRONGEST = 3.0  # chi beyond which a colour changes no more
 SHOWN = ("tanh", "softsign", "sigmoid", "relu", "gelu")
 MARKS = (("standard", 1 / np.sqrt(3), "o"), ("normalized", 1.0, "s"))
@@ -122,7 +123,8 @@ def _draw_residuals(axes: Axes, initial: xr.Dataset, name: str, found: list[Row]
 class Phases(NamedTuple):
     """What a phase diagram shows: chi [n, m] at q* for sigma_b [n] by sigma_w [m].
 
-    ``line`` [points, 2]: sigma_w, sigma_b of the critical line; NaN where none is critical.
+    ``line`` [points, 2]: sigma_w, sigma_b of the critical line; NaN where none is critical, or
+    only a q that signals don't go to (relu and gelu, whose q* is infinite).
     """
 
     sigma_w: np.ndarray
@@ -138,12 +140,13 @@ def phases(activation: Activation) -> Phases:
     sigma_w = np.linspace(0, WIDEST * unit, COLUMNS)
     sigma_b = np.linspace(0, TALLEST * unit, LINES)
     squares = np.broadcast_arrays(sigma_w**2, sigma_b[:, None] ** 2)
-    found = meanfield.chi_at_fixed_point(
-        activation, *(jnp.asarray(square, jnp.result_type(float)) for square in squares)
-    )
+    as_float = partial(jnp.asarray, dtype=jnp.result_type(float))
+    found = meanfield.chi_at_fixed_point(activation, *(as_float(square) for square in squares))
     # It starts like a logarithm at sigma_b = 0, so there are most points there.
     along = TALLEST * unit * np.linspace(0, 1, POINTS) ** 4
     line = np.column_stack([meanfield.critical_line(activation, along), along])
+    reached = meanfield.chi_at_fixed_point(activation, *(as_float(side**2) for side in line.T))
+    line[~(np.abs(np.asarray(reached) - 1) < TOLERANCE)] = np.nan
     return Phases(sigma_w, sigma_b, np.asarray(found, np.float64), line)
 
 
@@ -201,6 +204,8 @@ def _draw_phases(axes: Axes, found: Phases) -> QuadMesh:
         linestyles=["solid", "dotted", "dotted", "solid"],
     )
     axes.plot(*found.line.T, color="black", lw=2, label="critical")
+    if np.isnan(found.line).any():
+        axes.contour(found.sigma_w, found.sigma_b, levels, [0], colors="black", linewidths=2)
     for name, sigma_w, marker in MARKS:
         axes.plot(
             sigma_w, 0, marker, ms=8, mfc="white", mec="black", mew=1.5, clip_on=False, zorder=5,
