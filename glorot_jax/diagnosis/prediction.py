@@ -20,6 +20,8 @@ from glorot_jax.theory import meanfield, spectrum
 # where many bend.
 _RIGHT = np.append(1e-7, np.sinh(np.linspace(0, 8, 2049))[1:])
 GRID = np.concatenate([-_RIGHT[::-1], [0.0], _RIGHT]).astype(np.float32)
+STRAIGHT = 1e-10  # q below which f is taken for its tangent at 0
+GROWN = 1.01  # what q is multiplied by to see how E[f^2] follows it
 SAME = 1e-4  # relative, between two float32 means of the same values
 FEW = 5  # values of q, where that of each example would take too long
 
@@ -181,17 +183,22 @@ def _moments(table: Table | None, q: np.ndarray) -> _Moments:
         return _Moments(np.nan * q, np.ones_like(q), np.nan)
     square, slopes, moved = (np.asarray(part, np.float64) for part in _expected(table, q))
     with np.errstate(divide="ignore", invalid="ignore"):
-        sensitivity = np.log(np.mean(moved) / np.mean(square)) / np.log(1.01)
+        sensitivity = np.log(np.mean(moved) / np.mean(square)) / np.log(GROWN)
     return _Moments(square, slopes, float(sensitivity))
 
 
 @jax.jit
 def _expected(table: Table, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return (
-        meanfield.expectation(lambda s: jnp.square(_at(table.f, s)), q),
-        meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), q),
-        meanfield.expectation(lambda s: jnp.square(_at(table.f, s)), 1.01 * q),
+    # Below, f is a straight line, and the quadrature has no digits left.
+    seen = jnp.maximum(q, STRAIGHT)
+    passes_zero = table.f[GRID.size // 2] == 0
+    square, moved = (
+        meanfield.expectation(lambda s: jnp.square(_at(table.f, s)), grown * seen)
+        for grown in (1.0, GROWN)
     )
+    slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), seen)
+    scale = jnp.where(passes_zero, q / seen, 1.0)
+    return scale * square, slopes, scale * moved
 
 
 def _at(values: jax.Array, s: jax.Array) -> jax.Array:

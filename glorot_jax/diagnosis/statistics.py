@@ -199,7 +199,9 @@ def _mean_square(bias: jax.Array | None) -> jax.Array:
 def _unit_spread(values: jax.Array, axis: int | None) -> jax.Array:
     if axis is None:
         return jnp.array(jnp.nan)
-    units = jnp.mean(jnp.square(_float32(values)), axis=axis)
+    # Over the largest first: the squares of squares of a small signal are too small for float32.
+    values = _float32(values)
+    units = jnp.mean(jnp.square(values / jnp.max(jnp.abs(values))), axis=axis)
     return jnp.std(units) / jnp.mean(units)
 
 

@@ -13,6 +13,7 @@ from glorot_jax.diagnosis.sites import Unreached
 
 MARKS = {SEVERE: "!!", "warning": "!", None: ""}
 MOST_ROWS = 40
+EXPLAINED = 3.0  # standard deviations of the draw of the weights
 
 
 class Column(NamedTuple):
@@ -107,17 +108,16 @@ def as_text(data: xr.Dataset, findings: Sequence[Finding], unreached: Sequence[U
 def against_theory(data: xr.Dataset) -> str:
     """How far q is from what mean field expects, and how far the draw of the weights takes it."""
     means = data.mean("seed", skipna=True)
-    gap = (means.s_mean_square / means.s_mean_square_predicted - 1).values
     noise = means.s_mean_square_noise.values / np.sqrt(data.sizes["seed"])
-    if not np.isfinite(gap).any():
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = (means.s_mean_square / means.s_mean_square_predicted - 1).values
+        ratio = np.abs(gap) / noise
+    if not np.isfinite(ratio).any():
         return ""
-    worst = int(np.nanargmax(np.abs(gap) / np.maximum(noise, 1e-6)))
-    ratio = abs(gap[worst]) / noise[worst]
-    verdict = (
-        "the draw of the weights explains it" if ratio < 3 else "the weights are not random ones"
-    )
+    worst = int(np.nanargmax(np.where(np.isfinite(ratio), ratio, np.nan)))
+    verdict = "that explains it" if ratio[worst] < EXPLAINED else "these are not random weights"
     return (
         f"Theory: E[s^2] is furthest from mean field at {data.site.values[worst]}: "
-        f"{gap[worst]:+.1%}, {ratio:.1f} times what one draw of such weights varies by "
+        f"{gap[worst]:+.1%}, {ratio[worst]:.1f} times what the draw of such weights varies by "
         f"({noise[worst]:.1%}): {verdict}."
     )

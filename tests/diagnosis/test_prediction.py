@@ -198,3 +198,13 @@ def test_mean_singular_value_of_a_linear_row_is_the_quarter_circles():
     found = prediction.mean_singular_value(rows[-1], np.ones(3), 0.25, 1.0)
     assert found == pytest.approx(8 / (3 * np.pi) * 0.5, rel=1e-4)
     assert np.isnan(prediction.mean_singular_value(rows[0], np.ones(3), np.nan, 1.0))
+
+
+def test_a_signal_too_small_for_the_quadrature_is_followed_along_the_tangent():
+    """Of tanh at 0, and of sigmoid, whose z is 1/2 however small s is."""
+    table = prediction.Table(*map(jnp.asarray, (np.tanh(prediction.GRID), 0 * prediction.GRID)))
+    q = np.array([1e-30, 1e-14, 1e-8])
+    np.testing.assert_allclose(prediction._moments(table, q).square, q, rtol=1e-4)
+    assert prediction._moments(table, q).sensitivity == pytest.approx(1, rel=1e-3)
+    half = table._replace(f=0.5 + table.f / 4)
+    np.testing.assert_allclose(prediction._moments(half, q).square, 0.25, rtol=1e-4)
