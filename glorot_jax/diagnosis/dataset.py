@@ -58,8 +58,12 @@ LONG_NAMES = {
     "sigma_exact": "whether the Jacobian was decomposed",
     "sigma_density": "density of the singular values, over examples",
     "sigma_edges": "edges of the bins of sigma_density",
+    "to_output_sigma_mean": "mean singular value of d logits / d s",
+    "to_output_sigma_max": "largest singular value of d logits / d s",
+    "to_output_sigma_mean_square": "mean square of the singular values of d logits / d s",
     "sigma_mean_predicted": "mean singular value of diag(f'(s)) W by free probability",
 }
+_WHOLE = "of d logits / d x: "
 _LAST = {
     "s_histogram": "bin",
     "ds_histogram": "bin",
@@ -93,7 +97,7 @@ def assemble(
     }
     return xr.Dataset(
         {
-            name: (_dims(name, np.ndim(values)), values, {"long_name": LONG_NAMES.get(name, name)})
+            name: (_dims(name, np.ndim(values)), values, {"long_name": _long_name(name)})
             for name, values in variables.items()
         },
         coords={
@@ -116,9 +120,19 @@ def _ratio(above: np.ndarray, below: np.ndarray, *, missing: int) -> np.ndarray:
     return found
 
 
+def _long_name(name: str) -> str:
+    if name.startswith("whole_"):
+        return _WHOLE + LONG_NAMES[name.removeprefix("whole_")]
+    return LONG_NAMES[name]
+
+
 def _dims(name: str, ndim: int) -> tuple[str, ...]:
-    last = "quantile" if name.endswith("_quantile") else _LAST.get(name)
-    dims = ("seed", "site", *([last] if last else []))
+    """Those of [seed, site, ..], or of [site] or, of the whole net, [seed, ..]."""
+    last = "quantile" if name.endswith("_quantile") else _LAST.get(name.removeprefix("whole_"))
+    rest = (last,) if last else ()
+    if name.startswith("whole_"):
+        return ("seed", *rest)
+    dims = ("seed", "site", *rest)
     return dims[len(dims) - ndim :]
 
 

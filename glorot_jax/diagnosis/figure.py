@@ -98,6 +98,7 @@ def _singular_values(axes: Axes, data: xr.Dataset) -> None:
     for name, colour, label in (
         ("sigma_max", BACKWARD, "largest"),
         ("sigma_mean", FORWARD, "mean"),
+        ("to_output_sigma_mean", THIRD, r"mean of $\partial$ logits$/\partial s$"),
     ):
         _curve(axes, data, data[name].values, colour, label)
     expected = data.sigma_mean_predicted.values

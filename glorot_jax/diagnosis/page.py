@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from glorot_jax.diagnosis import figure
 from glorot_jax.diagnosis.findings import Finding
 from glorot_jax.diagnosis.sites import Unreached
-from glorot_jax.diagnosis.table import against_theory, cells
+from glorot_jax.diagnosis.table import against_theory, cells, through
 from glorot_jax.files import write_text
 
 TEMPLATE = "page.html.j2"
@@ -42,7 +42,7 @@ def write(
         titles=titles,
         rows=rows,
         findings=findings,
-        theory=against_theory(data),
+        lines=[line for line in (against_theory(data), through(data)) if line],
         unreached=unreached,
         image=_image(figure.draw(data)),
     )

@@ -16,7 +16,7 @@ import xarray as xr
 from glorot_jax import results
 from glorot_jax.diagnosis.dataset import assemble
 from glorot_jax.diagnosis.findings import SEVERE, Finding, find
-from glorot_jax.diagnosis.jacobians import site_spectra
+from glorot_jax.diagnosis.jacobians import end_to_end, site_spectra
 from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, trace
 from glorot_jax.diagnosis.statistics import check_costs, site_details
 from glorot_jax.diagnosis.table import as_text
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 BINS = 80
 START_VECTORS = 2**31 - 1  # far from 0, 1, .., which would repeat the keys of the nets
-_SPECTRA = {name: f"sigma_{name}" for name in ("density", "edges", "condition", "exact")}
 MEMORY = 2**29  # bytes, of the signals of the seeds that are measured at once
 
 
@@ -222,11 +221,25 @@ def _spectra(traced: Traced, nets: Any, x: Any, key: jax.Array) -> dict[str, np.
 
     @jax.jit
     def every(nets: Any, x: Any, key: jax.Array) -> Any:
-        def one(net: tuple[Any, jax.Array]) -> Any:
+        def one(net: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
             params, key = net
-            return site_spectra(traced, params, x, key)
+            here, through = jax.random.split(key)
+            sites = site_spectra(traced, params, x, here)
+            whole = end_to_end(traced, params, x, through)
+            return {_of_site(name): values for name, values in sites.items()} | {
+                _of_whole(name): values for name, values in whole.items()
+            }
 
         return jax.lax.map(one, (nets, jax.random.split(key, _count(nets))))
 
-    found = jax.tree.map(np.asarray, dict(every(nets, x, key)))
-    return {_SPECTRA.get(name, name): values for name, values in found.items()}
+    return jax.tree.map(np.asarray, every(nets, x, key))
+
+
+def _of_site(name: str) -> str:
+    return name if name.startswith("sigma") else f"sigma_{name}"
+
+
+def _of_whole(name: str) -> str:
+    if name.startswith("s_"):
+        return f"to_output_{name.removeprefix('s_')}"
+    return f"whole_{_of_site(name)}"

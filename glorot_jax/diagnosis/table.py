@@ -101,7 +101,8 @@ def as_text(data: xr.Dataset, findings: Sequence[Finding], unreached: Sequence[U
     wide = max(60, min(shutil.get_terminal_size().columns, 110))
     wrapped = [textwrap.fill(line, wide, subsequent_indent="    ") for line in ["Findings", *said]]
     notes = [textwrap.fill(line, wide, subsequent_indent="    ") for line in unseen]
-    lines += ["", textwrap.fill(theory, wide)] if theory else []
+    for line in (theory, through(data)):
+        lines += ["", textwrap.fill(line, wide)] if line else []
     return "\n".join([head, "", *lines, "", *wrapped, *(["Not seen", *notes] if notes else [])])
 
 
@@ -120,4 +121,18 @@ def against_theory(data: xr.Dataset) -> str:
         f"Theory: E[s^2] is furthest from mean field at {data.site.values[worst]}: "
         f"{gap[worst]:+.1%}, {ratio[worst]:.1f} times what the draw of such weights varies by "
         f"({noise[worst]:.1%}): {verdict}."
+    )
+
+
+def through(data: xr.Dataset) -> str:
+    """The Jacobian of the whole net in a line; nothing where it wasn't found."""
+    if "whole_sigma_mean" not in data or not np.isfinite(data.whole_sigma_mean).any():
+        return ""
+    mean, largest, condition = (
+        float(data[f"whole_sigma_{name}"].mean()) for name in ("mean", "max", "condition")
+    )
+    least = "" if data.whole_sigma_exact.all() else "at least "
+    return (
+        f"Input to output: singular values of d logits / d x have mean {mean:.3g}, largest "
+        f"{largest:.3g}, condition {least}{condition:.3g}."
     )
