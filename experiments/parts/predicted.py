@@ -25,6 +25,7 @@ from glorot_jax.theory import (
 BEYOND_MEAN_FIELD = frozenset(START_NAMES) - frozenset(INITIALIZERS)
 UNIFORM = ("standard", "normalized")
 _POINTS, _SPECTRA, _UNITS = 64, 12, 100
+MOST_PAIRED = 1000  # examples whose pairs are all looked at; time grows as their cube
 
 
 class Networks(NamedTuple):
@@ -127,8 +128,13 @@ def _mean_field(nets: Networks) -> dict[str, np.ndarray]:
     )
     if not all(np.isfinite(values).all() for values in signals):
         raise ArithmeticError("the signals leave the finite numbers")
+    every, x = len(x), x[:MOST_PAIRED]
     pairs = kernels.predict_kernels(
-        activation, nets.sizes, variances, inputs=x, output_gradients=nets.output_gradients
+        activation,
+        nets.sizes,
+        variances,
+        inputs=x,
+        output_gradients=nets.output_gradients[:, :MOST_PAIRED],
     )
     q, backprop = (np.diagonal(k, axis1=1, axis2=2) for k in (pairs.preactivation, pairs.backprop))
     layers = range(len(q))
@@ -141,6 +147,10 @@ def _mean_field(nets: Networks) -> dict[str, np.ndarray]:
         given_z = kernels.batch_gradient_mixture(activation, pairs, x, layer)
         return histograms.mixture_shares(given_z, nets.weight_gradient_edges)
 
+    weight_gradients = np.stack([weight_gradient_histogram(i) for i in layers])
+    batch_variances = kernels.batch_gradient_variances(pairs)
+    if every > len(x):  # the gradient of a mean over more examples is another one
+        weight_gradients[:], batch_variances[:] = np.nan, np.nan
     backprops = [backprop_histogram(i) for i in layers]
     # Gaussian is a sum over many units, and above the top hidden layer there are a few classes.
     backprops[-1] = np.full_like(backprops[-1], np.nan)
@@ -153,8 +163,8 @@ def _mean_field(nets: Networks) -> dict[str, np.ndarray]:
         "backprop_mean_square": np.asarray(signals.backprop),
         "backprop_histogram": np.stack(backprops),
         "weight_gradient_mean_square": np.asarray(signals.weight_gradient),
-        "weight_gradient_std": np.sqrt(kernels.batch_gradient_variances(pairs)),
-        "weight_gradient_histogram": np.stack([weight_gradient_histogram(i) for i in layers]),
+        "weight_gradient_std": np.sqrt(batch_variances),
+        "weight_gradient_histogram": weight_gradients,
         **_singular_values(nets, q[:, : nets.jacobian_examples], variances),
     }
 

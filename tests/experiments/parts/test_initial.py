@@ -134,6 +134,17 @@ def test_one_hidden_layer():
     assert np.isnan(part["predicted_singular_value_mean"]).all()
 
 
+def test_the_gradient_of_a_large_batch_is_not_predicted(monkeypatch):
+    monkeypatch.setattr(predicted, "MOST_PAIRED", 10)
+    part = _measured(initializers=("standard",), width=20, depth=2)
+    unknown = {
+        name
+        for name, variable in part.data_vars.items()
+        if name.startswith("meanfield_") and np.isnan(variable).all()
+    }
+    assert unknown == {"meanfield_weight_gradient_std", "meanfield_weight_gradient_histogram"}
+
+
 def nowhere(s):
     """An activation whose values are soon infinite."""
     return jnp.exp(40 * jnp.abs(s)) - 1
