@@ -78,13 +78,19 @@ _ONLY_FOR_THEORY = {
 
 
 def assemble(
-    traced: Traced, details: Arrays, spectra: Arrays, attrs: Mapping[str, Any]
+    traced: Traced,
+    fixed: Sequence[prediction.Row],
+    details: Arrays,
+    spectra: Arrays,
+    attrs: Mapping[str, Any],
 ) -> xr.Dataset:
     """Arrays [seed, rows, ..] of ``site_details`` and of the Jacobians, labelled, with theory.
 
+    ``fixed`` is what ``prediction.fixed`` says of the rows.
+
     Returns a Dataset with dims seed and site, and quantile, bin or sigma_bin where needed.
     """
-    rows, fixed = traced.rows(), prediction.fixed(traced)
+    rows = traced.rows()
     details = {name: np.asarray(values, np.float64) for name, values in details.items()}
     rms = {name: np.sqrt(details[f"{name}_mean_square"]) for name in ("s", "ds")}
     variables = {

@@ -17,6 +17,7 @@ from glorot_jax import results
 from glorot_jax.diagnosis.dataset import assemble
 from glorot_jax.diagnosis.findings import SEVERE, Finding, find
 from glorot_jax.diagnosis.jacobians import end_to_end, site_spectra
+from glorot_jax.diagnosis.prediction import fixed
 from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, trace
 from glorot_jax.diagnosis.statistics import check_costs, site_details
 from glorot_jax.diagnosis.table import as_text
@@ -150,7 +151,7 @@ def diagnose(
         "examples": traced.logits.shape[0],
         "loss": getattr(loss, "__name__", str(loss)),
     }
-    return Report(assemble(traced, details, found, attrs))
+    return Report(assemble(traced, fixed(traced), details, found, attrs))
 
 
 def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
