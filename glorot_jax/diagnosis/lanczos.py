@@ -161,7 +161,13 @@ def one_at_a_time(function: Callable[..., Any]) -> Callable[..., Any]:
 
     There a batch of decompositions waits for ever on threads that another batch holds.
     """
-    return sequential_vmap(function) if jax.default_backend() == "cpu" else function
+    on_cpu = sequential_vmap(function)
+
+    # Asked when called: an import must not start a backend.
+    def chosen(*args: Any) -> Any:
+        return (on_cpu if jax.default_backend() == "cpu" else function)(*args)
+
+    return chosen
 
 
 def ritz(steps: Bidiagonal) -> Ritz:
