@@ -14,7 +14,7 @@ from glorot_jax.data.stream import Batch
 from glorot_jax.losses import LOSSES, cross_entropy
 from glorot_jax.network import MLP, logits
 from tests import numpy_net
-from tests.diagnosis.models import OTHERS, WIDTH, labels, traced
+from tests.diagnosis.models import MODELS, OTHERS, WIDTH, labels, traced
 
 SIZES = (6, 9, 5, 7, 3)
 DEPTH = 3
@@ -33,9 +33,14 @@ def _statistics(found):
 
 
 @cache
+def _program(name):
+    return _statistics(traced(name)[1])
+
+
+@cache
 def _measured(name):
     model, found = traced(name)
-    return model, found.rows(), _statistics(found)(model.params, model.x)
+    return model, found.rows(), _program(name)(model.params, model.x)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +155,11 @@ def test_weight_gradients_are_those_of_the_model(name):
 
 
 def test_a_scan_has_the_rows_of_the_same_layers_written_out():
-    model, rows, scanned = _measured("scanned")
+    _, rows, _ = _measured("scanned")
+    assert [row.step for row in rows] == [(), *((step,) for step in range(64)), ()]
+    model = MODELS["scanned"](depth=6)
+    found = diagnosis.trace(model.apply, model.params, model.x)
+    scanned = _statistics(found)(model.params, model.x)
 
     def written_out(params, x):
         h = jnp.tanh(x @ params["first"]["w"] + params["first"]["b"][None])
@@ -163,7 +172,6 @@ def test_a_scan_has_the_rows_of_the_same_layers_written_out():
     found = diagnosis.trace(written_out, params, model.x)
     own = _statistics(found)(params, model.x)
     chex.assert_trees_all_close(scanned, own, rtol=1e-3, atol=1e-6)
-    assert [row.step for row in rows] == [(), *((step,) for step in range(64)), ()]
 
 
 def test_steps_that_share_a_kernel_add_up_to_its_gradient():
@@ -201,7 +209,7 @@ def test_dead_units_are_those_relu_never_lets_through():
     model, found = traced("relu")
     bias = model.params["middle"]["b"].at[1].set(-100.0)
     params = {**model.params, "middle": {**model.params["middle"], "b": bias}}
-    measured = _statistics(found)(params, model.x)
+    measured = _program("relu")(params, model.x)
     s = jax.jit(found.run)(params, model.x).s[1]
     row = [row.name for row in found.rows()].index("middle/w")
     assert measured["dead"][row] == np.mean((np.asarray(s) <= 0).all(axis=0)) >= 1 / WIDTH
@@ -213,7 +221,7 @@ def test_an_activation_is_known_by_its_slope_whatever_it_is_made_of():
         params = jax.tree.map(lambda leaf: 4 * leaf, model.params)
         s = jax.jit(found.run)(params, model.x).s[1]
         below = jax.vmap(slope)(s.reshape(-1)) < 0.05 * slope(0.0)
-        measured = _statistics(found)(params, model.x)
+        measured = _program(name)(params, model.x)
         assert measured["saturated"][1] == pytest.approx(float(np.mean(below)))
         assert measured["saturated"][1] > 0
 
@@ -227,9 +235,9 @@ def test_an_embedding_has_no_input_to_measure():
 
 
 def test_examples_all_alike_have_cosine_one_and_zeros_none():
-    model, found = traced("plain_mlp")
+    model, _ = traced("plain_mlp")
     alike = jnp.broadcast_to(model.x[:1], model.x.shape)
-    measure = _statistics(found)
+    measure = _program("plain_mlp")
     measured = measure(model.params, alike)
     np.testing.assert_allclose(measured["s_cosine"], 1, rtol=1e-5)
     measured = measure(model.params, 0 * alike)
@@ -259,10 +267,10 @@ def test_vmap_over_seeds_and_one_trace(name):
     over_seeds = jax.jit(jax.vmap(once))
     together = over_seeds(seeds)
     over_seeds(jax.tree.map(lambda leaf: 2 * leaf, seeds))
-    alone = jax.jit(measure)
     for seed in range(2):
         params, ours = (jax.tree.map(lambda a, i=seed: a[i], t) for t in (seeds, together))
-        chex.assert_trees_all_close(ours, alone(params), rtol=1e-4, atol=1e-6)
+        alone = _program(name)(params, model.x)
+        chex.assert_trees_all_close(ours, alone, rtol=1e-4, atol=1e-6)
 
 
 def test_bad_labels_and_losses_are_one_clear_sentence():
