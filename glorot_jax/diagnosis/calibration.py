@@ -6,6 +6,9 @@ program, each rescaled and measured until it is as wanted:
   forward    std(s) = target, as in Mishkin & Matas, "All you need is a good init" (2016).
   backward   rms(f'(s_below) W^T dC/ds) = rms(dC/ds): the paper's eq. 9, measured and not assumed.
   geometric  the square root of the product of the two factors, in the spirit of its eq. 12.
+  critical   n Var[W] E[f'(s)^2] = 1: the singular values of each layer's Jacobian have mean square
+             1, so that neither direction vanishes and deep nets of tanh stay out of chaos, where
+             forward leaves them (Poole et al. 2016; Pennington et al. 2017).
 
 s_below is the pre-activation whose f(s) is the kernel's input z. Where z is no such function, but
 a sum with a residual, a norm or a pool, nothing is put in the place of f'.
@@ -24,11 +27,13 @@ import numpy as np
 
 from glorot_jax.diagnosis.monitor import Statistics
 from glorot_jax.diagnosis.plan import Site
+from glorot_jax.diagnosis.prediction import inputs_of_an_output
+from glorot_jax.diagnosis.report import Report, diagnose
 from glorot_jax.diagnosis.sites import Apply, Row, Signals, Traced, Unreached, trace
 from glorot_jax.diagnosis.statistics import Values, check_costs, each_step, slope_of
 from glorot_jax.losses import Loss, cross_entropy
 
-MODES = ("forward", "backward", "geometric")
+MODES = ("forward", "backward", "geometric", "critical")
 TOLERANCE = 1e-3  # of what is to be kept, while one kernel is scaled
 RESCALINGS = 12  # of one kernel in one sweep; one is enough where there is no bias
 SETTLED = 0.02  # when all are as near as this, no other sweep is made
@@ -43,7 +48,7 @@ class Calibrated(NamedTuple):
 
     ``factors``: by the label of a row, what its kernel was multiplied by. ``before``, ``after``:
     ``s_std`` and ``ds_std`` of each row. ``skipped``: what kept its scale, or isn't quite as asked
-    for, and why.
+    for, and why. ``reports``: on the parameters before and after, None unless asked for.
     """
 
     params: Any
@@ -51,6 +56,7 @@ class Calibrated(NamedTuple):
     before: Statistics
     after: Statistics
     skipped: tuple[Unreached, ...]
+    reports: tuple[Report, Report] | None
 
 
 def calibrate(
@@ -63,6 +69,7 @@ def calibrate(
     mode: str = "forward",
     target: float = 1.0,
     loss: Loss = cross_entropy,
+    report: bool = True,
 ) -> Calibrated:
     """Parameters of ``apply_fn(params, x) -> logits [n, ..]`` whose kernels keep variance.
 
@@ -71,10 +78,10 @@ def calibrate(
     every call. The layers of a scan are scaled one by one; a kernel with several uses (a recurrent
     net, tied layers) by the geometric mean of the factors that they ask for; of a kernel computed
     from several parameters the first that scales it. No gradient leaves an embedding downwards, so
-    it is left alone in mode backward and scaled as in forward in mode geometric.
+    it is left alone in mode backward and scaled as in forward in the other two.
 
-    Runs the model once or twice for each kernel, by three compiled programs; not for the inside of
-    ``jit``.
+    Runs the model once or twice for each kernel, by three compiled programs, and one more for the
+    ``report`` before and after; not for the inside of ``jit``.
 
     Raises:
       ValueError: as ``trace`` does; ``mode``, ``target``, ``loss`` or ``y`` isn't such a thing.
@@ -82,7 +89,8 @@ def calibrate(
     _check(mode, target, params)
     found = trace(apply_fn, params, x)
     kernels, below = _look(found, params, x)
-    measure = _measure(found, x, _cost(found, y, loss), below)
+    loss, labels = _loss_and_labels(found, y, loss)
+    measure = _measure(found, x, lambda logits: jnp.sum(loss(logits, labels)), below)
     groups, skipped = _groups(found, kernels)
     before = measure(params)
     wanted = partial(_wanted, mode=mode, target=target, rows=found.rows())
@@ -97,6 +105,7 @@ def calibrate(
         _statistics(found, before),
         _statistics(found, measure(scaled)),
         (*skipped, *failed),
+        _reports(apply_fn, params, scaled, x, labels, loss) if report else None,
     )
 
 
@@ -109,17 +118,27 @@ def _check(mode: str, target: float, params: Any) -> None:
         raise ValueError("params: are traced; calibrate runs programs of its own, outside of jit")
 
 
-Cost = Callable[[jax.Array], jax.Array]
+def _loss_and_labels(found: Traced, y: jax.Array | None, loss: Loss) -> tuple[Loss, jax.Array]:
+    """Those given; without labels a random combination of each example's logits as its cost."""
+    if y is not None:
+        check_costs(loss, found.logits, y)
+        return loss, y
+    shape, dtype = found.logits.shape, found.logits.dtype
+    weights = jnp.asarray(np.random.default_rng(_WEIGHTS).normal(size=shape), dtype)
+
+    def combination(logits: jax.Array, _: jax.Array) -> jax.Array:
+        return jnp.sum((logits * weights).reshape(shape[0], -1), axis=1)
+
+    return combination, jnp.zeros(shape[0], jnp.int32)
 
 
-def _cost(found: Traced, y: jax.Array | None, loss: Loss) -> Cost:
-    """The sum over examples of their own costs, from logits."""
-    if y is None:
-        shape, dtype = found.logits.shape, found.logits.dtype
-        weights = jnp.asarray(np.random.default_rng(_WEIGHTS).normal(size=shape), dtype)
-        return lambda logits: jnp.sum(logits * weights)
-    check_costs(loss, found.logits, y)
-    return lambda logits: jnp.sum(loss(logits, y))
+def _reports(
+    apply_fn: Apply, before: Any, after: Any, x: Any, y: jax.Array, loss: Loss
+) -> tuple[Report, Report]:
+    """Both from one program, as if they were two seeds."""
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), before, after)
+    data = diagnose(apply_fn, both, x, y, loss=loss, seeds=2, spectra=False).data
+    return Report(data.isel(seed=[0])), Report(data.isel(seed=[1]))
 
 
 # Measuring. Flat rows are (site 0 step 0, site 0 step 1, .., site 1 step 0, ..), site by site.
@@ -136,13 +155,15 @@ def _forward(found: Traced, x: Any) -> Callable[[Any], Measured]:
 
 
 def _measure(
-    found: Traced, x: Any, cost: Cost, below: Sequence["_Below"]
+    found: Traced, x: Any, cost: Callable[[jax.Array], jax.Array], below: Sequence["_Below"]
 ) -> Callable[[Any], Measured]:
-    """``params`` to [rows]: s_std, ds_std and ``carried``.
+    """``params`` to [rows]: s_std, ds_std, ``carried`` and ``jacobian``.
 
     ``carried`` is the rms of the gradient that a kernel carries down to the next s over that of
-    dC/ds at its own.
+    dC/ds at its own; ``jacobian`` the root of n Var[W] E[f'(s)^2].
     """
+
+    adds_up = [inputs_of_an_output(site) for site in found.sites]
 
     @jax.jit
     def measure(params: Any, x: Any) -> dict[str, jax.Array]:
@@ -152,16 +173,19 @@ def _measure(
 
         ds, signals = jax.grad(total, has_aux=True)(found.taps())
         own = [_rms(_flat(site, a)) for site, a in zip(found.sites, ds, strict=True)]
-        carried = [
-            down / up for down, up in zip(_carried(found, signals, ds, below), own, strict=True)
-        ]
+        downs = _carried(found, signals, ds, below)
+        carried = [down / up for down, up in zip(downs, own, strict=True)]
         s_std = _stds(found, signals.s)
         # A branch that wasn't taken has no gradient rather than a gradient of 0.
         ds_std = [
             jnp.where(jnp.isnan(s), jnp.nan, std)
             for s, std in zip(s_std, _stds(found, ds), strict=True)
         ]
-        measured = {"s_std": s_std, "ds_std": ds_std, "carried": carried}
+        jacobian = [
+            jnp.sqrt(n * made)
+            for n, made in zip(adds_up, _weights_and_slopes(found, signals), strict=True)
+        ]
+        measured = {"s_std": s_std, "ds_std": ds_std, "carried": carried, "jacobian": jacobian}
         return {name: _in_order(found, values) for name, values in measured.items()}
 
     return lambda params: jax.device_get(measure(params, x))
@@ -194,6 +218,21 @@ def _carried(
     return carried
 
 
+def _weights_and_slopes(found: Traced, signals: Signals) -> list[jax.Array]:
+    """For each site, by step, the mean square of its kernel times that of f'(s)."""
+
+    def one_step(site: Site, values: Values) -> jax.Array:
+        slope = _slope_or_one(site, values.s).astype(jnp.float32)
+        kernel = values.kernel.astype(jnp.float32)
+        return jnp.mean(jnp.square(kernel)) * jnp.mean(jnp.square(slope))
+
+    seen = zip(found.sites, _values(signals, signals.s), strict=True)
+    return [
+        each_step(partial(one_step, site), site.kernel_varies, values).reshape(-1)
+        for site, values in seen
+    ]
+
+
 def _places_in_table(
     found: Traced, slopes: Sequence[jax.Array], size: int
 ) -> dict[int | None, int]:
@@ -212,8 +251,11 @@ def _down_and_slope(site: Site, values: Values) -> dict[str, jax.Array]:
         down = jax.vjp(lambda z: site.contract(z, kernel), z)[1](ds)[0]
     else:
         down = jnp.full(z.shape, jnp.nan)
-    slope = jnp.ones_like(s) if site.activation is None else slope_of(site.activation, s)
-    return {"down": down, "slope": slope}
+    return {"down": down, "slope": _slope_or_one(site, s)}
+
+
+def _slope_or_one(site: Site, s: jax.Array) -> jax.Array:
+    return jnp.ones_like(s) if site.activation is None else slope_of(site.activation, s)
 
 
 def _values(signals: Signals, ds: Sequence[jax.Array]) -> Iterator[Values]:
@@ -436,9 +478,11 @@ def _wanted(
             asked = forward
         else:
             backward = -np.log(measured["carried"][mine])
+            both = -np.log(measured["jacobian"][mine])
+            if mode == "geometric":
+                both = (forward + backward) / 2
             embeds = np.array([rows[row].kind == "embedding" for row in mine])
-            both = np.where(embeds, forward, (forward + backward) / 2)
-            asked = backward if mode == "backward" else both
+            asked = backward if mode == "backward" else np.where(embeds, forward, both)
     asked = asked[np.isfinite(asked)]
     return float(np.mean(asked)) if asked.size else float("nan")
 

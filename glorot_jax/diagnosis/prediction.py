@@ -68,12 +68,15 @@ def fixed(traced: Traced) -> tuple[Row, ...]:
 
 
 def _row(site: Site, table: Table | None) -> Row:
-    seen = np.nan if site.kind == "embedding" else _inputs_of_an_output(site)
+    seen = inputs_of_an_output(site)
     ratio = np.prod(site.s.shape) / max(np.prod(site.z.shape), 1)
     return Row(table, seen, seen * ratio, site.used_once)
 
 
-def _inputs_of_an_output(site: Site) -> float:
+def inputs_of_an_output(site: Site) -> float:
+    """How many inputs an output adds up, on average: fewer than fan_in beside a border."""
+    if site.kind == "embedding":
+        return np.nan
     if site.kind == "dense":
         return float(site.fan_in)
     ones = [jnp.ones(shape.shape, shape.dtype) for shape in (site.z, site.kernel)]

@@ -120,9 +120,7 @@ def check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: Any) -> None:
         raise ValueError(f"loss: returns {shapes}, not one cost for each of {n}")
 
 
-def each_step(
-    measure: Callable[[Values], dict[str, jax.Array]], varies: tuple[bool, ...], values: Values
-) -> dict[str, jax.Array]:
+def each_step(measure: Callable[[Values], Any], varies: tuple[bool, ...], values: Values) -> Any:
     """``measure`` at each step of the scans around, one after the other to save memory."""
     if not varies:
         return measure(values)

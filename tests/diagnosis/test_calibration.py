@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from glorot_jax.activations import ACTIVATIONS
-from glorot_jax.diagnosis.calibration import MODES, SETTLED, calibrate
+from glorot_jax.diagnosis import calibration
+from glorot_jax.diagnosis.calibration import MODES, SETTLED
 from glorot_jax.initializers import INITIALIZERS
 from glorot_jax.network import MLP, init, logits
 from glorot_jax.starts import LSUV_TOLERANCE, lsuv
 from tests import numpy_net
 from tests.diagnosis.models import OTHERS, labels, traced
+
+calibrate = partial(calibration.calibrate, report=False)
 
 SIZES = (6, 40, 20, 30, 4)
 X, Y = numpy_net.random_examples(0, 100, SIZES[0], SIZES[-1])
@@ -89,6 +92,30 @@ def test_geometric_misses_both_by_the_same_factor(activation):
     assert np.abs(np.log(stds)).max() > 5 * WITHIN  # neither is met alone
 
 
+def test_critical_gives_each_jacobian_a_mean_square_of_1():
+    """n Var[W] E[f'(s)^2] = 1 in every layer, by NumPy's pass."""
+    made = _calibrated_mlp("tanh", "critical")
+    z = np.asarray(X, np.float64)
+    for kernel in (kernel for kernel, _ in numpy_net.layers(made.params)[:-1]):
+        s = z @ kernel
+        slopes = np.mean(np.cosh(s) ** -4.0)
+        assert len(kernel) * np.mean(kernel**2) * slopes == pytest.approx(1, rel=2 * WITHIN)
+        z = np.tanh(s)
+    relu = _calibrated_mlp("relu", "critical")
+    for kernel, _ in numpy_net.layers(relu.params)[1:-1]:
+        # Half of its units let the signal through, about: He's initialisation.
+        assert len(kernel) * np.mean(kernel**2) == pytest.approx(2, rel=0.4)
+
+
+def test_the_reports_are_on_before_and_after():
+    params = _without_biases(numpy_net.random_params(0, SIZES, stddev=0.4))
+    made = calibration.calibrate(partial(logits, _mlp("tanh")), params, X)
+    for report, statistics in zip(made.reports, (made.before, made.after), strict=True):
+        for name, values in statistics.values.items():
+            np.testing.assert_allclose(report.data[name][0], values, rtol=1e-4)
+    assert "theory" in str(made.reports[1])
+
+
 def test_linear_layers_get_the_papers_variances():
     """n Var[W] = 1 forwards and n_out Var[W] = 1 backwards (eqs. 10 and 11), within sampling."""
 
@@ -99,7 +126,7 @@ def test_linear_layers_get_the_papers_variances():
     rng = np.random.default_rng(0)
     params = {"w": jnp.asarray(rng.normal(0, 3, (n_in, n_out)).astype(np.float32))}
     x = jnp.asarray(rng.normal(size=(200, n_in)).astype(np.float32))
-    for mode, n in zip(MODES, (n_in, n_out, np.sqrt(n_in * n_out)), strict=True):
+    for mode, n in zip(MODES, (n_in, n_out, np.sqrt(n_in * n_out), n_in), strict=True):
         made = calibrate(linear, params, x, mode=mode)
         # 60 000 inputs or 140 000 gradients: a variance within 1%, three deviations are 2%.
         assert n * np.var(made.params["w"]) == pytest.approx(1, rel=0.03), mode
@@ -335,7 +362,10 @@ _W = {"w": jnp.ones((SIZES[0], SIZES[-1]))}
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "sideways"}, "^mode: sideways is not one of forward, backward, geometric$"),
+        (
+            {"mode": "sideways"},
+            "^mode: sideways is not one of forward, backward, geometric, critical$",
+        ),
         ({"target": 0}, "^target: 0 is not a positive number$"),
         ({"target": float("nan")}, "^target: nan is not a positive number$"),
         ({"target": "1"}, "^target: 1 is not a positive number$"),
