@@ -131,7 +131,7 @@ def _profile(
             f"the {noun} {verb} {direction}: its rms changes by a factor of {rate:.3g} a site, "
             f"{change:.3g} {way}; by {BFLOAT16 if change < 1 else 1 / BFLOAT16:.2g} after "
             f"{depth:.3g} sites",
-            _gain_cure(means, hidden, direction),
+            _gain_cure(means, hidden),
         )
     ]
 
@@ -149,17 +149,17 @@ def _nothing(direction: str, noun: str, sites: np.ndarray) -> Finding:
     )
 
 
-def _gain_cure(means: xr.Dataset, rows: np.ndarray, direction: str) -> str:
+def _gain_cure(means: xr.Dataset, rows: np.ndarray) -> str:
     gains = means.critical_gain.values[rows]
     sites = means.site.values[rows]
     known = np.isfinite(gains) & (np.abs(np.log(np.where(gains > 0, gains, 1))) > 0.05)
     if not known.any():
-        return f"gj.calibrate(..., mode='{direction}') rescales the kernels."
+        return "gj.calibrate(..., mode='critical') rescales the kernels."
     low, high = gains[known].min(), gains[known].max()
     factor = f"{low:.3g}" if high / low < 1.01 else f"{low:.3g} to {high:.3g}"
     return (
         f"Multiply the kernels of {_named(sites[known])} by {factor}: that makes "
-        "n Var[W] E[f'(s)^2] = 1, f as found there; gj.calibrate does the like."
+        "n Var[W] E[f'(s)^2] = 1, as gj.calibrate(..., mode='critical') does."
     )
 
 
@@ -235,7 +235,7 @@ def _uneven(data: xr.Dataset, means: xr.Dataset) -> list[Finding]:
             UNEVEN[severity],
             UNEVEN_SOURCE[severity],
             f"relative to its weights, {most} has {spread:.3g} times the gradient of {least}",
-            "gj.calibrate(..., mode='geometric'), or a learning rate for each parameter (Adam).",
+            "gj.calibrate(..., mode='backward'), or a learning rate for each parameter (Adam).",
         )
     ]
 
