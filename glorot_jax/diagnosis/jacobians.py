@@ -192,7 +192,11 @@ def _site_spectrum(
         found = exact_summary(values, bins=how.bins)
     else:
         rms = _rms(_linear_part(site, axes), kernel, like, slopes)
-        found = summary(_site_ritz(linear, like, how, slopes, key), rms, bins=how.bins)
+        # Fewer units let something through than there are singular values.
+        passing = jnp.sum(slopes.reshape(len(slopes), -1) != 0, axis=1)
+        singular = passing < min(like.size, slopes[0].size)
+        every = _site_ritz(linear, like, how, slopes, key)
+        found = summary(every, rms, singular, bins=how.bins)
     return jax.tree.map(lambda a: a if a.dtype == bool else jnp.where(taken, a, jnp.nan), found)
 
 
@@ -224,7 +228,8 @@ def _slopes(site: Site, s: jax.Array) -> jax.Array:
         slope = jnp.ones_like(s)
         if site.activation is not None:
             # Backwards, because a custom_vjp has no other derivative.
-            (slope,) = jax.vjp(site.activation, s)[1](slope)
+            z, backward = jax.vjp(site.activation, s)
+            (slope,) = backward(jnp.ones_like(z))
         return jnp.where(jnp.isnan(s).all(), jnp.nan, slope.astype(jnp.float32))
 
     each = one_step

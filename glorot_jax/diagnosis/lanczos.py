@@ -196,11 +196,19 @@ def _with_zeros(values: jax.Array) -> jax.Array:
     return jnp.where(values <= ZERO * values[..., :1], 0, values)
 
 
-def summary(found: Ritz, rms: jax.Array | None = None, /, *, bins: int = BINS) -> Spectrum:
+def summary(
+    found: Ritz,
+    rms: jax.Array | None = None,
+    singular: jax.Array | None = None,
+    /,
+    *,
+    bins: int = BINS,
+) -> Spectrum:
     """What start vectors, ``found`` with leading axes [operators, probes], say together.
 
     ``rms`` [operators]: the root of each one's mean square singular value, where it is known. It
     corrects each estimate by how far off that of the mean square is, a control variate.
+    ``singular`` [operators], bools: which are known to have a singular value 0.
     """
     unit = _or_one(jnp.max(found.values[..., 0]))
     values = found.values / unit
@@ -222,6 +230,8 @@ def summary(found: Ritz, rms: jax.Array | None = None, /, *, bins: int = BINS) -
     short = jnp.minimum(found.residuals[..., 0], (found.values[..., 0] - found.half_maximum) / 3)
     short = jnp.take_along_axis(short, largest, axis=1)
     bottom = jnp.min(found.values[..., -1], axis=1)
+    if singular is not None:
+        bottom = jnp.where(singular, 0, bottom)
     return Spectrum(
         mean=jnp.mean(mean) * unit,
         mean_error=error * unit,
