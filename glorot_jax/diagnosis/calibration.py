@@ -88,9 +88,11 @@ def calibrate(
     """
     _check(mode, target, params)
     found = trace(apply_fn, params, x)
-    kernels, below = _look(found, params, x)
+    kernels = _kernels(found, params, x)
     loss, labels = _loss_and_labels(found, y, loss)
-    measure = _measure(found, x, lambda logits: jnp.sum(loss(logits, labels)), below)
+    # What only some modes ask for isn't compiled for the others.
+    below = _below(found, params, x) if mode in ("backward", "geometric") else None
+    measure = _measure(found, x, lambda logits: jnp.sum(loss(logits, labels)), mode, below)
     groups, skipped = _groups(found, kernels)
     before = measure(params)
     wanted = partial(_wanted, mode=mode, target=target, rows=found.rows())
@@ -155,9 +157,13 @@ def _forward(found: Traced, x: Any) -> Callable[[Any], Measured]:
 
 
 def _measure(
-    found: Traced, x: Any, cost: Callable[[jax.Array], jax.Array], below: Sequence["_Below"]
+    found: Traced,
+    x: Any,
+    cost: Callable[[jax.Array], jax.Array],
+    mode: str,
+    below: Sequence["_Below"] | None,
 ) -> Callable[[Any], Measured]:
-    """``params`` to [rows]: s_std, ds_std, ``carried`` and ``jacobian``.
+    """``params`` to [rows]: s_std, ds_std, and what ``mode`` asks for of the other two.
 
     ``carried`` is the rms of the gradient that a kernel carries down to the next s over that of
     dC/ds at its own; ``jacobian`` the root of n Var[W] E[f'(s)^2].
@@ -172,20 +178,18 @@ def _measure(
             return cost(signals.logits), signals
 
         ds, signals = jax.grad(total, has_aux=True)(found.taps())
-        own = [_rms(_flat(site, a)) for site, a in zip(found.sites, ds, strict=True)]
-        downs = _carried(found, signals, ds, below)
-        carried = [down / up for down, up in zip(downs, own, strict=True)]
         s_std = _stds(found, signals.s)
         # A branch that wasn't taken has no gradient rather than a gradient of 0.
         ds_std = [
             jnp.where(jnp.isnan(s), jnp.nan, std)
             for s, std in zip(s_std, _stds(found, ds), strict=True)
         ]
-        jacobian = [
-            jnp.sqrt(n * made)
-            for n, made in zip(adds_up, _weights_and_slopes(found, signals), strict=True)
-        ]
-        measured = {"s_std": s_std, "ds_std": ds_std, "carried": carried, "jacobian": jacobian}
+        measured = {"s_std": s_std, "ds_std": ds_std}
+        if below is not None:
+            measured["carried"] = _carried(found, signals, ds, below)
+        if mode == "critical":
+            made = zip(adds_up, _weights_and_slopes(found, signals), strict=True)
+            measured["jacobian"] = [jnp.sqrt(n * mean_square) for n, mean_square in made]
         return {name: _in_order(found, values) for name, values in measured.items()}
 
     return lambda params: jax.device_get(measure(params, x))
@@ -194,7 +198,7 @@ def _measure(
 def _carried(
     found: Traced, signals: Signals, ds: Sequence[jax.Array], below: Sequence["_Below"]
 ) -> list[jax.Array]:
-    """For each site, by step, the rms of f'(s_below) W^T dC/ds."""
+    """For each site, by step, the rms of f'(s_below) W^T dC/ds over that of dC/ds."""
     downs, slopes = [], []
     for site, values in zip(found.sites, _values(signals, ds), strict=True):
         made = each_step(partial(_down_and_slope, site), site.kernel_varies, values)
@@ -208,27 +212,28 @@ def _carried(
     loose = jnp.concatenate([*(_rms(slope) for slope in slopes), jnp.ones(1)])
     first = _first_rows(found)
     carried = []
-    for site, start, down in zip(found.sites, first, downs, strict=True):
+    for site, start, down, up in zip(found.sites, first, downs, ds, strict=True):
         size = down.shape[1]
         mine = below[start : start + prod(site.steps)]
         place = _places_in_table(found, slopes, size)
         aligned = jnp.array([place.get(b.row if b.aligned else None, -1) for b in mine])
         otherwise = jnp.array([-1 if b.aligned or b.row is None else b.row for b in mine])
-        carried.append(_rms(tables[size][aligned] * down) * loose[otherwise])
+        rms = _rms(tables[size][aligned] * down) * loose[otherwise]
+        carried.append(rms / _rms(_flat(site, up)))
     return carried
 
 
 def _weights_and_slopes(found: Traced, signals: Signals) -> list[jax.Array]:
     """For each site, by step, the mean square of its kernel times that of f'(s)."""
 
-    def one_step(site: Site, values: Values) -> jax.Array:
+    def one_step(site: Site, values: Values) -> dict[str, jax.Array]:
         slope = _slope_or_one(site, values.s).astype(jnp.float32)
         kernel = values.kernel.astype(jnp.float32)
-        return jnp.mean(jnp.square(kernel)) * jnp.mean(jnp.square(slope))
+        return {"both": jnp.mean(jnp.square(kernel)) * jnp.mean(jnp.square(slope))}
 
     seen = zip(found.sites, _values(signals, signals.s), strict=True)
     return [
-        each_step(partial(one_step, site), site.kernel_varies, values).reshape(-1)
+        each_step(partial(one_step, site), site.kernel_varies, values)["both"].reshape(-1)
         for site, values in seen
     ]
 
@@ -308,20 +313,10 @@ class _Below(NamedTuple):
     aligned: bool = False
 
 
-def _look(found: Traced, params: Any, x: Any) -> tuple[list[_Scaled | str], list[_Below]]:
-    """What scales each site's kernel, or why nothing does; and what is below each flat row."""
-
-    @jax.jit
-    def look(params: Any, x: Any) -> Any:
-        signals = found.run(params, x)
-        prints = []
-        for site, values in zip(found.sites, _values(signals, signals.s), strict=True):
-            made = each_step(partial(_prints, site), site.kernel_varies, values)
-            prints.append(jax.tree.map(partial(_flat, site), made))
-        together = jax.tree.map(lambda *rows: jnp.concatenate(rows), *prints)
-        return together, signals.kernels
-
-    prints, kernels = jax.device_get(look(params, x))
+def _kernels(found: Traced, params: Any, x: Any) -> list[_Scaled | str]:
+    """What scales each site's kernel, or why nothing does."""
+    look = jax.jit(lambda params, x: found.run(params, x).kernels)
+    kernels = jax.device_get(look(params, x))
     leaves, structure = jax.tree.flatten(params)
     tried: dict[_Scaled, Any] = {}
 
@@ -332,14 +327,13 @@ def _look(found: Traced, params: Any, x: Any) -> tuple[list[_Scaled | str], list
         if where not in tried:
             changed = list(leaves)
             changed[where.leaf] = _multiplied(leaves[where.leaf], factors, where.axes)
-            tried[where] = jax.device_get(look(jax.tree.unflatten(structure, changed), x)[1])
+            tried[where] = jax.device_get(look(jax.tree.unflatten(structure, changed), x))
         return _is_multiple(kernels[index], tried[where][index], factors)
 
-    where = [
+    return [
         _where(site, found, kernels[index], leaves, partial(scales, index))
         for index, site in enumerate(found.sites)
     ]
-    return where, _below(found, prints)
 
 
 def _where(
@@ -406,10 +400,20 @@ def _print(values: jax.Array) -> jax.Array:
     return jnp.stack([jnp.float32(flat.size), norm, mean, sizes, *rows])
 
 
-def _below(found: Traced, prints: Mapping[str, np.ndarray]) -> list[_Below]:
+def _below(found: Traced, params: Any, x: Any) -> list[_Below]:
     """For each flat row the nearest row before it in the program whose f(s) is its z."""
-    order = found.row_order()
-    position = {row: place for place, row in enumerate(order)}
+
+    @jax.jit
+    def look(params: Any, x: Any) -> dict[str, jax.Array]:
+        signals = found.run(params, x)
+        prints = []
+        for site, values in zip(found.sites, _values(signals, signals.s), strict=True):
+            made = each_step(partial(_prints, site), site.kernel_varies, values)
+            prints.append(jax.tree.map(partial(_flat, site), made))
+        return jax.tree.map(lambda *rows: jnp.concatenate(rows), *prints)
+
+    prints = jax.device_get(look(params, x))
+    position = {row: place for place, row in enumerate(found.row_order())}
     below = []
     for row, z in enumerate(prints["z"]):
         with np.errstate(invalid="ignore"):
@@ -476,13 +480,14 @@ def _wanted(
         forward = log(target) - np.log(measured["s_std"][mine])
         if mode == "forward":
             asked = forward
+        elif mode == "backward":
+            asked = -np.log(measured["carried"][mine])
         else:
-            backward = -np.log(measured["carried"][mine])
-            both = -np.log(measured["jacobian"][mine])
-            if mode == "geometric":
-                both = (forward + backward) / 2
+            critical = mode == "critical"
+            asked = -np.log(measured["jacobian" if critical else "carried"][mine])
+            asked = asked if critical else (forward + asked) / 2
             embeds = np.array([rows[row].kind == "embedding" for row in mine])
-            asked = backward if mode == "backward" else np.where(embeds, forward, both)
+            asked = np.where(embeds, forward, asked)
     asked = asked[np.isfinite(asked)]
     return float(np.mean(asked)) if asked.size else float("nan")
 
