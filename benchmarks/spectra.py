@@ -10,7 +10,6 @@ NumPy's exact values in float64, over a few examples.
 import argparse
 import itertools
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ DEPTH = 5
 
 
 class Case(NamedTuple):
-    """A net at its initialisation: ``params``, its ``trace`` for examples ``x`` of its input."""
+    """A net at its initialisation, and examples."""
 
     model: MLP
     params: Any
@@ -47,8 +46,8 @@ def make_case(activation: str, initializer: str, width: int, examples: int) -> C
     return Case(model, init(model, jax.random.key(1), x.shape[1]), x)
 
 
-def spectra(case: Case, **how: Any) -> Callable[..., Any]:
-    """``site_spectra`` of (params, x, key) as one function to compile."""
+def spectra(case: Case, **how: Any) -> Any:
+    """``site_spectra``, jitted, of (params, x, key)."""
     found = diagnosis.trace(partial(logits, case.model), case.params, case.x)
     return jax.jit(partial(jacobians.site_spectra, found, **how))
 
@@ -78,7 +77,6 @@ def accuracy(width: int, examples: int) -> str:
 def speed(width: int, examples: int, repeats: int, matvecs: int) -> str:
     import torch
 
-    torch.set_num_threads(len(jax.devices()) if jax.device_count() > 1 else torch.get_num_threads())
     case = make_case("tanh", "normalized", width, examples)
     key = jax.random.key(2)
     start = time.perf_counter()

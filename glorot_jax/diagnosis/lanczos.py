@@ -122,8 +122,9 @@ def bidiagonal(matvec: Matvec, like: Any, key: jax.Array, /, *, matvecs: int) ->
     def flat(v: jax.Array) -> jax.Array:
         return ravel_pytree(matvec(unravel(v)))[0]
 
-    signs, normal = jax.random.split(key)
-    scale = _scale(flat, jax.random.normal(normal, (inputs,)))
+    start = jax.random.rademacher(key, (inputs,), jnp.float32)
+    # Uneven, so that no row of equal weights is orthogonal to it.
+    scale = _scale(flat, start * jnp.linspace(1, 2, inputs))
     divisor = _or_one(scale)
     added = jnp.linspace(_PERTURBATION / 2, _PERTURBATION, inputs)
 
@@ -131,7 +132,6 @@ def bidiagonal(matvec: Matvec, like: Any, key: jax.Array, /, *, matvecs: int) ->
         return flat(v) / divisor + jnp.pad(added * v, (0, outputs - inputs))
 
     steps = decomp.bidiag(min(matvecs, inputs), materialize=False)
-    start = jax.random.rademacher(signs, (inputs,), jnp.float32)
     found = steps(scaled, start)
     diagonal, above = found.J_small
     # After as many steps as there are inputs nothing may be left, and matfree divides by that.

@@ -76,7 +76,7 @@ def test_zeros_and_isolated_values_stay_points_of_the_density():
 
 @settings(max_examples=20)
 @given(
-    shape=st.sampled_from([(1, 1), (1, 5), (5, 1), (4, 4), (4, 7)]),
+    shape=st.sampled_from([(1, 1), (5, 1), (4, 6)]),
     rank=st.integers(0, 4),
     exponent=st.integers(-33, 15),
     seed=st.integers(0, 1000),
@@ -137,11 +137,10 @@ def _truths():
     return {name: (m, np.linalg.svd(m, compute_uv=False).mean()) for name, m in kinds.items()}
 
 
-@pytest.mark.parametrize("matvecs", [6, 16])
-def test_the_error_covers_the_truth(matvecs):
+def test_the_error_covers_the_truth():
     repeats = 30
     keys = jax.random.split(jax.random.key(7), repeats)
-    many = jax.jit(jax.vmap(partial(_spectrum, matvecs=matvecs, probes=24), in_axes=(None, 0)))
+    many = jax.jit(jax.vmap(partial(_spectrum, matvecs=8, probes=24), in_axes=(None, 0)))
     for name, (matrix, mean) in _truths().items():
         found = many(_float32(matrix), keys)
         missed = int(jnp.sum(jnp.abs(found.mean - mean) > 2 * found.mean_error))
@@ -152,14 +151,15 @@ def test_the_error_covers_the_truth(matvecs):
 
 
 def test_a_single_vector_tells_no_error():
-    found = _spectrum(_float32(MATRICES["tall"]), probes=1)
+    one = jnp.ones((1, 1))
+    found = jax.jit(lanczos.summary)(lanczos.Ritz(one[None], one[None], 0 * one[None], one, one))
+    assert found.mean == 1
     assert np.isinf(found.mean_error)
-    assert np.isfinite(found.mean)
 
 
 def test_exact_values_are_summarised_alike():
     values = np.sort(RANDOM.uniform(0, 3, (4, 10)), axis=1)[:, ::-1]
-    found = lanczos.exact_summary(_float32(values.copy()), bins=7)
+    found = jax.jit(partial(lanczos.exact_summary, bins=7))(_float32(values.copy()))
     assert found.mean == pytest.approx(values.mean(), rel=1e-5)
     assert found.mean_square == pytest.approx((values**2).mean(), rel=1e-5)
     assert found.maximum == pytest.approx(values[:, 0].mean(), rel=1e-5)
