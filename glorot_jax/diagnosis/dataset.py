@@ -165,18 +165,16 @@ def _predictions(traced: Traced, fixed: Sequence[prediction.Row], details: Array
 
 
 def _predicted_spectra(traced: Traced, fixed: Sequence[prediction.Row], details: Arrays) -> Arrays:
-    few, weights = prediction.few_examples(details["s_example"]), _weights(details)
-    sigmas = [
-        # Free probability knows matrices of independent entries only.
-        prediction.mean_singular_value(
-            plan,
-            few[i],
-            row.fan_in * weights[i] if row.kind == "dense" else np.nan,
-            row.fan_out / row.fan_in,
-        )
-        for i, (row, plan) in enumerate(zip(traced.rows(), fixed, strict=True))
-    ]
-    return {"sigma_mean_predicted": np.array(sigmas)}
+    rows = traced.rows()
+    # Free probability knows matrices of independent entries only.
+    fan_in = np.array([row.fan_in if row.kind == "dense" else np.nan for row in rows])
+    found = prediction.mean_singular_values(
+        fixed,
+        prediction.few_examples(details["s_example"]),
+        fan_in * _weights(details),
+        [row.fan_out / row.fan_in for row in rows],
+    )
+    return {"sigma_mean_predicted": found}
 
 
 def _weights(details: Arrays) -> np.ndarray:

@@ -6,11 +6,13 @@ after a normalisation, a sum of branches, attention. Every example is followed b
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Traced
@@ -23,6 +25,7 @@ GRID = np.concatenate([-_RIGHT[::-1], [0.0], _RIGHT]).astype(np.float32)
 STRAIGHT = 1e-10  # q below which f is taken for its tangent at 0
 GROWN = 1.01  # what q is multiplied by to see how E[f^2] follows it
 SAME = 1e-4  # relative, between two float32 means of the same values
+CURVE = 20  # points of a curve over q
 FEW = 5  # values of q, where that of each example would take too long
 
 # What is predicted, by the name of what it is held against.
@@ -216,16 +219,42 @@ def few_examples(s_example: np.ndarray) -> np.ndarray:
     ).T
 
 
-def mean_singular_value(row: Row, q: np.ndarray, sigma_w2: float, aspect: float) -> float:
-    """Of diag(f'(s)) W by free probability, s ~ N(0, q), averaged over q [k]; NaN if one is."""
-    if not (np.isfinite(q).all() and sigma_w2 > 0):
-        return np.nan
-    table = row.table
-    f = (lambda s: s) if table is None else (lambda s: _at(table.f, s))
-    found = [
-        spectrum.mean_singular_value(f, float(one), float(sigma_w2), aspect=aspect) for one in q
-    ]
-    return float(np.mean(found))
+def mean_singular_values(
+    rows: Sequence[Row], q: np.ndarray, sigma_w2: np.ndarray, aspects: Sequence[float]
+) -> np.ndarray:
+    """Of diag(f'(s)) W of each row by free probability, s ~ N(0, q), averaged over q [rows, k].
+
+    NaN where ``sigma_w2`` or q is. Rows of one f and shape, such as the steps of a scan, share one
+    curve over q.
+    """
+    found = np.full(len(rows), np.nan)
+    known = np.isfinite(q).all(axis=1) & (sigma_w2 > 0)
+    kinds: dict[tuple[int, float], list[int]] = {}
+    for i in np.flatnonzero(known).tolist():
+        kinds.setdefault((id(rows[i].table), aspects[i]), []).append(i)
+    for (_, aspect), same in kinds.items():
+        curve = _mean_over(rows[same[0]].table, q[same], aspect)
+        found[same] = np.sqrt(sigma_w2[same]) * curve
+    return found
+
+
+def _mean_over(table: Table | None, q: np.ndarray, aspect: float) -> np.ndarray:
+    """The mean singular value for sigma_w = 1 and q [rows, k], averaged over k."""
+    if table is None:
+        alike = spectrum.mean_singular_value(lambda s: s, 1.0, 1.0, aspect=aspect)
+        return np.full(len(q), alike)
+
+    f = partial(_at, table.f)
+    at = partial(spectrum.mean_singular_value, f, aspect=aspect)
+    different = np.unique(q)
+    if different.size <= CURVE:
+        values = {one: at(float(one), 1.0) for one in different}
+        return np.array([np.mean([values[one] for one in row]) for row in q])
+    # Smooth in log q, and a quarter of a digit between the points is close.
+    log_q = np.log(np.maximum(q, STRAIGHT))
+    points = np.linspace(log_q.min(), log_q.max(), CURVE)
+    curve = PchipInterpolator(points, [at(float(np.exp(point)), 1.0) for point in points])
+    return np.mean(curve(log_q), axis=1)
 
 
 def critical_gain(row: Row, q: np.ndarray, n_var: float) -> float:

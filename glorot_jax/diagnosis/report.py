@@ -197,7 +197,8 @@ def _count(nets: Any) -> int:
 def check_finite(params: Any, seed: int) -> None:
     """Raises ValueError where a parameter of that seed has values that aren't finite."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not jnp.isfinite(leaf).all():
+        values = np.asarray(leaf)
+        if jnp.issubdtype(values.dtype, jnp.inexact) and not np.isfinite(values).all():
             name = jax.tree_util.keystr(path, simple=True, separator="/")
             raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
 

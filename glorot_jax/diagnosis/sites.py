@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
 from glorot_jax.diagnosis.plan import Block, Found, Site, Unreached, plan, run
@@ -173,13 +174,11 @@ def _checked(whole: str, name: str, leaf: Any) -> jax.ShapeDtypeStruct:
             f"{whole}: {name} is not an array but of type {kind}; "
             "equinox.partition or nnx.split separates what a model is made of"
         )
-    traced = isinstance(leaf, (jax.core.Tracer, jax.ShapeDtypeStruct))
-    if not traced and jnp.issubdtype(leaf.dtype, jnp.inexact):
-        # Inside somebody's jit, an array that isn't traced is a constant of the program.
-        with jax.ensure_compile_time_eval():
-            finite = bool(jnp.isfinite(leaf).all())
-        if not finite:
-            raise ValueError(f"{whole}: {name} has values that are not finite")
+    known = not isinstance(leaf, (jax.core.Tracer, jax.ShapeDtypeStruct))
+    inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
+    # By NumPy, which compiles nothing and may look at a constant inside somebody's jit.
+    if known and inexact and not np.isfinite(np.asarray(leaf)).all():
+        raise ValueError(f"{whole}: {name} has values that are not finite")
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 

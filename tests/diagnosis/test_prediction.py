@@ -10,7 +10,7 @@ import pytest
 
 from glorot_jax.diagnosis import prediction, trace
 from glorot_jax.diagnosis.statistics import site_details
-from glorot_jax.theory import spread_over_seeds
+from glorot_jax.theory import spectrum, spread_over_seeds
 
 N, INPUTS, WIDTH, CLASSES = 20, 30, 50, 4
 SEEDS = 300
@@ -195,9 +195,27 @@ def test_the_gain_brings_the_layer_to_one():
 
 def test_mean_singular_value_of_a_linear_row_is_the_quarter_circles():
     rows, *_ = _relu()
-    found = prediction.mean_singular_value(rows[-1], np.ones(3), 0.25, 1.0)
-    assert found == pytest.approx(8 / (3 * np.pi) * 0.5, rel=1e-4)
-    assert np.isnan(prediction.mean_singular_value(rows[0], np.ones(3), np.nan, 1.0))
+    q = np.ones((2, 3))
+    found = prediction.mean_singular_values(
+        [rows[-1], rows[0]], q, np.array([0.25, np.nan]), [1, 1]
+    )
+    assert found[0] == pytest.approx(8 / (3 * np.pi) * 0.5, rel=1e-4)
+    assert np.isnan(found[1])
+
+
+def test_many_rows_of_one_function_share_a_curve():
+    """Of relu it is flat: half the slopes are 1, whatever q is. Of tanh it is each row's own."""
+    rows, *_ = _relu()
+    q = np.geomspace(0.01, 10, 60).reshape(30, 2)
+    relu = prediction.mean_singular_values([rows[0]] * 30, q, np.ones(30), [1.0] * 30)
+    exact = spectrum.mean_singular_value(jax.nn.relu, 1.0, 1.0)
+    np.testing.assert_allclose(relu, exact, rtol=1e-3)
+    grid = jnp.asarray(prediction.GRID)
+    tanh = rows[0]._replace(table=prediction.Table(jnp.tanh(grid), 1 - jnp.tanh(grid) ** 2))
+    found = prediction.mean_singular_values([tanh] * 30, q, np.ones(30), [1.0] * 30)
+    for i in (0, 13, 29):
+        each = [spectrum.mean_singular_value(jnp.tanh, float(one), 1.0) for one in q[i]]
+        assert found[i] == pytest.approx(np.mean(each), rel=1e-3)
 
 
 def test_a_signal_too_small_for_the_quadrature_is_followed_along_the_tangent():
