@@ -30,6 +30,7 @@ from glorot_jax.diagnosis.sites import Traced
 EXACT_UP_TO = 64
 MEMORY = 256 * 2**20
 _FLOAT = 4  # bytes
+_COPIES = 4  # that XLA holds of the Lanczos vectors on a CPU, by its own account
 
 Operator = Callable[[jax.Array], jax.Array]
 
@@ -62,9 +63,9 @@ def site_spectra(
       exact_up_to: a Jacobian with at most this many singular values is decomposed exactly. One
         matrix of that many rows is held, and examples are done one after the other.
       matvecs, probes: Lanczos steps from each start vector, and start vectors of each example.
-      memory: bytes that the Lanczos vectors may take: probes matvecs (inputs + outputs) floats an
-        example, as many examples at once as fit. Beside them there are the signals of one forward
-        pass, as many slopes and a copy of the kernels.
+      memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 probes matvecs
+        (inputs + outputs) floats an example, as many examples at once as fit. Beside them there
+        are the signals of one forward pass, as many slopes and a copy of the kernels.
     """
     found = traced.run(params, x)
     how = _How(exact_up_to, matvecs, probes, bins, memory)
@@ -213,7 +214,7 @@ def _site_ritz(
 
     n, outputs = len(slopes), slopes[0].size
     steps = min(how.matvecs, like.size, outputs)
-    at_once = max(1, how.memory // (how.probes * steps * (like.size + outputs) * _FLOAT))
+    at_once = max(1, how.memory // (_COPIES * _FLOAT * how.probes * steps * (like.size + outputs)))
     # As many turns, but all of about one size.
     at_once = ceil(n / ceil(n / at_once))
     keys = jax.random.split(key, (n, how.probes))

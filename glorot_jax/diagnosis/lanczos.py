@@ -31,7 +31,7 @@ Matvec = Callable[[Any], Any]
 
 
 class Ritz(NamedTuple):
-    """What one start vector says of an operator, in its own units.
+    """What one start vector says of an operator with ``k`` singular values.
 
     ``values`` [m], descending, and ``weights`` [m], which add up to 1: the Gauss rule.
     ``residuals`` [m]: of each value, a singular value is as near as this. ``mean_below``: the mean
@@ -43,15 +43,17 @@ class Ritz(NamedTuple):
     residuals: jax.Array
     mean_below: jax.Array
     half_maximum: jax.Array
+    k: jax.Array
 
 
 class Spectrum(NamedTuple):
     """Singular values of one operator or of several of a shape, averaged over them; scalars.
 
-    ``mean_error``: standard error of ``mean`` over start vectors, plus half of the most that the
-    quadrature can be off: twice it covers the truth. 0 of exact values. ``mean_square``: of the
-    singular values. ``maximum`` and ``minimum``: the means of each operator's; of a Lanczos
-    iteration a lower bound, short by about ``maximum_error``, and an upper one.
+    ``mean_error``: a bound of the standard error of ``mean`` over start vectors, plus half of the
+    most that the quadrature can be off: twice it covers the truth. 0 of exact values.
+    ``mean_square``: of the singular values. ``maximum`` and ``minimum``: the means of each
+    operator's; of a Lanczos iteration a lower bound, short by about ``maximum_error``, and an
+    upper one.
     ``condition``: the median over operators of maximum / minimum, inf where the minimum is 0, and
     a lower bound too. ``density`` [bins], which integrates to 1, between ``edges`` [bins + 1] from
     0 to the largest value of all. ``exact``: whether values are exact, a bool.
@@ -70,10 +72,14 @@ class Spectrum(NamedTuple):
 
 
 class Bidiagonal(NamedTuple):
-    """``diagonal`` [m], and ``above`` [m] it; the last of ``above`` leads out of the m steps."""
+    """``diagonal`` [m], and ``above`` [m] it; the last of ``above`` leads out of the m steps.
+
+    ``k``: how many singular values the operator has.
+    """
 
     diagonal: jax.Array
     above: jax.Array
+    k: jax.Array
 
 
 def singular_values(
@@ -91,7 +97,7 @@ def singular_values(
 
     Args:
       matvecs: Lanczos steps, at most min(inputs, outputs) of which are made.
-      probes: start vectors. A single one tells no ``mean_error``: it is inf.
+      probes: start vectors.
       rms: root of the mean square singular value, |A| / sqrt(k) by Frobenius' norm; it lowers
         the error of the mean about fourfold.
     """
@@ -137,7 +143,7 @@ def bidiagonal(matvec: Matvec, like: Any, key: jax.Array, /, *, matvecs: int) ->
     # After as many steps as there are inputs nothing may be left, and matfree divides by that.
     left = jnp.linalg.norm(found.residual)
     left = jnp.where(jnp.isnan(left), 0, left)
-    return Bidiagonal(scale * diagonal, scale * jnp.append(above, left))
+    return Bidiagonal(scale * diagonal, scale * jnp.append(above, left), jnp.float32(inputs))
 
 
 def _size(shapes: Any) -> int:
@@ -189,6 +195,7 @@ def _ritz(steps: Bidiagonal) -> Ritz:
         residuals=steps.above[-1] * jnp.abs(left[-1]),
         mean_below=jnp.sum(below[1] * jnp.square(below[2][:, 0])),
         half_maximum=half[0],
+        k=steps.k,
     )
 
 
@@ -217,14 +224,18 @@ def summary(
     )
     bracket = jnp.maximum(first - found.mean_below / unit, 0)
     mean = first - bracket / 3
+    a, b, c, d = (jnp.mean(moment) for moment in (first, square, third, fourth))
+    variance = b - a**2
     if rms is not None:
         known = jnp.square(rms / unit)[:, None]
-        a, b, c, d = (jnp.mean(moment) for moment in (first, square, third, fourth))
         spread = d - b**2
         slope = jnp.where(spread > 1e-6 * b**2, (c - a * b) / _or_one(spread), 0)
         mean = mean - slope * (square - known)
+        variance = b - 2 * slope * c + slope**2 * d - (a - slope * b) ** 2
         square = known
-    error = _standard_error(mean, rms is not None) + jnp.mean(bracket) / 3
+    # With random signs v'Bv / k has at most 2 / k times the variance of B's eigenvalues.
+    of_vectors = 2 * jnp.maximum(variance, 0) / jnp.mean(found.k) / mean.size
+    error = jnp.sqrt(of_vectors) + jnp.mean(bracket) / 3
     top = jnp.max(found.values[..., 0], axis=1)
     largest = jnp.argmax(found.values[..., 0], axis=1)[:, None]
     short = jnp.minimum(found.residuals[..., 0], (found.values[..., 0] - found.half_maximum) / 3)
@@ -261,18 +272,6 @@ def exact_summary(values: jax.Array, /, *, bins: int = BINS) -> Spectrum:
         **_density(values, weights, jnp.zeros_like(values), bins),
         exact=jnp.array(True),
     )
-
-
-def _standard_error(means: jax.Array, fitted: int) -> jax.Array:
-    """Of the mean of ``means`` [operators, probes], after ``fitted`` numbers were fitted to them.
-
-    One probe an operator doesn't tell its own error from what operators differ by: both count.
-    """
-    own = means - jnp.mean(means, axis=1 if means.shape[1] > 1 else 0, keepdims=True)
-    free = means.size - (len(means) if means.shape[1] > 1 else 1)
-    if not free:
-        return jnp.full((), jnp.inf)
-    return jnp.sqrt(jnp.sum(jnp.square(own)) / max(free - fitted, 1) / means.size)
 
 
 def _condition(top: jax.Array, bottom: jax.Array) -> jax.Array:

@@ -66,7 +66,7 @@ def test_small_layers_are_those_of_the_probes():
 
 
 @pytest.mark.parametrize(
-    ("activation", "memory"), [("tanh", jacobians.MEMORY), ("relu", 3 * 4 * 20 * 180 * 4)]
+    ("activation", "memory"), [("tanh", jacobians.MEMORY), ("relu", 3 * 4 * 4 * 20 * 180 * 4)]
 )
 def test_matrix_free_layers_agree_with_exact_ones(activation, memory):
     """Wide, tall and, by relu, of half the rank; all examples at once and three at a time."""

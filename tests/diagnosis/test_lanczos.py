@@ -138,23 +138,16 @@ def _truths():
 
 
 def test_the_error_covers_the_truth():
-    repeats = 30
+    repeats = 100
     keys = jax.random.split(jax.random.key(7), repeats)
-    many = jax.jit(jax.vmap(partial(_spectrum, matvecs=8, probes=24), in_axes=(None, 0)))
+    many = jax.jit(jax.vmap(partial(_spectrum, matvecs=8, probes=2), in_axes=(None, 0)))
     for name, (matrix, mean) in _truths().items():
         found = many(_float32(matrix), keys)
         missed = int(jnp.sum(jnp.abs(found.mean - mean) > 2 * found.mean_error))
-        # 1 in 17 by Student's law of 22 degrees; 3 standard deviations of a binomial above it.
-        assert missed <= repeats / 17 + 3 * np.sqrt(repeats / 17), name
+        # 1 in 20, and 3 standard deviations of a binomial above it.
+        assert missed <= repeats / 20 + 3 * np.sqrt(repeats / 20), name
         # Nor is it so wide that it says nothing.
         assert np.std(found.mean) > 0.25 * np.median(found.mean_error), name
-
-
-def test_a_single_vector_tells_no_error():
-    one = jnp.ones((1, 1))
-    found = jax.jit(lanczos.summary)(lanczos.Ritz(one[None], one[None], 0 * one[None], one, one))
-    assert found.mean == 1
-    assert np.isinf(found.mean_error)
 
 
 def test_exact_values_are_summarised_alike():
