@@ -38,16 +38,20 @@ x, y = shapeset.sample(jax.random.key(0), 300)
 def init(key):
     sizes = [x.shape[1], *[WIDTH] * DEPTH, CLASSES]
     keys = jax.random.split(key, DEPTH + 1)
-    return [
-        jax.random.uniform(k, (n, m), minval=-(n**-0.5), maxval=n**-0.5)
-        for k, n, m in zip(keys, sizes[:-1], sizes[1:], strict=True)
-    ]
+    return {
+        f"layer_{i:02d}": {
+            "kernel": jax.random.uniform(k, (n, m), minval=-(n**-0.5), maxval=n**-0.5),
+            "bias": jnp.zeros(m),
+        }
+        for i, (k, n, m) in enumerate(zip(keys, sizes[:-1], sizes[1:], strict=True))
+    }
 
 
-def apply(kernels, x):
-    for kernel in kernels[:-1]:
-        x = jnp.tanh(x @ kernel)
-    return x @ kernels[-1]
+def apply(params, x):
+    *hidden, top = params.values()
+    for layer in hidden:
+        x = jnp.tanh(x @ layer["kernel"] + layer["bias"])
+    return x @ top["kernel"] + top["bias"]
 
 
 params = init(jax.random.key(1))
