@@ -5,7 +5,6 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -14,6 +13,7 @@ from glorot_jax.diagnosis.findings import Finding
 from glorot_jax.diagnosis.sites import Unreached
 from glorot_jax.diagnosis.table import against_theory, cells, through
 from glorot_jax.files import write_text
+from glorot_jax.html import template
 
 TEMPLATE = "page.html.j2"
 DPI = 130
@@ -27,15 +27,8 @@ def write(
     Raises:
       OSError: it can't be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("glorot_jax", "diagnosis"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     titles, rows = cells(data, findings)
-    html = environment.get_template(TEMPLATE).render(
+    html = template("diagnosis", TEMPLATE).render(
         title=data.attrs.get("model", "Signals of a model"),
         examples=data.attrs["examples"],
         nets=data.sizes["seed"],

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 import xarray as xr
 
 from glorot_jax.claims import Judgement, counts, judge, to_json
 from glorot_jax.files import write_text
+from glorot_jax.html import template
 from glorot_jax.report import tables
 from glorot_jax.report.figures import FIGURES, FigureFiles, available, caption, save_figures
 from glorot_jax.report.figures.common import SET_NAMES
@@ -76,17 +76,10 @@ def write_page(
 
 def render(results: xr.Dataset, judgements: Sequence[Judgement], figures: Path) -> str:
     """The page's HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("glorot_jax", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = _shown_figures(results, judgements, figures)
     made = tables.every(results)
     titles = [(f.key, f.title) for f in shown] + [(t.key, t.title) for t in made]
-    return environment.get_template(TEMPLATE).render(
+    return template("report", TEMPLATE).render(
         title=TITLE,
         provenance=provenance(results),
         counts=counts(judgements),
