@@ -63,7 +63,7 @@ print(report)
 # 256th is left. Dashed: what mean-field theory expects.
 
 # %%
-_ = report.plot()
+report.plot()
 
 # %% [markdown]
 # ## The cure
@@ -79,8 +79,8 @@ print(cured.reports[1])
 # ## Does it learn now?
 #
 # 3000 updates of 10 examples each; 83% is chance. LSUV (`mode="forward"`), which makes std(s) = 1
-# in every layer, is shown beside it: so large a signal makes deep tanh layers chaotic, and two
-# examples that are almost the same end up far apart.
+# in every layer, is shown beside it: so large a signal makes deep tanh layers chaotic, two examples
+# that are almost the same end up far apart, and only a small learning rate will do.
 
 # %%
 train_x, train_y = shapeset.sample(jax.random.key(2), 30_000)
