@@ -19,6 +19,7 @@
 # %%
 # On Colab, clone this repository to /content/glorot_jax and install it first:
 # # %pip install -q /content/glorot_jax
+# %matplotlib inline
 import jax
 import jax.numpy as jnp
 import optax

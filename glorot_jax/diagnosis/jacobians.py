@@ -28,7 +28,7 @@ from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Traced
 
 EXACT_UP_TO = 64
-MEMORY = 256 * 2**20
+MEMORY = 64 * 2**20
 _FLOAT = 4  # bytes
 _COPIES = 4  # that XLA holds of the Lanczos vectors on a CPU, by its own account
 
