@@ -26,6 +26,7 @@ import optax
 
 import glorot_jax as gj
 from glorot_jax.data import shapeset
+from glorot_jax.diagnosis import writers
 from glorot_jax.losses import cross_entropy
 
 WIDTH, DEPTH, CLASSES = 200, 30, 9
@@ -117,10 +118,8 @@ for name, start in starts.items():
 #
 # `monitor` measures the same statistics inside your own jitted update, here every 500 updates.
 
+
 # %%
-from glorot_jax.diagnosis import writers  # noqa: E402
-
-
 @jax.jit
 def watched(params):
     def update(params, batch):
