@@ -21,9 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_num_cpu_devices", 2)
-    # The environment carries the cache to the programs that tests start.
+    # Many small programs, each run a few times: compiling takes longer than running.
+    # The environment carries this and the cache to the programs that tests start.
     cache = config.stash[_cache] = tempfile.mkdtemp(prefix="glorot_jax-compiled-")
     for option, value in (
+        ("jax_disable_most_optimizations", True),
         ("jax_compilation_cache_dir", cache),
         ("jax_persistent_cache_min_compile_time_secs", 0.0),
         ("jax_persistent_cache_min_entry_size_bytes", -1),

@@ -29,6 +29,7 @@ FIGURE_STAGES: Mapping[str, tuple[str, ...]] = {
     "fig08": ("initial",),
     "eq17": ("initial",),
     "variances": ("initial",),
+    "phase": ("initial",),
     "fig09": ("online",),
     "fig10": ("online",),
     "fig11": ("online",),

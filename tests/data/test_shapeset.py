@@ -25,6 +25,14 @@ REFERENCE_AREAS = (99.03, 142.61, 220.77)
 ALPHA = 1e-3
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _optimized():
+    """So many images are drawn here that running takes longer than compiling."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(scope="module")
 def reference(test_data_dir):
     """Images [10000, 32, 32] uint8, axes (x, y), and labels [10000]."""
