@@ -57,7 +57,7 @@ def site_spectra(
       sigma_mean, sigma_mean_error, sigma_mean_square (always exact), sigma_max, sigma_max_error,
       sigma_min, condition, exact (bool): [rows]. density [rows, bins], edges [rows, bins + 1].
     NaN, all of a row, at an embedding, in a branch not taken, and where a site shares the axis of
-    its examples with something else.
+    its examples with something else, or a reshape after its product does.
 
     Args:
       exact_up_to: a Jacobian with at most this many singular values is decomposed exactly. One
@@ -110,10 +110,24 @@ def _alike(sites: Sequence[Site]) -> list[tuple[list[int], _Axes]]:
         if site.kind == "embedding" or site.z_axis is None or site.s_axis is None:
             continue
         axes = _Axes(site.z_axis, site.s_axis)
+        if not _takes_one_example(site, axes):
+            continue
         linear = str(jax.make_jaxpr(site.contract)(site.z, site.kernel))
         key = (linear, axes, site.steps, site.kernel_varies, site.activation is None)
         groups.setdefault(key, ([], axes))[0].append(index)
     return list(groups.values())
+
+
+def _takes_one_example(site: Site, axes: _Axes) -> bool:
+    """Whether the product can be done for one example: not where a reshape mixes them."""
+    shape = site.z.shape
+    one = jax.ShapeDtypeStruct(shape[: axes.z] + shape[axes.z + 1 :], jnp.float32)
+    kernel = jax.ShapeDtypeStruct(site.kernel.shape, jnp.float32)
+    try:
+        jax.eval_shape(_linear_part(site, axes), kernel, one)
+    except ValueError:
+        return False
+    return True
 
 
 def _split(stacked: Any, parts: int) -> list[Any]:

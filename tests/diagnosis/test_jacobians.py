@@ -245,3 +245,16 @@ def test_the_input_of_tokens_is_what_is_looked_up():
     w = jnp.ones((6, 2))
     cast = trace(lambda w, x: x.astype(jnp.float32) @ w, w, pixels)
     assert np.isnan(jax.jit(partial(jacobians.end_to_end, cast))(w, pixels, KEY)["sigma_mean"])
+
+
+def test_a_reshape_that_mixes_examples_after_the_product_leaves_nan():
+    def apply(params, x):
+        product = x @ params["w"]
+        flat = product.reshape(-1)  # examples and units on one axis, then apart again
+        s = flat.reshape(product.shape) + params["b"][None]
+        return jnp.tanh(s) @ params["out"]
+
+    params = {"w": jnp.ones((3, 4)), "b": jnp.ones(4), "out": jnp.ones((4, 2))}
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
+    found = jacobians.site_spectra(trace(apply, params, x), params, x, jax.random.key(0))
+    assert np.isnan(found["sigma_mean"]).tolist() == [True, False]
