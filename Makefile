@@ -30,10 +30,12 @@ lint: $(VENV)/.stamp-lint  ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.stamp-bench  ## time the training loop and Shapeset beside PyTorch
+bench: $(VENV)/.stamp-bench  ## time training, Shapeset and the diagnosis beside PyTorch
 	$(BIN)/python -m benchmarks.updates
 	$(BIN)/python -m benchmarks.training_share
 	$(BIN)/python -m benchmarks.shapeset
+	$(BIN)/python -m benchmarks.diagnosis
+	$(BIN)/python -m benchmarks.spectra
 
 notebooks: $(VENV)/.stamp-notebooks  ## make and execute the .ipynb from their .py sources
 	$(BIN)/jupytext --to ipynb --execute notebooks/*.py
