@@ -196,15 +196,19 @@ def _psi_slope(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _level(squares: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """t(p) with E[squares / (squares + t)] = p, by bisection of its logarithm."""
+    """t(p) with E[squares / (squares + t)] = p, by bisection of its logarithm, then by Newton."""
     positive = squares[squares > 0]
     low = np.full_like(p, np.log(positive.min()) - 50)
     high = np.full_like(p, np.log(positive.max()) + 50)
-    for _ in range(60):
+    for _ in range(15):
         middle = (low + high) / 2
         above = np.mean(squares / (squares + np.exp(middle)[:, None]), axis=1) > p
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.exp((low + high) / 2)
+    level = (low + high) / 2
+    for _ in range(4):
+        share = squares / (squares + np.exp(level)[:, None])
+        level = level + (np.mean(share, axis=1) - p) / np.mean(share * (1 - share), axis=1)
+    return np.exp(level)
 
 
 def _check(depth: int, weights: str) -> None:

@@ -120,15 +120,11 @@ def _distribution(name, values):
 # Kernels that are one leaf, used once in each step, under the model's own derivatives.
 _ONE_USE = [
     "activation_with_its_own_gradient",
-    "vmapped",
     "vmapped_experts",
     "scanned_remat",
-    "cond",
     "cond_in_scan",
     "embedding",
     "linen_cnn_with_attention",
-    "linen_scan_of_remat",
-    "nnx_blocks",
     *OTHERS,
 ]
 
