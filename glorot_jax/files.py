@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -16,10 +17,16 @@ def write_atomically(path: Path | str, write: Callable[[Path], object], /) -> Pa
       OSError: the folder can't be written or the disk is full; ``path`` is then as it was.
     """
     path = Path(path)
-    try:
+    with naming(path):
         return _write(path, write)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Makes errors of writing name ``path``: they mostly name nothing, or a temporary file."""
+    try:
+        yield
     except OSError as error:
-        # Writing fails without naming the file, and the temporary one's name helps nobody.
         raise OSError(error.errno, f"{path} can't be written: {error.strerror or error}") from error
 
 

@@ -57,7 +57,7 @@ class Finding(NamedTuple):
 
 def find(data: xr.Dataset) -> tuple[Finding, ...]:
     """All findings of a report's data, severe ones first."""
-    means = data.mean("seed", skipna=True) if data.sizes["seed"] else data
+    means = data.mean("seed", skipna=True)
     found = [finding for check in _CHECKS for finding in check(data, means)]
     return tuple(sorted(found, key=lambda finding: finding.severity != SEVERE))
 

@@ -23,6 +23,8 @@ Measured = Mapping[str, np.ndarray]
 
 
 def measure_forward(found: Traced, x: Any) -> Callable[[Any], Measured]:
+    """``params`` to s_std [rows], from a forward pass alone."""
+
     @jax.jit
     def measure(params: Any, x: Any) -> dict[str, jax.Array]:
         return {"s_std": _in_order(found, _stds(found, found.run(params, x).s))}
@@ -42,8 +44,7 @@ def measure_both(
     ``carried`` is the rms of the gradient that a kernel carries down to the next s over that of
     dC/ds at its own; ``jacobian`` the root of n Var[W] E[f'(s)^2].
     """
-
-    adds_up = [inputs_of_an_output(site) for site in found.sites]
+    adds_up = [inputs_of_an_output(site) for site in found.sites] if mode == "critical" else []
 
     @jax.jit
     def measure(params: Any, x: Any) -> dict[str, jax.Array]:
@@ -138,6 +139,7 @@ def _slope_or_one(site: Site, s: jax.Array) -> jax.Array:
 
 
 def values_of(signals: Signals, ds: Sequence[jax.Array]) -> Iterator[Values]:
+    """What each site saw, without its bias."""
     for z, s, d, kernel in zip(signals.z, signals.s, ds, signals.kernels, strict=True):
         yield Values(z, s, d, kernel, None)
 
@@ -166,6 +168,7 @@ def _in_order(found: Traced, by_site: Sequence[jax.Array]) -> jax.Array:
 
 
 def as_statistics(found: Traced, measured: Measured) -> Statistics:
+    """The std of s and of dC/ds, labelled by the rows."""
     values = {name: measured[name] for name in ("s_std", "ds_std")}
     return Statistics(values, tuple(row.label for row in found.rows()))
 

@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Traced
+from glorot_jax.diagnosis.statistics import slope_of
 from glorot_jax.theory import meanfield, spectrum
 
 # Where an activation is tabulated: close to 0 finely, far out coarsely, and on either side of 0,
@@ -45,7 +47,7 @@ class Table(NamedTuple):
     def two_sided(self) -> bool:
         """Whether f levels off on both sides, as tanh does and relu does not."""
         middle = abs(float(self.slope[len(GRID) // 2]))
-        return max(abs(float(self.slope[0])), abs(float(self.slope[-1]))) < 0.05 * middle
+        return max(abs(float(self.slope[0])), abs(float(self.slope[-1]))) < SATURATED_SLOPE * middle
 
 
 class Row(NamedTuple):
@@ -103,8 +105,7 @@ def _tabulate(site: Site, grid: jax.Array) -> Table:
 
     def one(s: jax.Array) -> tuple[jax.Array, jax.Array]:
         assert site.activation is not None
-        z, backward = jax.vjp(site.activation, s)
-        return z, backward(jnp.ones_like(z))[0]
+        return site.activation(s), slope_of(site.activation, s)
 
     found = jax.lax.map(one, padded.reshape(blocks, *site.s.shape))
     return Table(*(part.reshape(-1)[: GRID.size].astype(jnp.float32) for part in found))

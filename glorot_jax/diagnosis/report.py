@@ -18,7 +18,7 @@ from glorot_jax.diagnosis.dataset import assemble
 from glorot_jax.diagnosis.findings import SEVERE, Finding, find
 from glorot_jax.diagnosis.jacobians import end_to_end, site_spectra
 from glorot_jax.diagnosis.prediction import fixed
-from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, trace
+from glorot_jax.diagnosis.sites import Apply, Traced, Unreached, named_leaves, trace
 from glorot_jax.diagnosis.statistics import check_costs, site_details
 from glorot_jax.diagnosis.table import as_text
 from glorot_jax.dotted import reason
@@ -132,7 +132,6 @@ def diagnose(
       x: examples [n, ..], an array or a pytree of them. y: labels [n, ..] for ``loss``.
       loss: of (logits, y), a cost per example [n].
       key: for ``init`` and for the random vectors that singular values are estimated with.
-
       spectra: whether to find singular values as well, which takes most of the time.
       name: of the model, for the page.
 
@@ -166,9 +165,8 @@ def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
             raise ValueError(f"params: the function fails for a key ({reason(error)})") from error
     if seeds is None:
         return jax.tree.map(lambda leaf: leaf[None] if hasattr(leaf, "shape") else leaf, params)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+    for name, leaf in named_leaves("params", params):
         if np.shape(leaf)[:1] != (seeds,):
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
             raise ValueError(f"params: {name} is {list(np.shape(leaf))}, not [{seeds}, ..]: seeds")
     return params
 
@@ -180,27 +178,19 @@ def _is_function(params: Any) -> bool:
 
 
 def _trace_all(apply_fn: Apply, nets: Any, x: Any) -> Traced:
-    traced = trace(apply_fn, _net(nets, 0), x)
-    for seed in range(1, _count(nets)):
-        check_finite(_net(nets, seed), seed)
+    """The trace of the first net, once all are known to be finite."""
+    first = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, nets)
+    traced = trace(apply_fn, first, x)
+    for name, leaf in named_leaves("params", nets):
+        values = np.asarray(leaf)
+        if jnp.issubdtype(values.dtype, jnp.inexact) and not np.isfinite(values).all():
+            seed = int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(axis=1)))
+            raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
     return traced
-
-
-def _net(nets: Any, seed: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[seed] if hasattr(leaf, "shape") else leaf, nets)
 
 
 def _count(nets: Any) -> int:
     return len(jax.tree.leaves(nets)[0])
-
-
-def check_finite(params: Any, seed: int) -> None:
-    """Raises ValueError where a parameter of that seed has values that aren't finite."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        values = np.asarray(leaf)
-        if jnp.issubdtype(values.dtype, jnp.inexact) and not np.isfinite(values).all():
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
 
 
 def _over_seeds(

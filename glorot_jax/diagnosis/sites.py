@@ -156,11 +156,12 @@ def _inputs(params: Any, x: Any) -> tuple[tuple[str, jax.ShapeDtypeStruct], ...]
     return tuple(
         (name, _checked(whole, name, leaf))
         for whole, tree in (("params", params), ("x", x))
-        for name, leaf in _named_leaves(whole, tree)
+        for name, leaf in named_leaves(whole, tree)
     )
 
 
-def _named_leaves(whole: str, tree: Any) -> Iterator[tuple[str, Any]]:
+def named_leaves(whole: str, tree: Any) -> Iterator[tuple[str, Any]]:
+    """Each leaf of ``tree`` and its path; ``whole`` is the name of a tree that is one leaf."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         # NNX keeps the array of a parameter one level down.
         name = jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value")

@@ -12,10 +12,10 @@ from glorot_jax.diagnosis.plan import Site
 from glorot_jax.diagnosis.sites import Signals, Traced
 from glorot_jax.dotted import reason
 from glorot_jax.losses import Loss, cross_entropy
+from glorot_jax.probes.activations import QUANTILES
 from glorot_jax.probes.histogram import histogram
 from glorot_jax.probes.quantile import quantile
 
-QUANTILES = (0.02, 0.5, 0.98)
 HISTOGRAM_REACH = 4.0  # standard deviations on either side of the mean
 
 
@@ -245,7 +245,7 @@ def _slope_fractions(site: Site, s: jax.Array) -> dict[str, jax.Array]:
 
 
 def slope_of(activation: Activation, s: jax.Array) -> jax.Array:
-    # Backwards, because a custom_vjp has no other derivative.
+    """f'(s), taken backwards, because a custom_vjp has no other derivative."""
     z, backward = jax.vjp(activation, s)
     return backward(jnp.ones_like(z))[0]
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from glorot_jax.diagnosis.findings import SEVERE, Finding
+from glorot_jax.diagnosis.findings import SEVERE, WARNING, Finding
 from glorot_jax.diagnosis.sites import Unreached
 
-MARKS = {SEVERE: "!!", "warning": "!", None: ""}
+MARKS = {SEVERE: "!!", WARNING: "!"}
 MOST_ROWS = 40
 EXPLAINED = 3.0  # standard deviations of the draw of the weights
 
@@ -72,7 +72,7 @@ def worst_first(means: xr.Dataset, findings: Sequence[Finding]) -> list[int]:
 
 def _mark(site: str, findings: Sequence[Finding]) -> str:
     said = {finding.severity for finding in findings if site in finding.sites}
-    return MARKS[SEVERE] if SEVERE in said else MARKS["warning"] if said else ""
+    return MARKS[SEVERE] if SEVERE in said else MARKS[WARNING] if said else ""
 
 
 def _written(value: float, form: str) -> str:

@@ -5,7 +5,6 @@ A record is a number of updates done and the ``Statistics`` of then, with axes [
 from inside a program, by ``jax.debug.callback(writer.write, update, statistics)``.
 """
 
-import contextlib
 import json
 import math
 import secrets
@@ -19,6 +18,7 @@ import xarray as xr
 
 from glorot_jax.diagnosis.monitor import Statistics
 from glorot_jax.diagnosis.statistics import QUANTILES
+from glorot_jax.files import naming
 
 Record = tuple[int, Statistics]
 
@@ -133,7 +133,7 @@ def json_lines(path: Path | str, /) -> Writer:
     path = Path(path)
 
     def append(line: bytes) -> None:
-        with _naming(path), path.open("ab") as file:
+        with naming(path), path.open("ab") as file:
             file.truncate(_whole_lines(path))
             file.write(line)
 
@@ -210,7 +210,7 @@ def tensorboard(folder: Path | str, /) -> Writer:
             "writers.tensorboard: needs tensorboardX: pip install glorot_jax[tensorboard]"
         ) from error
     folder = Path(folder)
-    with _naming(folder):
+    with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
         # Its file name has a resolution of one second; SummaryWriter would write from a thread,
         # where a full disk is nobody's error.
@@ -219,12 +219,12 @@ def tensorboard(folder: Path | str, /) -> Writer:
     def write(update: Any, statistics: Statistics) -> None:
         if _is_measured(statistics):
             scalars = [Summary.Value(tag=tag, simple_value=v) for tag, v in _scalars(statistics)]
-            with _naming(folder):
+            with naming(folder):
                 events.write_event(Event(step=int(update), summary=Summary(value=scalars)))
                 events.flush()
 
     def close() -> None:
-        with _naming(folder):
+        with naming(folder):
             events.close()
 
     return Writer(write, close)
@@ -248,12 +248,3 @@ def _on_host(statistics: Statistics) -> Any:
 
 def _is_measured(statistics: Statistics) -> bool:
     return not all(np.isnan(values).all() for values in statistics.values.values())
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Errors of writing name ``path``, which they mostly don't by themselves."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, f"{path} can't be written: {error.strerror or error}") from error

@@ -53,6 +53,7 @@ def tanh_pair(initial: xr.Dataset | None, known: str) -> list[Row]:
 
 
 def has_any(known: str) -> Callable[[xr.Dataset], bool]:
+    """Whether results have the variable ``known`` of any network at initialisation."""
     return lambda results: bool(known_rows(part(results, PART), known))
 
 
@@ -229,6 +230,7 @@ def fig08(results: xr.Dataset) -> Figure:
 
 
 def sets_of(results: xr.Dataset) -> Sequence[str]:
+    """The data set that the networks at initialisation were given."""
     return [dataset_of(needed(results, PART))]
 
 
