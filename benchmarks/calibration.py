@@ -20,8 +20,8 @@ from absl import app, flags
 from flax import linen as nn
 from flax import nnx
 
-from glorot_jax.diagnosis.calibration import calibrate
-from glorot_jax.diagnosis.sites import trace
+from glorot_jax.diagnosis.mending.calibration import calibrate
+from glorot_jax.diagnosis.tracing.sites import trace
 
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each model; the medians are printed.")
 _WIDTH = flags.DEFINE_integer("width", 100, "Units of a layer.")

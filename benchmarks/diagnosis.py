@@ -23,10 +23,10 @@ from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch
 from glorot_jax.diagnosis import QUANTILES, Traced, site_statistics, trace
-from glorot_jax.diagnosis.dataset import assemble
-from glorot_jax.diagnosis.prediction import fixed
-from glorot_jax.diagnosis.report import BINS
-from glorot_jax.diagnosis.statistics import site_details
+from glorot_jax.diagnosis.judging.prediction import fixed
+from glorot_jax.diagnosis.measuring.site_statistics import site_details
+from glorot_jax.diagnosis.reporting.dataset import assemble
+from glorot_jax.diagnosis.reporting.report import BINS
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init, kernels, logits
 

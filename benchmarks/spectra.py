@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import timing
 from glorot_jax import activations, diagnosis, initializers, probes
 from glorot_jax.data import shapeset
-from glorot_jax.diagnosis import jacobians
+from glorot_jax.diagnosis.measuring import site_jacobians
 from glorot_jax.network import MLP, init, logits
 
 ACTIVATIONS = ("tanh", "softsign")
@@ -49,7 +49,7 @@ def make_case(activation: str, initializer: str, width: int, examples: int) -> C
 def spectra(case: Case, **how: Any) -> Any:
     """``site_spectra``, jitted, of (params, x, key)."""
     found = diagnosis.trace(partial(logits, case.model), case.params, case.x)
-    return jax.jit(partial(jacobians.site_spectra, found, **how))
+    return jax.jit(partial(site_jacobians.site_spectra, found, **how))
 
 
 def errors(case: Case, key: jax.Array) -> tuple[list[float], list[float], list[float]]:
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="0: no timing")
     options = parser.parse_args()
     if options.repeats:
-        for matvecs in (8, jacobians.MATVECS):
+        for matvecs in (8, site_jacobians.MATVECS):
             print(speed(options.width, options.examples, options.repeats, matvecs), flush=True)
     if options.exact:
         print(accuracy(options.width, options.exact))

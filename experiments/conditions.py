@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from experiments.errors import ConfigError, choose
-from glorot_jax import activations, starts
+from experiments.results.schema import PAPER_DEPTH, USUAL, condition_name
+from glorot_jax import activations, initialization
 from glorot_jax.losses import LOSSES
-from glorot_jax.results import PAPER_DEPTH, USUAL, condition_name
 from glorot_jax.training.optimizers import OPTIMIZERS
 
 DENOISING = "denoising"
@@ -92,7 +92,7 @@ def check_initializer(name: str, *, field: str) -> str:
     """
     if name != DENOISING:
         try:
-            starts.start(name)
+            initialization.start(name)
         except ValueError as error:
             raise ConfigError(f"{field}: initializer {error}") from error
     return name

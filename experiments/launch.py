@@ -18,15 +18,16 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from threadpoolctl import threadpool_limits
 
-from experiments import command
-from experiments.own import with_own
+from experiments.configs.custom import with_own
+from experiments.data.errors import DataMissing
 from experiments.provenance import provenance
+from experiments.report import write_report
+from experiments.results import schema
 from experiments.stages import STAGES
 from experiments.validate import validate
 from experiments.workdir import RESULTS, Workdir
-from glorot_jax import results
-from glorot_jax.data.errors import DataMissing
-from glorot_jax.report import write_report
+from glorot_jax import command
+from glorot_jax.files import write_netcdf
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, as file.py:preset.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for results, checkpoints and the page.")
@@ -57,10 +58,10 @@ def run(config: ConfigDict, workdir: str) -> Path:
                 raise
             left_out.append(str(missing).replace(str(Path.home()), "~"))
         else:
-            parts |= results.split(measured)
+            parts |= schema.split(measured)
     attrs = provenance(config, wall_time_s=time.monotonic() - started)
-    whole = results.merge(parts, {**attrs, results.LEFT_OUT: "\n".join(left_out)})
-    results.save(whole, folder.path / RESULTS)
+    whole = schema.merge(parts, {**attrs, schema.LEFT_OUT: "\n".join(left_out)})
+    write_netcdf(whole, folder.path / RESULTS)
     return write_report(whole, folder.path)
 
 

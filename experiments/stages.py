@@ -9,11 +9,12 @@ import xarray as xr
 from ml_collections import ConfigDict
 
 from experiments.configs.base import SETS, TRAINED
-from experiments.parts import baseline, examples, initial, surface, trained
+from experiments.data import tfds_sets
+from experiments.data.errors import DataMissing
+from experiments.measurements import baseline, examples, initial, surface, trained
 from experiments.progress import progress
 from experiments.workdir import Workdir
-from glorot_jax.data import shapeset, tfds_sets
-from glorot_jax.data.errors import DataMissing
+from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Task
 
 Named = tuple[str, xr.Dataset]

@@ -6,10 +6,10 @@ from ml_collections import ConfigDict
 
 from experiments.conditions import DENOISING, check_activation, check_initializer
 from experiments.configs.base import PRESETS, SETS, TRAINED
+from experiments.data import tfds_sets
 from experiments.errors import ConfigError, at_least, choose
-from experiments.parts.trained import conditions
+from experiments.measurements.trained import conditions
 from experiments.stages import STAGES
-from glorot_jax.data import tfds_sets
 from glorot_jax.losses import LOSSES
 from glorot_jax.training.optimizers import OPTIMIZERS
 

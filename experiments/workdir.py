@@ -9,8 +9,8 @@ import xarray as xr
 from ml_collections import ConfigDict
 
 from experiments.errors import ConfigError
-from glorot_jax import results
-from glorot_jax.files import write_text
+from experiments.results import schema
+from glorot_jax.files import write_netcdf, write_text
 
 CONFIG = "config.json"
 RESULTS = "results.nc"
@@ -49,8 +49,8 @@ class Workdir:
         path = self.checkpoints / f"{stage}.nc"
         if not path.exists():
             name, made = measure()
-            results.save(results.merge({name: made}, {}), path)
-        return results.load(path)
+            write_netcdf(schema.merge({name: made}, {}), path)
+        return schema.load(path)
 
 
 def _refuse_another(known: dict, wanted: dict, path: Path) -> None:

@@ -5,6 +5,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def write_atomically(path: Path | str, write: Callable[[Path], object], /) -> Path:
@@ -48,6 +52,22 @@ def _write(path: Path, write: Callable[[Path], object]) -> Path:
 def write_text(path: Path | str, text: str, /) -> Path:
     """``text`` as UTF-8 to ``path``, atomically."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_netcdf(dataset: "xr.Dataset", path: Path | str, /) -> Path:
+    """Writes ``dataset`` as netCDF 4, compressed and atomically.
+
+    Raises:
+      OSError: the folder can't be written or the disk is full; an older file is then untouched.
+    """
+    encoding = {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind in "fiu" and variable.ndim
+    }
+    # In memory first: HDF5 crashes the process when its own writing meets a full disk.
+    data = bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
+    return write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
 def first_line(error: BaseException) -> str:

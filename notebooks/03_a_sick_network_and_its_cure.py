@@ -26,7 +26,7 @@ import optax
 
 import glorot_jax as gj
 from glorot_jax.data import shapeset
-from glorot_jax.diagnosis import writers
+from glorot_jax.diagnosis.reporting import writers
 from glorot_jax.losses import cross_entropy
 
 WIDTH, DEPTH, CLASSES = 200, 30, 9

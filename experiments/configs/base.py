@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from experiments.errors import choose
-from glorot_jax.results import STUDIES
+from experiments.results.schema import STUDIES
 
 PRESETS = ("smoke", "quick", "paper")
 

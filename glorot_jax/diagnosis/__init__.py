@@ -1,9 +1,9 @@
 """How signals move through any JAX model: sites, what is measured at each, and a report on it."""
 
-from glorot_jax.diagnosis.findings import Finding
-from glorot_jax.diagnosis.report import Model, Report, UnhealthyError, diagnose
-from glorot_jax.diagnosis.sites import Row, Signals, Site, Traced, Unreached, trace
-from glorot_jax.diagnosis.statistics import QUANTILES, site_statistics
+from glorot_jax.diagnosis.judging.findings import Finding
+from glorot_jax.diagnosis.measuring.site_statistics import QUANTILES, site_statistics
+from glorot_jax.diagnosis.reporting.report import Model, Report, UnhealthyError, diagnose
+from glorot_jax.diagnosis.tracing.sites import Row, Signals, Site, Traced, Unreached, trace
 
 __all__ = [
     "QUANTILES",

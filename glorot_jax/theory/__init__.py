@@ -1,20 +1,20 @@
 """What should be measured: predictions independent of the probes and of any trained network.
 
 ``linear`` has closed forms for small activations and ``spread`` how far one seed strays from them;
-``meanfield`` takes any activation, ``kernels`` pairs of examples, ``histograms`` whole
+``meanfield`` takes any activation, ``nngp`` pairs of examples, ``histograms`` whole
 distributions; ``spectrum`` has the singular values of layers.
 """
 
-from glorot_jax.theory import histograms, kernels, meanfield, spectrum
+from glorot_jax.theory import histograms, meanfield, nngp, spectrum
 from glorot_jax.theory.linear import LinearRegime, mean_singular_value, predict
 from glorot_jax.theory.spread import spread_over_seeds, weight_gradient_spread
 
 __all__ = [
     "LinearRegime",
     "histograms",
-    "kernels",
     "mean_singular_value",
     "meanfield",
+    "nngp",
     "predict",
     "spectrum",
     "spread_over_seeds",

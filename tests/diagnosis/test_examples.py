@@ -10,7 +10,7 @@ from flax import linen as nn
 from flax import nnx
 
 import glorot_jax as gj
-from glorot_jax.diagnosis.table import MOST_ROWS
+from glorot_jax.diagnosis.reporting.table import MOST_ROWS
 
 N, CLASSES, WIDTH, HEADS, TOKENS = 8, 3, 8, 2, 5
 KEY = jax.random.key(0)

@@ -7,10 +7,10 @@ import pytest
 
 from experiments import launch
 from experiments.configs import base
-from glorot_jax import results
-from glorot_jax.data.errors import DataError, DataMissing
-from glorot_jax.report.figures import FIGURES
-from tests.experiments.commands import ROOT, assert_fails_in_one_line, run_command
+from experiments.data.errors import DataError, DataMissing
+from experiments.report.figures import FIGURES
+from experiments.results import schema
+from tests.commands import ROOT, assert_fails_in_one_line, run_command
 
 WHOLE = {"base", "paper", "full_width"}
 CONFIGS = sorted(p.stem for p in (ROOT / "experiments/configs").glob("[a-z]*.py"))
@@ -37,9 +37,9 @@ def test_figures_of_shapeset_can_be_made_of_another_set(tmp_path):
     config.stages = ("initial", "online")
     config.online.dataset = config.initial.dataset = "digits"
     launch.run(config, str(tmp_path))
-    written = results.load(tmp_path / "results.nc")
-    assert results.part(written, "initial").attrs["dataset"] == "digits"
-    assert results.part(written, "digits").attrs["inputs"] == 64
+    written = schema.load(tmp_path / "results.nc")
+    assert schema.part(written, "initial").attrs["dataset"] == "digits"
+    assert schema.part(written, "digits").attrs["inputs"] == 64
     drawn = {p.stem for p in (tmp_path / "figures").iterdir()}
     assert {"fig03", "fig04", "fig06", "fig07", "fig08"} <= drawn
 
@@ -97,8 +97,8 @@ def test_ones_own_initialiser_goes_through_every_stage(tmp_path):
     config.own_initializers = ("jax.nn.initializers:he_uniform",)
     config.own_activations = ("jax.nn:swish",)
     launch.run(config, str(tmp_path))
-    written = results.load(tmp_path / "results.nc")
-    initial, trained = (results.part(written, name) for name in config.stages)
+    written = schema.load(tmp_path / "results.nc")
+    initial, trained = (schema.part(written, name) for name in config.stages)
     own = initial.where(initial["initializer"] == "jax.nn.initializers:he_uniform", drop=True)
     assert own["activation"].values.tolist() == ["tanh", "jax.nn:swish"]
     # He's uniform has a variance of 2 / fan_in.

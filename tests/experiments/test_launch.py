@@ -8,23 +8,17 @@ import pytest
 import xarray as xr
 
 from experiments import launch
-from glorot_jax import results
-from glorot_jax.claims import CLAIMS
-from glorot_jax.report.figures import FIGURES
-from tests.experiments.commands import (
-    ROOT,
-    SMOKE,
-    assert_fails_in_one_line,
-    command,
-    run_command,
-)
+from experiments.claims import CLAIMS
+from experiments.report.figures import FIGURES
+from experiments.results import schema
+from tests.commands import ROOT, SMOKE, assert_fails_in_one_line, command, run_command
 
 NOT_THE_PAPERS = {"gaussians", "modern"}
 
 
 def test_a_run_leaves_results_claims_figures_and_page(smoke_run):
-    written = results.load(smoke_run / "results.nc")
-    assert results.part_names(written) == [
+    written = schema.load(smoke_run / "results.nc")
+    assert schema.part_names(written) == [
         *("examples", "surface", "initial", "shapeset", "digits"),
         *("selection", "section5", "costs", "baseline"),
     ]
@@ -42,14 +36,14 @@ def test_a_run_leaves_results_claims_figures_and_page(smoke_run):
 
 
 def test_every_variable_says_what_it_is(smoke_run):
-    written = results.load(smoke_run / "results.nc")
+    written = schema.load(smoke_run / "results.nc")
     for name, variable in written.data_vars.items():
         assert variable.attrs["long_name"], name
         assert variable.attrs["units"], name
 
 
 def test_results_are_those_of_finite_networks(smoke_run):
-    shapeset = results.part(results.load(smoke_run / "results.nc"), "shapeset")
+    shapeset = schema.part(schema.load(smoke_run / "results.nc"), "shapeset")
     assert dict(shapeset.sizes)["condition"] == 7
     for name in ("validation_error", "test_error"):
         assert np.all((shapeset[name] >= 0) & (shapeset[name] <= 1))
@@ -60,7 +54,7 @@ def test_results_are_those_of_finite_networks(smoke_run):
 
 
 def test_selection_takes_the_rate_of_least_validation_error(smoke_run):
-    shapeset = results.part(results.load(smoke_run / "results.nc"), "shapeset")
+    shapeset = schema.part(schema.load(smoke_run / "results.nc"), "shapeset")
     final = shapeset["validation_error"].isel(update=-1).mean("seed")
     rates = shapeset["learning_rate"].values[final.argmin("learning_rate").values]
     np.testing.assert_array_equal(shapeset["chosen_learning_rate"], rates)
@@ -80,9 +74,9 @@ def test_a_finished_run_is_not_measured_again(smoke_run, config, monkeypatch):
     stages = {name: never if name in finished else run for name, run in launch.STAGES.items()}
     monkeypatch.setattr(launch, "STAGES", stages)
     monkeypatch.setattr(launch, "write_report", lambda *_: smoke_run / "index.html")
-    before = results.load(smoke_run / "results.nc")
+    before = schema.load(smoke_run / "results.nc")
     launch.run(config, str(smoke_run))
-    xr.testing.assert_equal(results.load(smoke_run / "results.nc"), before)
+    xr.testing.assert_equal(schema.load(smoke_run / "results.nc"), before)
 
 
 def test_another_config_is_refused_with_both_values(smoke_run, config):
@@ -148,4 +142,4 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_afterwards(tmp_path):
     assert_fails_in_one_line(full, "initial.nc", "File too large")
     assert not list(tmp_path.rglob("*.nc"))
     assert subprocess.run(fig07, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
-    results.load(tmp_path / "results.nc")
+    schema.load(tmp_path / "results.nc")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glorot_jax import results
-from tests.experiments.commands import ROOT, SMOKE, command, run_command
+from experiments.results import schema
+from tests.commands import ROOT, SMOKE, command, run_command
 
 FIG09 = (
     "--config=experiments/configs/fig09.py:smoke",
@@ -83,7 +83,7 @@ def assert_resumes(flags: tuple[str, ...], uninterrupted: Path, folder: Path) ->
         kill_after(folder / milestone, moments.uniform(0, 0.2), flags, folder)
     done = run_command("launch", *flags, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
-    resumed, whole = (results.load(f / "results.nc") for f in (folder, uninterrupted))
+    resumed, whole = (schema.load(f / "results.nc") for f in (folder, uninterrupted))
     for name, variable in whole.variables.items():
         np.testing.assert_array_equal(resumed[name].values, variable.values, err_msg=str(name))
 

@@ -10,9 +10,9 @@ import pytest
 from glorot_jax.activations import tanh
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch
+from glorot_jax.initialization import start
 from glorot_jax.losses import LOSSES, cross_entropy
 from glorot_jax.network import MLP
-from glorot_jax.starts import start
 from glorot_jax.training.curvature import levenberg_diagonal
 from glorot_jax.training.optimizers import (
     OPTIMIZERS,

@@ -10,9 +10,9 @@ from scipy.special import expit, xlogy
 from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, finite_stream
+from glorot_jax.initialization import start
 from glorot_jax.losses import cross_entropy as classification_cost
 from glorot_jax.network import MLP, logits
-from glorot_jax.starts import start
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import pretraining
 from glorot_jax.training.loop import HeldOut

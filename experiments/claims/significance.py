@@ -1,0 +1,100 @@
+"""Which entries of a column of Table 1 differ from its best: the table's bold."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from experiments.claims.measured import condition
+from experiments.claims.nets import NETS
+from experiments.claims.predicates.errors import FINAL, PAPER_P
+from experiments.claims.verdict import FEWEST_SEEDS, NotTested
+from experiments.results.schema import PAPER_DEPTH
+
+TABLE_NETS = ("Softsign", "Softsign N", "Tanh", "Tanh N", "Sigmoid")
+NO_SPREAD = 1e-6  # less than one example of any test set, more than float32 rounds by
+
+
+class Comparison(NamedTuple):
+    """One entry of a column: its ``mean`` over seeds, and how it compares with the ``best``.
+
+    ``p`` is corrected for the number of comparisons, NaN for the best itself and where nothing can
+    be tested; ``bold`` if it is the best or isn't shown to differ from it at p = 0.005.
+    """
+
+    mean: float
+    p: float
+    best: bool
+    bold: bool
+
+
+def column(part: xr.Dataset, /) -> dict[str, np.ndarray]:
+    """Final test error [seed] of each of Table 1's nets in ``part``: 5 layers, plain SGD."""
+    found = {}
+    for name in TABLE_NETS:
+        activation, initializer = NETS[name][:2]
+        try:
+            net = condition(part, activation, initializer, depth=PAPER_DEPTH)
+        except NotTested:
+            continue
+        found[name] = np.asarray(net[FINAL[0]].values, np.float64)
+    return found
+
+
+def against_best(errors: Mapping[str, np.ndarray], /) -> dict[str, Comparison]:
+    """Every entry of a column against the one of least mean, by t-tests paired by seed.
+
+    Paired, because the members of one seed see the same examples in the same order, start from the
+    same random numbers and share the test set: what a seed does to all of them drops out of the
+    difference. Two-sided, p from Student's t with n - 1 degrees of freedom. One column makes as
+    many comparisons as it has other entries, so p is corrected by Holm's method, which keeps the
+    chance of calling any equal entry different at p = 0.005 for the column as a whole and, unlike
+    Bonferroni's, doesn't give away power for the clear ones.
+
+    Two limits. The best is chosen by the same numbers, which makes p somewhat too small. And few
+    seeds show little: a single comparison of 3 seeds needs abs(t) > 14.1 for p < 0.005, of 5 seeds
+    5.6, of 10 seeds 3.7; so bold means "not shown to be worse", not "as good".
+
+    Args:
+      errors: final test errors by entry, each [seed] with the same seeds in the same order.
+
+    Returns:
+      A comparison for each entry. p is NaN with fewer than two seeds, and where the differences
+      have no spread. An entry with a seed that has no finite error has mean NaN and isn't bold.
+
+    Raises:
+      ValueError: entries have different numbers of seeds.
+    """
+    arrays = {name: np.asarray(error, np.float64) for name, error in errors.items()}
+    seeds = {error.size for error in arrays.values()}
+    if len(seeds) > 1:
+        raise ValueError(f"errors: entries have {sorted(seeds)} seeds; all must have the same")
+    finite = {n: e for n, e in arrays.items() if e.size and np.isfinite(e).all()}
+    best = min(finite, key=lambda name: finite[name].mean(), default=None)
+    tested = {n: _paired_p(e, finite[best]) for n, e in finite.items() if best and n != best}
+    corrected = _holm({name: p for name, p in tested.items() if np.isfinite(p)})
+    return {
+        name: Comparison(
+            mean=float(finite[name].mean()) if name in finite else np.nan,
+            p=corrected.get(name, np.nan),
+            best=name == best,
+            bold=name in finite and not corrected.get(name, np.nan) < PAPER_P,
+        )
+        for name in arrays
+    }
+
+
+def _paired_p(one: np.ndarray, other: np.ndarray) -> float:
+    if one.size < FEWEST_SEEDS or np.ptp(one - other) < NO_SPREAD:
+        return np.nan
+    return float(stats.ttest_rel(one, other).pvalue)
+
+
+def _holm(p: Mapping[str, float]) -> dict[str, float]:
+    """Holm's step-down correction: the smallest p times how many there are, and so on up."""
+    names = sorted(p, key=p.__getitem__)
+    factors = np.arange(len(names), 0, -1)
+    corrected = np.maximum.accumulate(factors * np.array([p[name] for name in names]))
+    return {name: min(1.0, float(value)) for name, value in zip(names, corrected, strict=True)}

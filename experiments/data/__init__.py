@@ -1,0 +1,1 @@
+"""The finite data sets, by TFDS without TensorFlow."""

@@ -1,0 +1,216 @@
+"""Part ``initial``: networks at initialisation (Figs. 6-8 and eq. 17)."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from ml_collections import ConfigDict
+
+from experiments.data.errors import DataError
+from experiments.measurements import predicted
+from experiments.measurements.networks import START_EXAMPLES, draw
+from experiments.results.schema import labelled
+from glorot_jax import probes
+from glorot_jax.activations import resolve
+from glorot_jax.data import shapeset
+from glorot_jax.data.stream import Batch, Task
+from glorot_jax.losses import cross_entropy
+from glorot_jax.network import MLP, Params, kernels
+from glorot_jax.probes.activations import ACTIVATION_RANGE
+from glorot_jax.probes.gradients import RANGE_IN_STD
+from glorot_jax.training.ensemble import over_devices
+
+DIMS = {"quantile": ("quantile",), "histogram": ("bin",), "singular_value": ("example", "rank")}
+PER_CONDITION = {
+    "predicted_singular_value_mean": ("condition",),
+    "meanfield_singular_value": ("condition", "point"),
+    "meanfield_singular_value_density": ("condition", "point"),
+}
+
+
+class Monitored(NamedTuple):
+    """What networks are measured on; ``start_x`` are examples for starts that look at some."""
+
+    dataset: str
+    classes: int
+    batch: Batch
+    start_x: jax.Array
+
+
+def monitored(
+    settings: ConfigDict, task: Task | None, key: jax.Array, pixel_range: tuple[float, float]
+) -> Monitored:
+    """The first test examples of ``task``, or Shapeset examples drawn for it where it is None.
+
+    Raises:
+      DataError: the set has fewer test examples than ``settings.examples``.
+    """
+    count = settings.examples
+    if task is None:
+        draw_x = partial(shapeset.sample, pixel_range=pixel_range)
+        start_x = draw_x(jax.random.fold_in(key, 1), START_EXAMPLES).x
+        return Monitored("shapeset", len(shapeset.CLASS_NAMES), draw_x(key, count), start_x)
+    if count > len(task.test.y):
+        raise DataError(
+            f"config.initial.examples: {count} is more than the {len(task.test.y)} test examples "
+            f"of {task.name}"
+        )
+    batch = Batch(task.test.x[:count], task.test.y[:count])
+    start_x = task.train.arrays.x[:START_EXAMPLES]
+    return Monitored(task.name, len(task.class_names), batch, start_x)
+
+
+def measure(
+    settings: ConfigDict, examples: Monitored, *, key: jax.Array, tick: Callable[[], None]
+) -> xr.Dataset:
+    """Every activation x initialiser of ``settings``, each for every seed.
+
+    All networks of one activation go through one program, under one ``vmap`` on each device. The
+    singular values are exact, of the Jacobians at the first ``jacobian_examples`` of the monitoring
+    examples. What theory says of each condition stands beside them. ``tick`` is called once an
+    activation.
+    """
+    batch = examples.batch
+    layers = (settings.width,) * settings.depth
+    sizes = [batch.x.shape[1], *layers, examples.classes]
+    seed_keys = jax.random.split(key, settings.seeds)
+    grid = (len(settings.initializers), settings.seeds)
+    measured = []
+    for activation in settings.activations:
+        model = MLP(layers, sizes[-1], resolve(activation))
+        networks = _draw(settings.initializers, model, seed_keys, examples.start_x)
+        statistics = partial(_statistics, model, batch=batch, bins=settings.bins)
+        jacobian_x = batch.x[: settings.jacobian_examples]
+        found = over_devices(jax.vmap(statistics), networks)
+        found["singular_value"] = over_devices(
+            # One network after another: a batch of LAPACK calls on each of several host devices
+            # waits for worker threads that the devices themselves hold, now and then for ever; on
+            # an accelerator the Jacobians of all networks at once would be the largest array.
+            partial(jax.lax.map, partial(_singular_values, model, x=jacobian_x)),
+            networks,
+        )
+        found = {name: np.asarray(v).reshape(*grid, *v.shape[1:]) for name, v in found.items()}
+        gradients = found.pop("output_gradient")
+        measured.append(found | _theory(activation, settings, sizes, batch.x, found, gradients))
+        tick()
+    stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *measured)
+    pairs = [(a, i) for a in settings.activations for i in settings.initializers]
+    return _dataset(stacked, pairs, sizes, settings, examples.dataset)
+
+
+def _draw(
+    initializers: Sequence[str], model: MLP, seed_keys: jax.Array, start_x: jax.Array
+) -> Params:
+    """Parameters of every initialiser x seed, stacked in that order on axis 0."""
+    drawn = [draw(name, model, key, start_x) for name in initializers for key in seed_keys]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
+
+
+def _singular_values(model: MLP, params: Params, *, x: jax.Array) -> jax.Array:
+    return probes.singular_values(model, params, x)
+
+
+def _statistics(model: MLP, params: Params, *, batch: Batch, bins: int) -> dict[str, jax.Array]:
+    groups = {
+        "activation": probes.activation_statistics(model, params, batch, bins=bins),
+        **probes.gradient_statistics(model, params, batch, bins=bins),
+    }
+    flat = {f"{group}_{name}": v for group, found in groups.items() for name, v in found.items()}
+    return flat | {
+        # The same backward pass: within one program it is done once.
+        "output_gradient": probes.gradients(model, params, batch, cross_entropy).ds[-1],
+        "weight_variance": jnp.stack([jnp.var(kernel) for kernel in kernels(params)[:-1]]),
+        "output_weight_variance": jnp.var(kernels(params)[-1]),
+        "input_mean_square": jnp.mean(jnp.square(batch.x)),
+    }
+
+
+def _theory(
+    activation: str,
+    settings: ConfigDict,
+    sizes: list[int],
+    x: jax.Array,
+    measured: dict[str, np.ndarray],
+    output_gradients: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Predictions for every initialiser, on axis 0."""
+    of_all_layers = np.concatenate(
+        [measured["weight_variance"], measured["output_weight_variance"][..., None]], axis=-1
+    )
+    activation_edges, gradient_edges = _edges(settings.bins)
+    found = []
+    for i, initializer in enumerate(settings.initializers):
+        values = measured["singular_value"][i]
+        nets = predicted.Networks(
+            activation,
+            initializer,
+            sizes,
+            x=np.asarray(x),
+            jacobian_examples=settings.jacobian_examples,
+            weight_variances=of_all_layers[i],
+            output_gradients=output_gradients[i],
+            activation_edges=activation_edges,
+            backprop_edges=gradient_edges * measured["backprop_unit"][i].mean(),
+            weight_gradient_edges=gradient_edges * measured["weight_gradient_unit"][i].mean(),
+            largest_singular_value=float(values.max(initial=0, where=np.isfinite(values))),
+        )
+        found.append(predicted.linear_regime(nets) | predicted.mean_field(nets))
+    return {name: np.stack([one[name] for one in found]).astype(np.float32) for name in found[0]}
+
+
+def _edges(bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of activations, and of gradients in units of the top layer's standard deviation."""
+    return (
+        np.linspace(*ACTIVATION_RANGE, bins + 1, dtype=np.float32),
+        np.linspace(-RANGE_IN_STD, RANGE_IN_STD, bins + 1, dtype=np.float32),
+    )
+
+
+def _dims(name: str) -> tuple[str, ...]:
+    """The dimensions of a variable."""
+    network = ("condition", "seed")
+    if name in PER_CONDITION:
+        return PER_CONDITION[name]
+    if name in ("output_weight_variance", "input_mean_square"):
+        return network
+    last = DIMS.get(name, DIMS.get(name.rsplit("_", 1)[-1], ()))
+    if name.startswith("meanfield_") or name.endswith("_spread"):
+        return ("condition", "layer", *last)
+    return (*network, "layer", *last)
+
+
+def _dataset(
+    measured: dict[str, Any],
+    pairs: list[tuple[str, str]],
+    sizes: list[int],
+    settings: ConfigDict,
+    dataset: str,
+) -> xr.Dataset:
+    variables = {name: labelled(name, _dims(name), values) for name, values in measured.items()}
+    edges, gradient_edges = _edges(settings.bins)
+    coords = {
+        "condition": [f"{a} {i}" for a, i in pairs],
+        "activation": ("condition", [a for a, _ in pairs]),
+        "initializer": ("condition", [i for _, i in pairs]),
+        "layer": np.arange(1, settings.depth + 1),
+        "fan_in": ("layer", sizes[:-2]),
+        "fan_out": ("layer", sizes[1:-1]),
+        "seed": np.arange(settings.seeds),
+        "quantile": list(probes.QUANTILES),
+        "activation_bin_edge": ("edge", edges),
+        "gradient_bin_edge": ("edge", gradient_edges),
+    }
+    return xr.Dataset(
+        variables,
+        coords,
+        attrs={
+            "dataset": dataset,
+            "examples": settings.examples,
+            "jacobian_examples": settings.jacobian_examples,
+            "width": settings.width,
+        },
+    )

@@ -1,0 +1,326 @@
+"""Parts of trained networks (Figs. 2-4, 9-12, Table 1 and the studies): each grid as ensembles."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+from ml_collections import ConfigDict
+
+from experiments.conditions import DENOISING, Condition, parse
+from experiments.measurements import pretrained
+from experiments.measurements.networks import DATA_DEPENDENT, START_EXAMPLES, draw
+from experiments.measurements.selected import choose_depth, select
+from experiments.results.schema import USUAL, labelled
+from experiments.training import Schedule, schedule, train
+from glorot_jax.activations import resolve
+from glorot_jax.data.stream import Task
+from glorot_jax.losses import LOSSES
+from glorot_jax.network import MLP, Params
+from glorot_jax.probes import QUANTILES
+from glorot_jax.probes.activations import ACTIVATION_RANGE
+from glorot_jax.training import ensemble as ensembles
+from glorot_jax.training import loop
+from glorot_jax.training.optimizers import OPTIMIZERS
+from glorot_jax.training.update import make_update
+
+GRID = ("condition", "learning_rate", "seed")
+PRETRAINING = 1_000_000  # folded into a part's key; smaller numbers are seeds
+OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
+
+
+class Program(NamedTuple):
+    """Conditions that one compiled program can hold: they differ in how they start."""
+
+    name: str
+    model: MLP
+    optimizer: str
+    loss: str
+    conditions: tuple[Condition, ...]
+
+
+class Setting(NamedTuple):
+    """What every program of one part shares."""
+
+    settings: ConfigDict
+    task: Task
+    sets: loop.HeldOut
+    schedule: Schedule
+    key: jax.Array
+    folder: Path
+    seconds_between: float
+
+
+def measure(
+    settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Path, seconds_between: float
+) -> xr.Dataset:
+    """Trains every condition x learning rate x seed of ``settings`` on ``task``.
+
+    Checkpoints go to ``checkpoints/<program>``; a program found there goes on where it stopped.
+    """
+    # The stand-in for a finite set can be smaller than the set that the config asks for.
+    sets = loop.held_out(task, probe_examples=min(settings.probe_examples, len(task.test.y)))
+    shared = Setting(
+        settings,
+        task,
+        sets,
+        schedule(
+            updates=settings.updates,
+            points=settings.points,
+            block_size=settings.block_size,
+            batch_size=settings.batch_size,
+        ),
+        key,
+        checkpoints,
+        seconds_between,
+    )
+    found = conditions(settings, field="conditions")
+    histories: dict[Condition, dict[str, np.ndarray]] = {}
+    for program in programs(found, settings, classes=len(task.class_names)):
+        histories |= _train(program, shared)
+    return _dataset(histories, found, shared)
+
+
+def conditions(settings: ConfigDict, *, field: str) -> list[Condition]:
+    """The conditions that ``settings`` name, each with every depth of ``depths`` if there are any.
+
+    Raises:
+      ConfigError: one can't be read; ``field`` is where the config names it.
+    """
+    named = [parse(text, field=field, loss=settings.loss) for text in settings.conditions]
+    if not settings.depths:
+        return named
+    return [condition._replace(depth=depth) for condition in named for depth in settings.depths]
+
+
+def programs(found: Sequence[Condition], settings: ConfigDict, *, classes: int) -> list[Program]:
+    """Conditions grouped by what makes another program: all but the initialiser."""
+
+    def kind(condition: Condition) -> Condition:
+        return condition._replace(initializer="")
+
+    made = []
+    for shared in dict.fromkeys(map(kind, found)):
+        widths = tuple(settings.widths) or shared.widths(settings.width)
+        model = MLP(widths, classes, resolve(shared.activation))
+        unusual = [getattr(shared, name) for name in USUAL if getattr(shared, name) != USUAL[name]]
+        name = "-".join([shared.activation.rsplit(":")[-1], str(shared.depth), *unusual])
+        members = tuple(condition for condition in found if kind(condition) == shared)
+        made.append(Program(name, model, shared.optimizer, shared.loss, members))
+    return made
+
+
+def learning_rates(settings: ConfigDict, optimizer: str) -> tuple[float, ...]:
+    """The rates tried with ``optimizer``, which can have its own."""
+    return tuple(settings.optimizer_learning_rates.get(optimizer, settings.learning_rates))
+
+
+def _train(program: Program, shared: Setting) -> dict[Condition, dict[str, np.ndarray]]:
+    """One history a condition: name -> [learning_rate, seed, point, ...]."""
+    settings, task = shared.settings, shared.task
+    starts = {condition: _starts(program, condition, shared) for condition in program.conditions}
+    rates = learning_rates(settings, program.optimizer)
+    method, loss, mesh = (
+        OPTIMIZERS[program.optimizer],
+        LOSSES[program.loss],
+        ensembles.member_mesh(),
+    )
+    # Seed first, so that members which share a stream sit side by side on a device.
+    grid = [
+        (seed, condition, rate)
+        for seed in range(settings.seeds)
+        for condition in program.conditions
+        for rate in rates
+    ]
+    ensemble = ensembles.gather(
+        [
+            ensembles.fresh_member(starts[condition].params[seed], rate, method.make)
+            for seed, condition, rate in grid
+        ],
+        [seed for seed, *_ in grid],
+        stream=task.train,
+        key=shared.key,
+        mesh=mesh,
+    )
+    advance = ensembles.make_advance(
+        update=make_update(program.model, loss, method.make, method.extra),
+        probe=loop.make_probe(program.model, loss, bins=settings.bins),
+        stream=task.train,
+        batch_size=settings.batch_size,
+        mesh=mesh,
+    )
+    _, history = train(
+        f"{shared.folder.name} {program.name}",
+        advance,
+        ensemble,
+        members=len(grid),
+        arrays=task.train.arrays,
+        sets=shared.sets,
+        schedule=shared.schedule,
+        folder=shared.folder / program.name,
+        seconds_between=shared.seconds_between,
+    )
+    sizes = (settings.seeds, len(program.conditions), len(rates))
+
+    def of_condition(values: np.ndarray, index: int) -> np.ndarray:
+        values = values.reshape(len(values), *sizes, *values.shape[2:])[:, :, index]
+        return np.moveaxis(values, (2, 1, 0), (0, 1, 2))
+
+    return {
+        condition: {name: of_condition(values, index) for name, values in history.items()}
+        | dict(starts[condition].measured)
+        for index, condition in enumerate(program.conditions)
+    }
+
+
+class _Starts(NamedTuple):
+    """How the networks of a condition start, one for each seed, and what was measured of that."""
+
+    params: Sequence[Params]
+    measured: Mapping[str, np.ndarray]
+
+
+def _starts(program: Program, condition: Condition, shared: Setting) -> _Starts:
+    task, seeds = shared.task, range(shared.settings.seeds)
+    keys = [jax.random.fold_in(shared.key, seed) for seed in seeds]
+    if condition.initializer == DENOISING:
+        found = pretrained.pretrain(
+            program.model,
+            shared.settings.pretraining,
+            task,
+            shared.sets,
+            keys=keys,
+            stream_key=jax.random.fold_in(shared.key, PRETRAINING),
+            title=f"{shared.folder.name} {program.name}",
+            folder=shared.folder / f"{program.name}-pretraining",
+            seconds_between=shared.seconds_between,
+            batch_size=shared.settings.batch_size,
+        )
+        return _Starts(found.params, {pretrained.COST: found.reconstruction_cost})
+    x = task.validation.x
+    if condition.initializer in DATA_DEPENDENT:
+        _, block = jax.jit(task.train.next)(task.train.arrays, task.train.init(shared.key))
+        x = block.x[:START_EXAMPLES]
+    begin = partial(draw, condition.initializer, program.model)
+    return _Starts([begin(key, x) for key in keys], {})
+
+
+def _dataset(
+    histories: Mapping[Condition, dict[str, np.ndarray]],
+    found: Sequence[Condition],
+    shared: Setting,
+) -> xr.Dataset:
+    settings, task = shared.settings, shared.task
+    per_condition = {c: learning_rates(settings, c.optimizer) for c in found}
+    rates = np.unique(np.array([r for rates in per_condition.values() for r in rates], np.float32))
+    places = [np.searchsorted(rates, np.asarray(per_condition[c], np.float32)) for c in found]
+
+    def on_all_rates(name: str) -> np.ndarray:
+        """[condition, learning_rate, seed, ...] of all conditions; NaN at rates not tried."""
+        rows = []
+        for condition, place in zip(found, places, strict=True):
+            values = histories[condition][name]
+            row = np.full((len(rates), *values.shape[1:]), np.nan, np.float32)
+            row[place] = values
+            rows.append(row)
+        return np.stack(rows)
+
+    finite = on_all_rates("finite") != 0  # NaN, a rate not tried, has not diverged
+    selection = select(on_all_rates("validation_error")[..., -1], ~finite.all(axis=3))
+    chosen = selection.chosen
+    updates = shared.schedule.updates
+    variables: dict[str, tuple[tuple[str, ...], Any]] = {
+        "diverged_at": (
+            GRID,
+            np.where(finite.all(axis=3), np.nan, updates[np.argmin(finite, axis=3)]),
+        ),
+        "selection_error": (GRID[:2], selection.error),
+        "chosen_learning_rate": (GRID[:1], np.where(chosen >= 0, rates[chosen], np.nan)),
+        "selection_margin": (GRID[:1], selection.margin),
+    }
+    for name in OF_EVERY_MEMBER:
+        variables[name] = ((*GRID, "update"), on_all_rates(name))
+    final = np.stack([variables["test_error"][1][c, i, :, -1] for c, i in enumerate(chosen)])
+    variables["final_test_error"] = (
+        ("condition", "seed"),
+        np.where(chosen[:, None] >= 0, final, np.nan),
+    )
+    own = [
+        int(np.flatnonzero(place == index)[0]) if index >= 0 else -1
+        for place, index in zip(places, chosen, strict=True)
+    ]
+    in_order = [histories[condition] for condition in found]
+    variables |= _probe_variables(in_order, np.array(own))
+    variables |= _reconstruction(in_order, depth=max(c.depth for c in found))
+    coords = {
+        "condition": [c.label for c in found],
+        **{name: ("condition", [getattr(c, name) for c in found]) for name in Condition._fields},
+        "learning_rate": rates,
+        "seed": np.arange(settings.seeds),
+        "update": updates,
+        "layer": np.arange(1, max(c.depth for c in found) + 1),
+        "quantile": list(QUANTILES),
+        "activation_bin_edge": (
+            "edge",
+            np.linspace(*ACTIVATION_RANGE, settings.bins + 1, dtype=np.float32),
+        ),
+    }
+    if pretrained.COST in variables:
+        points = pretrained.schedule_of(settings.pretraining, task, settings.batch_size).updates
+        coords["pretraining_update"] = ("pretraining_point", points)
+    attrs = {
+        "dataset": task.name,
+        "origin": task.origin,
+        "class_names": list(task.class_names),
+        "inputs": task.test.x.shape[1],
+        "classes": len(task.class_names),
+        "batch_size": settings.batch_size,
+        "width": settings.width,
+        "loss": settings.loss,
+        "validation_examples": len(task.validation.y),
+        "test_examples": len(task.test.y),
+        "probe_examples": len(shared.sets.probe.y),
+    }
+    data = {name: labelled(name, dims, values) for name, (dims, values) in variables.items()}
+    made = xr.Dataset(data, coords, attrs)
+    return choose_depth(made) if settings.depths else made
+
+
+def _probe_variables(
+    histories: Sequence[Mapping[str, np.ndarray]], chosen: np.ndarray
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """What the probes saw in the members at the chosen rate; NaN above a condition's depth."""
+    groups = ("activation_", "backprop_", "weight_gradient_")
+    names = [name for name in histories[0] if name.startswith(groups)]
+    depth = max(history[names[0]].shape[3] for history in histories)
+    found = {}
+    for name in names:
+        rows = []
+        for history, index in zip(histories, chosen, strict=True):
+            values = history[name][index]
+            missing = [(0, 0)] * values.ndim
+            missing[2] = (0, depth - values.shape[2])
+            padded = np.pad(values, missing, constant_values=np.nan)
+            rows.append(padded if index >= 0 else np.full_like(padded, np.nan))
+        last = {"quantile": ("quantile",), "histogram": ("bin",)}.get(name.rsplit("_", 1)[-1], ())
+        found[name] = (("condition", "seed", "update", "layer", *last), np.stack(rows))
+    return found
+
+
+def _reconstruction(
+    histories: Sequence[Mapping[str, np.ndarray]], *, depth: int
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Reconstruction cost of the conditions that were pre-trained, if any; NaN for the others."""
+    known = [h[pretrained.COST] for h in histories if pretrained.COST in h]
+    if not known:
+        return {}
+    seeds, _, points = known[0].shape
+    rows = np.full((len(histories), seeds, depth, points), np.nan, np.float32)
+    for row, history in zip(rows, histories, strict=True):
+        if pretrained.COST in history:
+            values = history[pretrained.COST]
+            row[:, : values.shape[1]] = values
+    return {pretrained.COST: (("condition", "seed", "layer", "pretraining_point"), rows)}

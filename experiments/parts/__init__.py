@@ -1,4 +1,0 @@
-"""What a run measures: one module a part, each ``measure(...) -> xarray.Dataset``.
-
-The schema of each part is in ``glorot_jax/results.py``.
-"""

@@ -1,0 +1,104 @@
+"""Fig. 1: examples of the data that is learned."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.report.figures.common import (
+    ONLINE,
+    SET_NAMES,
+    FigureSpec,
+    needed,
+    new_figure,
+    title_of,
+)
+from experiments.results.schema import DATA_SETS, STAND_INS, part
+
+PART = "examples"
+COLUMNS = 5
+ROWS = 2  # of each block
+NAME_WIDTH = 15  # characters a line
+SIZES = (64, 32)
+ROW_HEIGHT = 1.85  # inches
+
+
+class Block(NamedTuple):
+    """Examples drawn together; ``images`` [example, row, column(, channel)] from 0 to 1."""
+
+    title: str
+    images: np.ndarray
+    names: Sequence[str]
+
+    @property
+    def rows(self) -> int:
+        """How many rows of images it takes."""
+        return -(-len(self.names) // COLUMNS)
+
+
+def _block(examples: xr.Dataset, title: str, which: str, classes: str) -> Block:
+    labels = examples[f"label_{which}"].values[: COLUMNS * ROWS]
+    names = [str(examples[classes].values[int(label)]) for label in labels]
+    return Block(title, np.asarray(examples[f"image_{which}"].values[: len(names)]), names)
+
+
+def _blocks(examples: xr.Dataset) -> list[Block]:
+    """Shapeset in both sizes, then every other set that there are examples of."""
+    shapes = [
+        _block(examples, f"{SET_NAMES[ONLINE]}, {size} x {size} pixels", str(size), "class_name")
+        for size in SIZES
+    ]
+    others = [name for name in DATA_SETS if f"image_{name}" in examples.variables]
+    return [block._replace(images=(block.images + 1) / 2) for block in shapes] + [
+        _block(examples, _title(name), name, f"class_name_{name}") for name in others
+    ]
+
+
+def _title(name: str) -> str:
+    if name not in STAND_INS:
+        return SET_NAMES[name]
+    plain = SET_NAMES[name].partition(" (not")[0]
+    return f"{plain}, stand-in for {SET_NAMES[STAND_INS[name]]}"
+
+
+def _draw_example(axes: Axes, image: np.ndarray, name: str) -> None:
+    """One image under its class name."""
+    # Of one channel it is [row, column], whatever the set has.
+    shown = image[..., 0] if image.shape[-1] == 1 else image
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(textwrap.fill(name, NAME_WIDTH), fontsize=9, pad=3)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+
+
+def fig01(results: xr.Dataset) -> Figure:
+    """Fig. 1: Shapeset-3x2 at 64 x 64 and 32 x 32, and below it the other sets."""
+    blocks = _blocks(needed(results, PART))
+    heights = [ROW_HEIGHT * block.rows + 0.35 for block in blocks]
+    figure = new_figure(sum(heights))
+    grid = figure.add_gridspec(len(blocks), 1, height_ratios=heights)
+    for place, block in enumerate(blocks):
+        panel = figure.add_subfigure(grid[place])
+        panel.suptitle(title_of(block.title), fontsize="medium")
+        for i, (image, name) in enumerate(zip(block.images, block.names, strict=True)):
+            axes = panel.add_subplot(block.rows, min(COLUMNS, len(block.names)), i + 1)
+            _draw_example(axes, image, name)
+    return figure
+
+
+FIGURES = {
+    "fig01": FigureSpec(
+        "Fig. 1: examples of the data sets",
+        "Random images of one or two shapes with the name of their class, as in the left half of "
+        "the paper's figure (64 x 64), and at the 32 x 32 that the networks learn from; below "
+        "them, examples of the other sets as their networks see them. The right half of the "
+        "paper's figure shows Small-ImageNet.",
+        (PART,),
+        lambda results: part(results, PART) is not None,
+        fig01,
+    ),
+}

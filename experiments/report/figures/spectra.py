@@ -1,0 +1,204 @@
+"""The figure of eq. 17: singular values of the layer-to-layer Jacobians, and their theory."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.report.figures.common import (
+    COLOURS,
+    FigureSpec,
+    Row,
+    condition_colours,
+    dataset_of,
+    layers,
+    name_set,
+    needed,
+    new_figure,
+    of,
+)
+from experiments.report.figures.initial import PART, has_any, known_rows, sets_of, tanh_pair
+from experiments.report.figures.overlay import NOTE_SIZE, OVER, expected, largest, percent
+from glorot_jax.confidence import mean_interval
+from glorot_jax.plotting import shortened
+
+SPECTRUM_BINS = 60
+POINTS, THEORY = "#1c1e21", "#0072b2"
+HEADROOM = 1.08
+PAPER_UNITS = ("sigmoid", "tanh", "softsign")
+PAPER_STARTS = ("standard", "normalized", "gaussian")
+ORACLE_GAP = 0.15  # between values whose names have room beside each other
+
+
+def _mean_singular_values(initial: xr.Dataset, row: Row) -> np.ndarray:
+    """[seed, layer], mean over examples and the whole spectrum."""
+    values = of(initial, "singular_value", row)
+    return mean_interval(values.reshape(*values.shape[:2], -1), axis=-1).mean
+
+
+def _residuals(initial: xr.Dataset, row: Row) -> np.ndarray | None:
+    """measured / predicted - 1 of the mean singular value of each layer, mean over seeds."""
+    theory = expected(initial, "singular_value_mean", row)
+    if theory is None:
+        return None
+    return mean_interval(_mean_singular_values(initial, row), axis=0).mean / theory - 1
+
+
+def _label(row: Row, residual: float) -> str:
+    """The name of a network and how far theory is off, if there is any."""
+    return f"{row.label} ({percent(residual)})" if np.isfinite(residual) else row.label
+
+
+def _draw_by_layer(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+    """Mean singular value of each J^i of the paper's networks, and the oracles."""
+    colours = condition_colours(found)
+    offsets = np.linspace(-0.28, 0.28, len(found)) if len(found) > 1 else [0.0]
+    numbers = np.asarray(layers(initial), np.float64)
+    for row, offset in zip(found, offsets, strict=True):
+        mean, half = mean_interval(_mean_singular_values(initial, row), axis=0)
+        axes.errorbar(
+            numbers + offset,
+            mean,
+            yerr=np.nan_to_num(half),
+            fmt="o" if row.initializer == "standard" else "s",
+            ms=5,
+            color=colours[row.kind],
+            label=_label(row, largest(_residuals(initial, row))),
+        )
+        theory = expected(initial, "singular_value_mean", row)
+        if theory is not None:
+            axes.plot(numbers + offset, theory, "_", ms=11, mew=1.5, color=POINTS, zorder=3)
+    _draw_oracles(axes, initial, found)
+    axes.set(xlabel="hidden layer", ylabel="mean singular value of $J$", xticks=numbers)
+    axes.set_ylim(0, axes.get_ylim()[1] * HEADROOM)
+    columns = 3 if all(_residuals(initial, row) is None for row in found) else 2
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, borderpad=0
+    )
+
+
+def _draw_others(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+    """Mean over layers of every other network, one a line, and its oracle as a stroke."""
+    places = np.arange(len(found))
+    by_seed = [mean_interval(_mean_singular_values(initial, row), axis=-1).mean for row in found]
+    means = [mean_interval(values, axis=0) for values in by_seed]
+    axes.errorbar(
+        [float(one.mean) for one in means],
+        places,
+        xerr=np.nan_to_num([float(one.half) for one in means]),
+        fmt="o",
+        ms=5,
+        color=POINTS,
+    )
+    oracles = [float(of(initial, "predicted_singular_value_mean", row)) for row in found]
+    axes.plot(oracles, places, "|", ms=12, color="#555555")
+    for place, row, one in zip(places, found, means, strict=True):
+        by_layer = expected(initial, "singular_value_mean", row)
+        if by_layer is not None and np.isfinite(by_layer).all():
+            theory = float(by_layer.mean())
+            axes.plot(theory, place, "|", ms=12, mew=2, color=THEORY)
+            axes.annotate(
+                percent(float(one.mean) / theory - 1),
+                (1.0, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                color=THEORY,
+                fontsize=NOTE_SIZE,
+            )
+    axes.set_yticks(places, [shortened(row.label) for row in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("mean singular value of $J$")
+
+
+def _draw_oracles(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+    """The line 8/(3 pi) sqrt(n Var[W]) of each initialiser, named on the right."""
+    known = {
+        row.initializer: float(of(initial, "predicted_singular_value_mean", row)) for row in found
+    }
+    drawn = sorted((value, name) for name, value in known.items() if np.isfinite(value))
+    labels: list[tuple[list[float], list[str]]] = []
+    for value, name in drawn:
+        axes.axhline(value, color="#555555", lw=1, ls=(0, (5, 3)), zorder=1)
+        if not labels or value - labels[-1][0][-1] > ORACLE_GAP:
+            labels.append(([], []))
+        labels[-1][0].append(value)
+        labels[-1][1].append(f"{name}\n{value:.2f}")
+    for values, names in labels:
+        axes.annotate(
+            "\n".join(reversed(names)),
+            (1.0, float(np.mean(values))),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color="#555555",
+            fontsize=9,
+        )
+
+
+def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+    """Density of all singular values of the layers above the first, which are the square ones."""
+    values = {row: of(initial, "singular_value", row)[:, 1:] for row in found}
+    values = {row: v[np.isfinite(v)] for row, v in values.items()}
+    values = {row: v for row, v in values.items() if v.size}
+    edges = np.linspace(0, max(v.max() for v in values.values()) * 1.02, SPECTRUM_BINS + 1)
+    for row, v in values.items():
+        density, _ = np.histogram(v, edges, density=True)
+        colour = COLOURS[(row.activation, row.initializer)]
+        axes.stairs(density, edges, fill=True, color=colour, alpha=0.3)
+        theory = expected(initial, "singular_value_density", row)
+        means = expected(initial, "singular_value_mean", row)
+        residual = np.nan if means is None else v.mean() / means[1:].mean() - 1
+        axes.stairs(density, edges, color=colour, lw=1.5, label=_label(row, residual))
+        axes.axvline(v.mean(), color=colour, lw=1.5, ls="--")
+        if theory is not None:
+            at = of(initial, "meanfield_singular_value", row)
+            axes.plot(at, theory, color=POINTS, **OVER)
+    axes.set(xlabel="singular value of $J$, layers above the first", ylabel="density")
+    axes.legend(frameon=False)
+
+
+def eq17(results: xr.Dataset) -> Figure:
+    """Eq. 17: mean singular value of each layer's Jacobian, and the spectrum behind it."""
+    initial = needed(results, PART)
+    found = known_rows(initial, "singular_value")
+    paper = [row for row in found if row.kind[0] in PAPER_UNITS and row.kind[1] in PAPER_STARTS]
+    others = [row for row in found if row not in paper]
+    square = tanh_pair(initial, "singular_value") if initial.sizes["layer"] > 1 else []
+    panels = [
+        (4.4, _draw_by_layer, paper),
+        (3.0, _draw_spectrum, square),
+        (0.33 * len(others) + 0.6, _draw_others, others),
+    ]
+    panels = [panel for panel in panels if panel[2]]
+    heights = [height for height, _, _ in panels]
+    figure = new_figure(sum(heights))
+    name_set(figure, dataset_of(initial))
+    # Apart, so that long names beside the last panel don't narrow the others.
+    places = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for place, (_, draw, shown) in zip(places, panels, strict=True):
+        draw(place.subplots(), initial, shown)
+    return figure
+
+
+FIGURES = {
+    "eq17": FigureSpec(
+        "Eq. 17: singular values of the layer-to-layer Jacobians",
+        "Above: mean singular value of each layer's Jacobian, mean over seeds with its 95% t "
+        "interval; the dashed lines are 8/(3 pi) sqrt(n Var[W]), the mean for a square matrix of "
+        "independent entries and units of slope 1. Below them: the spectrum of tanh standard and "
+        "normalized over all seeds, examples and layers above the first, with its mean dashed; "
+        "then any other networks, mean over layers, with that oracle as a stroke. What must be "
+        "seen: about 0.5 with the standard and about 0.8 with the normalized initialisation. In "
+        "runs that have them, black or blue strokes and dashed curves are free probability with "
+        "the units' own slopes, and the percentages its residual, measured / predicted - 1 of the "
+        "mean, above in the layer where it is largest: points below the oracle must be on strokes.",
+        (PART,),
+        has_any("singular_value"),
+        eq17,
+        sets_of,
+    ),
+}

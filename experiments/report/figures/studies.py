@@ -1,0 +1,309 @@
+"""Figures of the studies: depth and rate chosen, section 5, costs, Gaussians, today's starts."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+
+from experiments.report.figures.common import (
+    COLOURS,
+    DASHES,
+    OTHER_COLOURS,
+    OTHER_DASH,
+    FigureSpec,
+    Row,
+    dataset_of,
+    name_set,
+    needed,
+    new_figure,
+    of,
+    plain_log,
+    rows,
+)
+from experiments.report.figures.errors import (
+    Course,
+    LineStyle,
+    Style,
+    at_chosen_rate,
+    by_kind,
+    courses,
+    draw_courses,
+)
+from experiments.report.figures.times import BAND, dress_time
+from experiments.results.schema import part
+from glorot_jax.confidence import Interval, mean_interval
+from glorot_jax.plotting import legend_below, shortened
+
+OPTION_COLOURS = {
+    ("hessian_diagonal", "equal"): "#009e73",
+    ("gradient_variance", "equal"): "#7b5aa6",
+    ("sgd", "growing"): "#0072b2",
+    ("sgd", "shrinking"): "#cc79a7",
+}
+LOSS_DASHES: dict[str, LineStyle] = {"cross_entropy": "-", "quadratic": (0, (3, 1.5))}
+UNIT_COLOURS = {"tanh": "#d55e00", "softsign": "#0072b2", "sigmoid": "#000000", "relu": "#009e73"}
+GAUSSIAN = "gaussian"
+PLAIN_GAUSSIAN = 0.01  # the standard deviation of the initialiser without a scale
+DODGE = 0.06  # of a depth, between the models of the selection
+LOG_FROM = 4.0  # ratio of the greatest to the least number from which an axis is logarithmic
+
+
+# The selection of depth and learning rate
+
+
+def depth_row(selection: xr.Dataset, model: int, depth: int) -> Row | None:
+    """The condition that is that model with that depth, None if it wasn't trained."""
+    kind = tuple(str(selection[f"model_{n}"].values[model]) for n in ("activation", "initializer"))
+    return next((row for row in rows(selection) if row.kind == kind and row.depth == depth), None)
+
+
+def candidate_depths(selection: xr.Dataset) -> list[int]:
+    """The depths that every model was trained with."""
+    if "candidate_depth" in selection.variables:
+        return [int(depth) for depth in selection["candidate_depth"].values]
+    return [i + 1 for i in range(selection.sizes["candidate_depth"])]
+
+
+def _depth_interval(selection: xr.Dataset, model: int, depth: int) -> Interval:
+    """Final validation error in % of a model with that depth, at its best rate, over seeds."""
+    row = depth_row(selection, model, depth)
+    errors = None if row is None else at_chosen_rate(selection, "validation_error", row)
+    last = np.full(1, np.nan) if errors is None else errors[:, -1]
+    return mean_interval(100 * last, axis=0)
+
+
+def selection(results: xr.Dataset) -> Figure:
+    """Validation error of each model against its depth, the chosen depth marked."""
+    found = needed(results, "selection")
+    depths = candidate_depths(found)
+    names = [str(name) for name in found["model"].values]
+    kinds = [
+        Row(i, str(found["model_activation"].values[i]), str(start), max(depths))
+        for i, start in enumerate(found["model_initializer"].values)
+    ]
+    style = by_kind(kinds)
+    figure = new_figure(5.2)
+    name_set(figure, dataset_of(found))
+    axes = figure.subplots()
+    for i, (name, row) in enumerate(zip(names, kinds, strict=True)):
+        colour, line = style(row)
+        x = np.array(depths) + DODGE * (i - (len(names) - 1) / 2)
+        mean = 100 * np.asarray(found["depth_error"].values[i], np.float64)
+        half = np.array([_depth_interval(found, i, depth).half for depth in depths])
+        axes.errorbar(
+            x, mean, np.nan_to_num(half), color=colour, ls=line, marker="o", ms=3.5, label=name
+        )
+        chosen = np.asarray(depths) == found["chosen_depth"].values[i]
+        axes.plot(x[chosen], mean[chosen], "o", ms=11, mfc="none", color=colour)
+    axes.plot([], [], "o", ms=11, mfc="none", color="#555555", label="chosen depth")
+    axes.set(xlabel="hidden layers", ylabel="validation error (%)", xticks=depths)
+    legend_below(figure, [axes], columns=3)
+    return figure
+
+
+# Courses of test error
+
+
+def _draw_study(figure: FigureBase, study: xr.Dataset, shown: list[Course], style: Style) -> Axes:
+    """Test errors of those conditions over training, with their own legend below."""
+    axes = figure.subplots()
+    draw_courses(axes, dress_time([axes], study["update"]), shown, style)
+    legend_below(figure, [axes], columns=2)
+    return axes
+
+
+def _section5_style(row: Row) -> tuple[str, LineStyle]:
+    """The paper's networks as everywhere, a colour for every other optimizer or shape."""
+    option = OPTION_COLOURS.get((row.optimizer, row.shape))
+    colour = option or COLOURS.get(row.kind, OTHER_COLOURS[0])
+    return colour, DASHES.get(row.initializer, OTHER_DASH)
+
+
+def section5(results: xr.Dataset) -> Figure:
+    """Section 5: per-parameter learning rates above, widths that change with depth below."""
+    study = needed(results, "section5")
+    found = courses(study)
+    usual = [course for course in found if course.row.plain]
+    panels = [
+        (title, others)
+        for title, others in (
+            ("learning rates by parameter", [c for c in found if c.row.optimizer != "sgd"]),
+            ("widths that change with depth", [c for c in found if c.row.shape != "equal"]),
+        )
+        if others
+    ] or [("", [])]
+    figure = new_figure(5.0 * len(panels) + 0.3)
+    name_set(figure, dataset_of(study))
+    places = figure.subfigures(len(panels), 1, squeeze=False)[:, 0]
+    for place, (title, others) in zip(places, panels, strict=True):
+        axes = _draw_study(place, study, [*usual, *others], _section5_style)
+        axes.set_title(title)
+    return figure
+
+
+def costs(results: xr.Dataset) -> Figure:
+    """Section 4.1: networks trained on the quadratic cost beside those on the cross-entropy."""
+    study = needed(results, "costs")
+    found = courses(study)
+    colours = by_kind(course.row for course in found)
+    figure = new_figure(5.6)
+    name_set(figure, dataset_of(study))
+
+    def style(row: Row) -> tuple[str, LineStyle]:
+        return colours(row)[0], LOSS_DASHES.get(row.loss, OTHER_DASH)
+
+    _draw_study(figure, study, found, style)
+    return figure
+
+
+def gaussian_scale(initializer: str) -> float | None:
+    """The standard deviation in the name of a Gaussian start, None of any other start."""
+    name, _, scale = initializer.partition("(")
+    if name != GAUSSIAN:
+        return None
+    return float(scale.removesuffix(")")) if scale else PLAIN_GAUSSIAN
+
+
+def _final_error(study: xr.Dataset, row: Row) -> Interval:
+    return mean_interval(100 * of(study, "final_test_error", row), axis=0)
+
+
+def gaussians(results: xr.Dataset) -> Figure:
+    """Final test error against the scale of a Gaussian start, beside the paper's two starts."""
+    study = needed(results, "gaussians")
+    learned = [course.row for course in courses(study)]
+    scales = {row: gaussian_scale(row.initializer) for row in learned}
+    drawn = sorted((scale, row) for row, scale in scales.items() if scale is not None)
+    figure = new_figure(5.0)
+    name_set(figure, dataset_of(study))
+    axes = figure.subplots()
+    for unit in dict.fromkeys(row.activation for _, row in drawn):
+        mine = [(scale, row) for scale, row in drawn if row.activation == unit]
+        found = [_final_error(study, row) for _, row in mine]
+        axes.errorbar(
+            [scale for scale, _ in mine],
+            [float(one.mean) for one in found],
+            np.nan_to_num([float(one.half) for one in found]),
+            fmt="o-",
+            color=COLOURS.get((unit, GAUSSIAN), UNIT_COLOURS.get(unit, OTHER_COLOURS[0])),
+            label=f"{unit}, Gaussian",
+        )
+    style = by_kind(learned)
+    for row in (row for row, scale in scales.items() if scale is None):
+        colour, line = style(row)
+        mean, half = (float(number) for number in _final_error(study, row))
+        axes.axhline(mean, color=colour, ls=line, label=row.label)
+        axes.axhspan(
+            mean - np.nan_to_num(half), mean + np.nan_to_num(half), color=colour, alpha=BAND, lw=0
+        )
+    axes.set(xlabel="standard deviation of every weight", ylabel="test error (%)")
+    if drawn:
+        axes.set_xscale("log")
+    legend_below(figure, [axes], columns=3)
+    return figure
+
+
+# Today's starts
+
+
+def modern(results: xr.Dataset) -> Figure:
+    """Final test error of each start, one colour a unit."""
+    study = needed(results, "modern")
+    learned = [course.row for course in courses(study)]
+    starts = list(dict.fromkeys(row.initializer for row in learned))
+    units = list(dict.fromkeys(row.activation for row in learned))
+    others = iter(OTHER_COLOURS * 8)
+    colours = {unit: UNIT_COLOURS.get(unit) or next(others) for unit in units}
+    figure = new_figure(0.34 * len(starts) + 0.1 * len(units) + 2.0)
+    name_set(figure, dataset_of(study))
+    axes = figure.subplots()
+    seen: list[float] = []
+    for i, unit in enumerate(units):
+        mine = [row for row in learned if row.activation == unit]
+        found = [_final_error(study, row) for row in mine]
+        seen += [float(one.mean) for one in found]
+        axes.errorbar(
+            [float(one.mean) for one in found],
+            [_height(starts.index(row.initializer), i, len(units)) for row in mine],
+            xerr=np.nan_to_num([float(one.half) for one in found]),
+            fmt="o",
+            ms=5,
+            color=colours[unit],
+            label=unit.rsplit(":")[-1],
+        )
+    names = [shortened(start.rsplit(":")[-1].replace("_", " ")) for start in starts]
+    axes.set_yticks(range(len(starts)), names)
+    axes.set_ylim(len(starts) - 0.5, -0.5)
+    axes.set_xlabel("test error (%)")
+    if max(seen) > LOG_FROM * min(seen) > 0:
+        plain_log(axes, "x")
+    legend_below(figure, [axes], columns=5)
+    return figure
+
+
+def _height(start: int, unit: int, units: int) -> float:
+    """Where a unit's point stands, about the line of its start."""
+    return start + 0.5 * (unit - (units - 1) / 2) / units
+
+
+def _spec(name: str, title: str, caption: str, draw: Callable[[xr.Dataset], Figure]) -> FigureSpec:
+    """The entry of the figure of the study ``name``."""
+
+    def sets(results: xr.Dataset) -> Sequence[str]:
+        return [dataset_of(needed(results, name))]
+
+    return FigureSpec(
+        title, caption, (name,), lambda results: bool(courses(part(results, name))), draw, sets
+    )
+
+
+_COURSES = (
+    "Test error over training, each network at the learning rate of least validation error; lines "
+    "are means over seeds, bands the range over seeds."
+)
+
+FIGURES = {
+    "selection": _spec(
+        "selection",
+        "Section 2.3: the depth of each model, chosen on validation error",
+        "Final validation error against the number of hidden layers, each network at its own best "
+        "learning rate; mean over seeds with its 95% t interval, the chosen depth of each model "
+        "circled. What must be seen: on Shapeset 5 is best, but 4 for sigmoid.",
+        selection,
+    ),
+    "section5": _spec(
+        "section5",
+        "Section 5: learning rates by parameter, and layers that grow or shrink",
+        f"{_COURSES} Hessian rates divide by an estimate of the diagonal of the Hessian, variance "
+        "rates by one of the gradient's variance. What must be seen: either helps tanh with the "
+        "standard initialisation without reaching the normalized one (N), and helps the latter "
+        "further; widths that grow or shrink with depth change none of what N gains.",
+        section5,
+    ),
+    "costs": _spec(
+        "costs",
+        "Section 4.1: the quadratic cost against the cross-entropy",
+        f"{_COURSES} What must be seen: with the quadratic cost, whose plateaus Fig. 5 shows, "
+        "networks learn more slowly or stay behind.",
+        costs,
+    ),
+    "gaussians": _spec(
+        "gaussians",
+        "Gaussian scales: one standard deviation for every layer",
+        "Final test error against the standard deviation of the weights, the same in every layer, "
+        "beside the paper's standard and normalized initialisations (lines), which take theirs "
+        "from the layer's size. Mean over seeds with its 95% t interval. A scale at which every "
+        "learning rate diverged isn't shown. Not in the paper.",
+        gaussians,
+    ),
+    "modern": _spec(
+        "modern",
+        "Today's starts: the paper's initialisations beside newer ones",
+        "Final test error by initialiser, one colour a unit, each network at the learning rate of "
+        "least validation error; mean over seeds with its 95% t interval. A network that diverged "
+        "at every learning rate isn't shown. Not in the paper.",
+        modern,
+    ),
+}

@@ -1,0 +1,279 @@
+"""Figures of what happens inside networks over training: 2, 3, 4, 9, 10, and pre-training."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.report.figures.common import (
+    FigureSpec,
+    Row,
+    first_set,
+    layers,
+    name_set,
+    needed,
+    new_figure,
+    of,
+    plain_log,
+    rows,
+    select,
+    stack,
+    title_of,
+)
+from experiments.report.figures.initial import activation_edges
+from experiments.report.figures.times import BAND, dress_time, spread
+from experiments.results.schema import DATA_SETS
+from glorot_jax.confidence import mean_interval
+from glorot_jax.plotting import layer_colours, legend_below
+
+MOST_BARS = 12  # vertical bars of Fig. 2 a layer
+MOST_MARKERS = 30  # markers of Figs. 3 and 10 a layer
+LOWEST_DENSITY = 1e-3  # of the highest, the bottom of the logarithmic axis of a histogram
+PRETRAINED = "denoising"
+
+Find = Callable[[xr.Dataset], list[Row]]
+
+
+def _deepest(known: str, *kinds: tuple[str, str]) -> Find:
+    """Finds the deepest network of each of those kinds whose variable ``known`` is known."""
+
+    def find(trained: xr.Dataset) -> list[Row]:
+        found = (select(trained, *kind, known=known) for kind in kinds)
+        return [rows_of[0] for rows_of in found if rows_of]
+
+    return find
+
+
+def _sigmoids(trained: xr.Dataset) -> list[Row]:
+    """Sigmoid networks of every depth, the shallowest first."""
+    found = select(trained, "sigmoid", known="activation_mean")
+    return sorted(found, key=lambda row: row.depth)
+
+
+_UNITS = ("tanh", "standard"), ("softsign", "standard")
+_saturated = _deepest("activation_std", *_UNITS)
+_spread_out = _deepest("activation_histogram", *_UNITS)
+_tanh_normalized = _deepest("activation_std", ("tanh", "normalized"))
+_tanh_pair = _deepest("weight_gradient_std", ("tanh", "standard"), ("tanh", "normalized"))
+
+
+def _pretrained(trained: xr.Dataset) -> list[Row]:
+    if "reconstruction_cost" not in trained.variables:
+        return []
+    return [
+        row
+        for row in rows(trained)
+        if row.initializer == PRETRAINED
+        and np.isfinite(of(trained, "reconstruction_cost", row)).any()
+    ]
+
+
+def _panels(
+    results: xr.Dataset, find: Find, *, panel: float, rest: float, sharey: bool
+) -> tuple[xr.Dataset, Figure, list[tuple[Axes, Row]]]:
+    """The part that a figure is drawn from and an empty panel for each network found there.
+
+    ``panel`` is the height of one, ``rest`` that of everything else, in inches.
+    """
+    name = first_set(results, find)
+    if name is None:
+        raise KeyError("the results hold no networks that this figure shows")
+    trained = needed(results, name)
+    found = find(trained)
+    figure = new_figure(panel * len(found) + rest)
+    name_set(figure, name)
+    return trained, figure, list(zip(stack(figure, len(found), sharey=sharey), found, strict=True))
+
+
+def _known_layers(values: np.ndarray) -> list[int]:
+    """Which layers ([seed, update, layer]) have any number: those up to the network's depth."""
+    return [i for i in range(values.shape[-1]) if np.isfinite(values[..., i]).any()]
+
+
+def _layer_legend(figure: Figure, panels: Sequence[Axes], trained: xr.Dataset) -> None:
+    legend_below(figure, panels, columns=len(layers(trained)), title="hidden layer")
+
+
+def fig02(results: xr.Dataset) -> Figure:
+    """Fig. 2: mean and standard deviation of sigmoid activations by layer over training."""
+    trained, figure, found = _panels(results, _sigmoids, panel=3.0, rest=1.3, sharey=True)
+    panels = [axes for axes, _ in found]
+    updates = dress_time(panels, trained["update"])
+    colours = layer_colours(len(layers(trained)))
+    for axes, row in found:
+        means, stds = of(trained, "activation_mean", row), of(trained, "activation_std", row)
+        for i in _known_layers(means):
+            mean = mean_interval(means[..., i], axis=0).mean
+            std = mean_interval(stds[..., i], axis=0).mean
+            axes.plot(updates, mean, color=colours[i], label=str(i + 1))
+            bars = _thin(len(updates), MOST_BARS, i)
+            axes.vlines(
+                updates[bars], (mean - std)[bars], (mean + std)[bars], color=colours[i], lw=1
+            )
+        axes.set(title=title_of(row.label), ylabel="activation $z$")
+    _layer_legend(figure, panels, trained)
+    return figure
+
+
+def _thin(count: int, most: int, offset: int) -> slice:
+    """At most about ``most`` of ``count`` places, starting later for a later curve."""
+    step = max(1, count // most)
+    return slice(offset % step, None, step)
+
+
+def _saturation(results: xr.Dataset, find: Find) -> Figure:
+    """98th percentile (markers) and standard deviation (lines) of activations over training."""
+    trained, figure, found = _panels(results, find, panel=3.2, rest=1.3, sharey=True)
+    panels = [axes for axes, _ in found]
+    updates = dress_time(panels, trained["update"])
+    colours = layer_colours(len(layers(trained)))
+    for axes, row in found:
+        high = of(trained, "activation_quantile", row)[..., -1]
+        stds = of(trained, "activation_std", row)
+        for i in _known_layers(stds):
+            std = mean_interval(stds[..., i], axis=0).mean
+            axes.plot(updates, std, color=colours[i], label=str(i + 1))
+            axes.fill_between(updates, *spread(stds[..., i]), color=colours[i], alpha=BAND, lw=0)
+            places = _thin(len(updates), MOST_MARKERS, i)
+            percentile = mean_interval(high[..., i], axis=0).mean
+            axes.plot(updates[places], percentile[places], "o", ms=3.5, color=colours[i])
+        axes.set(title=title_of(row.label), ylabel="activation $z$")
+        axes.set_ylim(bottom=0)
+    _layer_legend(figure, panels, trained)
+    return figure
+
+
+def fig03(results: xr.Dataset) -> Figure:
+    """Fig. 3: saturation over training, tanh above softsign, standard initialisation."""
+    return _saturation(results, _saturated)
+
+
+def fig10(results: xr.Dataset) -> Figure:
+    """Fig. 10: as Fig. 3 for tanh with the normalized initialisation."""
+    return _saturation(results, _tanh_normalized)
+
+
+def fig04(results: xr.Dataset) -> Figure:
+    """Fig. 4: how activations are distributed at the end of training, tanh above softsign."""
+    trained, figure, found = _panels(results, _spread_out, panel=3.0, rest=0.9, sharey=False)
+    panels = [axes for axes, _ in found]
+    for axes, row in found:
+        last = of(trained, "activation_histogram", row)[:, -1]
+        fractions = mean_interval(last, axis=0).mean
+        edges = activation_edges(trained, fractions.shape[-1])
+        highest = np.nanmax(fractions / np.diff(edges))
+        for i, colour in enumerate(layer_colours(len(fractions))):
+            if np.isfinite(fractions[i]).any():
+                density = fractions[i] / np.diff(edges)
+                axes.stairs(density, edges, color=colour, lw=1.3, baseline=None, label=str(i + 1))
+        axes.set(title=title_of(row.label), ylabel="density", yscale="log", xlim=(-1, 1))
+        axes.set_ylim(highest * LOWEST_DENSITY, highest * 1.5)
+    panels[-1].set_xlabel("activation $z$")
+    _layer_legend(figure, panels, trained)
+    return figure
+
+
+def fig09(results: xr.Dataset) -> Figure:
+    """Fig. 9: standard deviation of weight gradients by layer over training, tanh."""
+    trained, figure, found = _panels(results, _tanh_pair, panel=3.0, rest=1.3, sharey=True)
+    panels = [axes for axes, _ in found]
+    updates = dress_time(panels, trained["update"])
+    colours = layer_colours(len(layers(trained)))
+    for axes, row in found:
+        stds = of(trained, "weight_gradient_std", row)
+        for i in _known_layers(stds):
+            mean = mean_interval(stds[..., i], axis=0).mean
+            axes.plot(updates, mean, color=colours[i], label=str(i + 1))
+            axes.fill_between(updates, *spread(stds[..., i]), color=colours[i], alpha=BAND, lw=0)
+        axes.set(title=title_of(row.label), ylabel=r"std of $\partial C/\partial w$", yscale="log")
+    _layer_legend(figure, panels, trained)
+    return figure
+
+
+def pretraining(results: xr.Dataset) -> Figure:
+    """Reconstruction cost of each layer's denoising autoencoder over its pre-training."""
+    trained, figure, found = _panels(results, _pretrained, panel=3.6, rest=0.9, sharey=False)
+    updates = np.asarray(trained["pretraining_update"].values, np.float64)
+    colours = layer_colours(len(layers(trained)))
+    for axes, row in found:
+        costs = np.moveaxis(of(trained, "reconstruction_cost", row), 1, -1)
+        for i in _known_layers(costs):
+            mean = mean_interval(costs[..., i], axis=0).mean
+            axes.plot(updates, mean, color=colours[i], label=str(i + 1), marker="o", ms=3.5)
+            axes.fill_between(updates, *spread(costs[..., i]), color=colours[i], alpha=BAND, lw=0)
+        axes.set(title=title_of(row.label), ylabel="reconstruction cost")
+        plain_log(axes, "y")
+        axes.set_xlim(0, updates[-1])
+    found[-1][0].set_xlabel("updates of each layer's pre-training")
+    _layer_legend(figure, [axes for axes, _ in found], trained)
+    return figure
+
+
+def _spec(title: str, caption: str, find: Find, draw: Callable[[xr.Dataset], Figure]) -> FigureSpec:
+    """The entry of a figure of the networks that ``find`` finds, of Shapeset before all."""
+
+    def sets(results: xr.Dataset) -> Sequence[str]:
+        name = first_set(results, find)
+        return [] if name is None else [name]
+
+    return FigureSpec(title, caption, DATA_SETS, lambda results: bool(sets(results)), draw, sets)
+
+
+_SPREAD = "Lines are means over seeds; bands, where seen, span the least and greatest seed."
+_SATURATION = (
+    "98th percentile (markers) and standard deviation (lines) of the activations of each hidden "
+    f"layer on the monitored test examples while the set is learned. {_SPREAD} "
+)
+
+FIGURES = {
+    "fig02": _spec(
+        "Fig. 2: sigmoid activations over training",
+        "Mean of the activations of each hidden layer on the monitored test examples, mean over "
+        "seeds; a vertical bar is one standard deviation over units and examples either way. "
+        "What must be seen: the top layer falls to 0 quickly, which saturates it, and leaves it "
+        "only late, in the paper at about epoch 100 with 4 layers and never in its budget with 5.",
+        _sigmoids,
+        fig02,
+    ),
+    "fig03": _spec(
+        "Fig. 3: saturation over training, tanh and softsign",
+        _SATURATION + "What must be seen: with tanh layer 1 saturates first, then layer 2, and "
+        "so on; with softsign the layers saturate less, and together.",
+        _saturated,
+        fig03,
+    ),
+    "fig04": _spec(
+        "Fig. 4: activations at the end of training",
+        "Density of the activations of each hidden layer at the end of training, mean over seeds, "
+        "on a logarithmic axis. What must be seen: tanh has its mass at -1, 1 and 0; softsign has "
+        "it around 0.6 to 0.8 in absolute value, where it bends without being flat.",
+        _spread_out,
+        fig04,
+    ),
+    "fig09": _spec(
+        "Fig. 9: weight gradients over training, tanh",
+        "Standard deviation of the weight gradients of each layer on the monitored test examples, "
+        f"one axis for both initialisations. {_SPREAD} What must be seen: the layers drift apart "
+        "with the standard initialisation and stay together with the normalized one.",
+        _tanh_pair,
+        fig09,
+    ),
+    "fig10": _spec(
+        "Fig. 10: saturation over training, tanh with normalized initialisation",
+        _SATURATION + "What must be seen: unlike tanh in Fig. 3, no layer after the other; the "
+        "picture is closer to softsign's.",
+        _tanh_normalized,
+        fig10,
+    ),
+    "pretraining": _spec(
+        "Pre-training: reconstruction cost",
+        "Cost of reconstructing what each layer sees from a corrupted copy of it, over the updates "
+        "of that layer's denoising autoencoder, before the network of Fig. 11 is fine-tuned. Lines "
+        "are means over seeds; bands span the least and greatest seed. What must be seen: every "
+        "layer's cost falls.",
+        _pretrained,
+        pretraining,
+    ),
+}

@@ -1,0 +1,112 @@
+"""What these results show of the paper, what they leave out, and how to see the rest."""
+
+from typing import NamedTuple
+
+import xarray as xr
+
+from experiments.report.figures import available
+from experiments.report.figures.common import SET_NAMES, dataset_of, needed
+from experiments.results.schema import DATA_SETS, LEFT_OUT, STAND_INS, STUDIES, part, part_names
+
+STUDY_NAMES = {
+    "selection": "choice of depth and learning rate",
+    "section5": "section 5",
+    "costs": "both costs",
+    "gaussians": "Gaussian scales",
+    "modern": "today's initialisations",
+}
+PAPER_SCALE = "the paper: 5 layers of 1000 units, 5 000 000 updates of 10 examples"
+
+
+PICTURE = "image_"  # of a set, in part ``examples``
+CONFIG = "--config=experiments/configs/{}.py:quick"
+
+
+class LeftOut(NamedTuple):
+    """Something that these results lack; ``config`` makes it, ``why`` is known or ""."""
+
+    what: str
+    config: str
+    why: str
+
+
+class Shown(NamedTuple):
+    """One thing that the paper shows.
+
+    ``by``: the part or figure that shows it; ``config``: the config that makes it.
+    """
+
+    what: str
+    by: str
+    config: str
+
+
+WHOLE_PAPER = (
+    Shown("Fig. 1: Shapeset-3x2", "examples", "fig01"),
+    Shown("Fig. 1: Small-ImageNet", "image_small_imagenet", "fig01"),
+    Shown("Figs. 2 to 4, 9 and 10, on Shapeset-3x2", "shapeset", "paper"),
+    Shown("Fig. 5: the two costs as surfaces", "surface", "fig05"),
+    Shown("Figs. 6 to 8, eqs. 5 to 7, 12 to 17, at initialisation", "initial", "fig06"),
+    Shown("Fig. 11 and Table 1 on Shapeset-3x2", "shapeset", "fig11"),
+    Shown("Fig. 11: fine-tuning after denoising-autoencoder pre-training", "pretraining", "fig11"),
+    Shown("Fig. 12 and Table 1 on MNIST", "mnist", "fig12"),
+    Shown("Fig. 12 and Table 1 on CIFAR-10", "cifar10", "fig12"),
+    Shown("Table 1 on Small-ImageNet", "small_imagenet", "table1"),
+    Shown("section 2.3: depth and learning rate of each model", "selection", "selection"),
+    Shown("section 4.1: training on the quadratic cost", "costs", "costs"),
+    Shown("section 5: learning rates by parameter, widths by layer", "section5", "section5"),
+    Shown("the RBF SVM on 100 000 Shapeset examples", "baseline", "baseline"),
+)
+
+
+def left_out(results: xr.Dataset) -> list[LeftOut]:
+    """What the paper shows and these results don't, then whatever else was asked for in vain."""
+    here = {*part_names(results), *available(results), *_pictured(results)}
+    reasons = [line for line in str(results.attrs.get(LEFT_OUT, "")).splitlines() if line]
+
+    def why(name: str) -> list[str]:
+        return [line for line in reasons if line.partition(":")[0] == name]
+
+    def missing(shown: Shown) -> LeftOut:
+        name = shown.by.removeprefix(PICTURE)
+        prefix = shown.by.removesuffix(name)
+        others = [new for new, old in STAND_INS.items() if old == name and prefix + new in here]
+        instead = "".join(f", here {SET_NAMES[other]} instead" for other in others)
+        return LeftOut(shown.what + instead, CONFIG.format(shown.config), " ".join(why(name)))
+
+    found = [missing(shown) for shown in WHOLE_PAPER if shown.by not in here]
+    told = {shown.by.removeprefix(PICTURE) for shown in WHOLE_PAPER}
+    rest = [line for line in reasons if line.partition(":")[0] not in told]
+    return found + [LeftOut(line, "", "") for line in rest]
+
+
+def _pictured(results: xr.Dataset) -> list[str]:
+    examples = part(results, "examples")
+    return [] if examples is None else [str(name) for name in examples.data_vars]
+
+
+def scale(results: xr.Dataset) -> list[str]:
+    """How long and how wide each set and study was trained, beside the paper's numbers."""
+    here = part_names(results)
+    found = [
+        _scale_of(name, needed(results, name)) for name in (*DATA_SETS, *STUDIES) if name in here
+    ]
+    return [PAPER_SCALE, *found] if found else []
+
+
+def _scale_of(name: str, trained: xr.Dataset) -> str:
+    updates = f"{int(trained['update'].values[-1]):,}".replace(",", " ")
+    study = f"{STUDY_NAMES[name]}, on " if name in STUDY_NAMES else ""
+    dataset = dataset_of(trained) if study else name
+    return (
+        f"{study}{SET_NAMES.get(dataset, dataset)}: up to {trained.sizes['layer']} layers of "
+        f"{trained.attrs.get('width', '?')} units, "
+        f"{updates} updates of {trained.attrs.get('batch_size', '?')} examples, "
+        f"{_tried(trained)} learning rates, {trained.sizes['seed']} seeds"
+    )
+
+
+def _tried(trained: xr.Dataset) -> int:
+    """How many learning rates a condition was trained at; those of another optimizer are NaN."""
+    start = trained["validation_error"].isel(update=0)
+    return int(start.notnull().any("seed").sum("learning_rate").max())

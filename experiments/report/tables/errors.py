@@ -1,0 +1,148 @@
+"""Table 1 as one table, the tests behind its bold, and each data set's networks in full."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from experiments.claims.predicates.errors import PAPER_P, TABLE_1
+from experiments.claims.significance import TABLE_NETS, Comparison, against_best, column
+from experiments.claims.verdict import FEWEST_SEEDS
+from experiments.report.figures.common import SET_NAMES, Row, of, rows
+from experiments.report.tables.table import MISSING, Table, number, with_interval
+from experiments.results.schema import DATA_SETS, part
+from glorot_jax.confidence import mean_interval
+
+MAJORITY_ERROR = 83.3  # % on Shapeset-3x2 of always answering one of the likeliest classes
+LEAST_P = 0.0001  # smaller ones are as good as this
+STUDY_TITLES = {
+    "section5": "Section 5: final test errors",
+    "costs": "Section 4.1: final test errors with either cost",
+    "gaussians": "Gaussian scales: final test errors",
+    "modern": "Today's starts: final test errors",
+}
+
+
+def _columns(results: xr.Dataset) -> dict[str, xr.Dataset]:
+    found = ((name, part(results, name)) for name in DATA_SETS)
+    return {name: trained for name, trained in found if trained is not None}
+
+
+def _percent(trained: xr.Dataset, row: Row) -> str:
+    """Final test error in %, mean and interval over seeds."""
+    return with_interval(
+        *mean_interval(100 * of(trained, "final_test_error", row), axis=0), digits=2
+    )
+
+
+def _compared(trained: xr.Dataset) -> Mapping[str, Comparison]:
+    """The table's own five networks against the best of them; nothing where seeds are too few."""
+    errors = column(trained)
+    return against_best(errors) if trained.sizes["seed"] >= FEWEST_SEEDS and errors else {}
+
+
+def table_1(results: xr.Dataset) -> Table | None:
+    """Table 1: the paper's five networks, then every other, by data set; None without any set."""
+    sets = _columns(results)
+    if not sets:
+        return None
+    by_name = {name: {row.label: row for row in rows(trained)} for name, trained in sets.items()}
+    others = [label for found in by_name.values() for label in found if label not in TABLE_NETS]
+    labels = list(dict.fromkeys([*TABLE_NETS, *others]))
+
+    def cell(name: str, label: str) -> str:
+        row = by_name[name].get(label)
+        measured = MISSING if row is None else _percent(sets[name], row)
+        paper = TABLE_1.get(name, {}).get(label)
+        return measured if paper is None else f"{measured} ({100 * paper:.2f})"
+
+    compared = {name: _compared(trained) for name, trained in sets.items()}
+    return Table(
+        "table1",
+        "Table 1: test error in %",
+        ("network", *(SET_NAMES[name] for name in sets)),
+        tuple((label, *(cell(name, label) for name in sets)) for label in labels),
+        "Mean over seeds ± its 95% t interval. In brackets the paper's value, of 5 layers of 1000 "
+        "units after 5 million updates. Bold: not shown to "
+        f"differ from the best of the paper's five networks in its column at p = {PAPER_P}; other "
+        f"networks, below the five, aren't compared. Two or three seeds can hardly show a "
+        "difference at that level, so bold then says little.",
+        frozenset(
+            (i, j)
+            for i, label in enumerate(labels)
+            for j, name in enumerate(sets, start=1)
+            if label in compared[name] and compared[name][label].bold
+        ),
+    )
+
+
+def table_1_p(results: xr.Dataset) -> Table | None:
+    """The p-values behind the bold of Table 1; None where nothing can be compared."""
+    found = {name: _compared(trained) for name, trained in _columns(results).items()}
+    compared = {name: column for name, column in found.items() if len(column) > 1}
+    if not compared:
+        return None
+    return Table(
+        "table1_p",
+        "Table 1: p against the best of the column",
+        ("network", *(SET_NAMES[name] for name in compared)),
+        tuple(
+            (label, *(_p(column.get(label)) for column in compared.values()))
+            for label in TABLE_NETS
+        ),
+        "Two-sided t-tests paired by seed, because the networks of one seed see the same examples "
+        "in the same order and share the test set, so that what a seed does to all of them drops "
+        "out of the difference; corrected by Holm's method for the comparisons of one column. The "
+        "paper names no test, only p = 0.005. Few seeds show little: a single comparison of 3 "
+        "seeds needs abs(t) > 14.1, of 5 seeds 5.6.",
+    )
+
+
+def _p(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return MISSING
+    if comparison.best:
+        return "best"
+    return f"< {LEAST_P}" if comparison.p < LEAST_P else number(float(f"{comparison.p:.2g}"))
+
+
+def of_part(results: xr.Dataset, name: str) -> Table | None:
+    """Every network of a data set's part or a study's, None if the results don't hold it."""
+    trained = part(results, name)
+    if trained is None:
+        return None
+    found = [_row(trained, row) for row in rows(trained)]
+    header = ("network", "test error, %", "learning rate", "validation error, %", "diverged")
+    if name == "shapeset":
+        found.append(("always one class", f"{MAJORITY_ERROR:.1f}", *[MISSING] * 3))
+    return Table(
+        f"{name}_table" if name in STUDY_TITLES else f"table1_{name}",
+        STUDY_TITLES.get(name) or f"{SET_NAMES[name]}: every network",
+        header,
+        tuple(found),
+        f"Mean over {trained.sizes['seed']} seeds ± its 95% t interval, at the learning rate of "
+        "least validation error. Diverged: networks of all learning rates and seeds that left the "
+        "finite numbers.",
+    )
+
+
+def _row(trained: xr.Dataset, row: Row) -> tuple[str, ...]:
+    rate = float(of(trained, "chosen_learning_rate", row))
+    tried = np.isfinite(of(trained, "validation_error", row)[..., 0])
+    diverged = np.isfinite(of(trained, "diverged_at", row))
+    return (
+        row.label,
+        _percent(trained, row),
+        number(rate),
+        with_interval(validation_error(trained, row), digits=2),
+        f"{diverged.sum()} of {tried.sum()}",
+    )
+
+
+def validation_error(trained: xr.Dataset, row: Row) -> float:
+    """Mean final validation error in % at the chosen learning rate, NaN if there is none."""
+    rate = float(of(trained, "chosen_learning_rate", row))
+    if not np.isfinite(rate):
+        return np.nan
+    place = int(np.argmin(np.abs(np.asarray(trained["learning_rate"].values) - rate)))
+    return 100 * float(of(trained, "selection_error", row)[place])

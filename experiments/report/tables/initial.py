@@ -1,0 +1,68 @@
+"""Tables of networks at initialisation: eq. 17 and eqs. 5-7."""
+
+import xarray as xr
+
+from experiments.report.figures.common import of, rows, select
+from experiments.report.tables.table import MISSING, Table, with_interval
+from experiments.results.schema import part
+from glorot_jax.confidence import mean_interval
+
+PAPER_SINGULAR_VALUE = {("tanh", "standard"): 0.5, ("tanh", "normalized"): 0.8}
+_SIGNS = {"activation": "z", "backprop": "∂C/∂s", "weight_gradient": "∂C/∂w"}
+
+
+def singular_values(results: xr.Dataset) -> Table | None:
+    """Eq. 17: mean singular value of the Jacobians by unit and initialiser."""
+    initial = part(results, "initial")
+    if initial is None:
+        return None
+    found = []
+    for row in rows(initial):
+        values = of(initial, "singular_value", row)
+        per_seed = mean_interval(values.reshape(values.shape[0], -1), axis=-1).mean
+        oracle = float(of(initial, "predicted_singular_value_mean", row))
+        paper = PAPER_SINGULAR_VALUE.get(row.kind)
+        found.append(
+            (
+                row.label,
+                with_interval(*mean_interval(per_seed, axis=0), digits=3),
+                with_interval(oracle, digits=3),
+                MISSING if paper is None else f"about {paper:.1f}",
+            )
+        )
+    return Table(
+        "eq17_table",
+        "Eq. 17: mean singular value of the layer-to-layer Jacobians",
+        ("network", "measured", "oracle", "paper"),
+        tuple(found),
+        "Mean over layers, examples and seeds ± its 95% t interval over seeds. The "
+        "oracle is 8/(3 pi) sqrt(n Var[W]), for units of slope 1.",
+    )
+
+
+def variances(results: xr.Dataset) -> Table | None:
+    """Measured mean squares over those of the linear regime, tanh, by layer (eqs. 5-7)."""
+    initial = part(results, "initial")
+    if initial is None:
+        return None
+    columns = []
+    for initializer in ("standard", "normalized"):
+        for row in select(initial, "tanh", initializer, known="activation_mean_square")[:1]:
+            for name in ("activation", "backprop", "weight_gradient"):
+                ratio = of(initial, f"{name}_mean_square", row) / of(
+                    initial, f"predicted_{name}", row
+                )
+                columns.append((f"{row.label}: {_SIGNS[name]}", mean_interval(ratio, axis=0)))
+    if not columns:
+        return None
+    count = initial.sizes["layer"]
+    return Table(
+        "variances_table",
+        "Eqs. 5-7: measured variance over predicted, tanh",
+        ("layer", *(title for title, _ in columns)),
+        tuple(
+            (str(i + 1), *(with_interval(c.mean[i], c.half[i], digits=3) for _, c in columns))
+            for i in range(count)
+        ),
+        "1 is the linear regime. Mean over seeds ± its 95% t interval.",
+    )

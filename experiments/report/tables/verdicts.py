@@ -1,0 +1,33 @@
+"""The claims as a table, those that fail first."""
+
+from collections.abc import Sequence
+
+from experiments.claims import Judgement
+from experiments.report.tables.table import MISSING, Table
+
+STATUS_ORDER = ("fails", "holds", "not tested")
+
+
+def in_order(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Judgements with the claims that fail first, then those that hold, then the untested."""
+    return sorted(judgements, key=lambda judgement: STATUS_ORDER.index(judgement[1].status))
+
+
+def claims(judgements: Sequence[Judgement]) -> Table:
+    """What the paper says beside what was found, as ``in_order`` sorts it."""
+    return Table(
+        "claims",
+        "Claims of the paper",
+        ("status", "where", "the paper", "tested", "found", "figure"),
+        tuple(
+            (
+                verdict.status,
+                claim.where,
+                claim.paper,
+                claim.sentence,
+                verdict.reason,
+                claim.figure or MISSING,
+            )
+            for claim, verdict in in_order(judgements)
+        ),
+    )

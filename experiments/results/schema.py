@@ -1,0 +1,248 @@
+"""The labelled results of a run: one ``xarray.Dataset``, made of parts, saved as netCDF.
+
+A run measures several things, each a part with its own dimensions. In the one Dataset every
+name of a part is prefixed with the part's name (``initial_activation_std``); ``part`` takes the
+prefix off again. Every variable has ``long_name`` and ``units`` attributes.
+
+Part ``examples``: Fig. 1.
+  image_32, image_64 [example, row_32, column_32 / row_64, column_64] pixel values;
+  label_32, label_64 [example]; class_name [class].
+
+Part ``surface``: Fig. 5. Both costs over one weight of each layer, for several random nets.
+  cross_entropy, quadratic [seed, first_weight, second_weight];
+  plateau_cross_entropy, plateau_quadratic [seed], fraction of the surface that is a plateau.
+
+Part ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 at the input.
+  coordinates activation [condition], initializer [condition], fan_in [layer], fan_out [layer],
+  activation_bin_edge [edge] and, in units of the top layer's standard deviation, gradient_bin_edge;
+  activation_{mean, std, mean_square, saturated} [condition, seed, layer],
+  activation_quantile [.., quantile], activation_histogram [.., bin];
+  backprop_{std, mean_square, output_mean_square, unit} [condition, seed, layer],
+  backprop_histogram [.., bin]; weight_gradient_{std, mean_square, ratio, unit}, .._histogram;
+  predicted_{activation, backprop, weight_gradient} [condition, seed, layer]: eqs. 5, 6, 7 for the
+  three ``mean_square`` variables; predicted_singular_value_mean [condition];
+  predicted_{..}_spread [condition, layer], how far one seed strays from them, relative; NaN unless
+  the weights are uniform;
+  meanfield_* [condition, layer(, bin)], what mean field expects of activation_{std, mean_square,
+  histogram}, backprop_{mean_square, histogram}, weight_gradient_{std, mean_square, histogram} and,
+  as meanfield_singular_value_mean, of the mean of singular_value; histograms in the measured bins;
+  NaN where it says nothing (a start that does more than draw weights, the top layer's
+  backprop_histogram);
+  meanfield_singular_value_density [condition, point] at meanfield_singular_value, layers above 1;
+  singular_value [condition, seed, layer, example, rank], descending, NaN where a layer has fewer;
+  weight_variance [condition, seed, layer] measured Var[W].
+
+Parts of networks that were trained, one a data set or study. A data set's part has its name
+(``shapeset``, ``mnist``, ``fashion_mnist``, ``digits``, ``cifar10``, ``small_imagenet``,
+``imagenette``): Figs. 2-4, 9-12, Table 1. Studies: ``selection`` (section 2.3), ``section5``
+(per-parameter rates, widths that grow or shrink), ``costs`` (section 4.1, quadratic cost),
+``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows).
+  coordinates [condition]: activation; initializer, how the network starts (see
+  ``glorot_jax/initialization.py``; ``denoising`` is pre-training); depth; optimizer (sgd,
+  hessian_diagonal, gradient_variance); shape (equal, growing, shrinking: widths by layer); loss;
+  update [update] counts updates done;
+  validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
+  diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have
+  left the finite numbers, NaN if it never did;
+  selection_error [condition, learning_rate], mean final validation error, NaN if a seed diverged;
+  chosen_learning_rate [condition], that of least selection_error, NaN if every rate diverged;
+  selection_margin [condition], selection_error of the next best rate less that of the chosen one;
+  and of the members at that rate: final_test_error [condition, seed], and
+  activation_*, backprop_*, weight_gradient_* [condition, seed, update, layer] as in ``initial``
+  (histograms of activations only; NaN above a condition's depth).
+  reconstruction_cost [condition, seed, layer, pretraining_point], of the denoising autoencoders,
+  and pretraining_update [pretraining_point], only where a condition is pre-trained; NaN elsewhere.
+  attributes: dataset, origin, class_names, inputs, classes, batch_size, width, loss,
+  validation_examples, test_examples, probe_examples.
+In ``selection`` every model was trained with every depth, and there is also
+  model [model], its name without a depth, model_activation, model_initializer [model];
+  depth_error [model, candidate_depth], selection_error at each depth's own chosen rate;
+  chosen_depth [model] and depth_margin [model], depth_error of the next best depth less the least;
+  chosen_test_error [model, seed], of the chosen depth and rate.
+
+Part ``baseline``: an RBF SVM and a 5-layer tanh N net on the same fixed Shapeset samples.
+  svm_validation_error [seed, c, gamma]; svm_chosen_c, svm_chosen_gamma, svm_test_error,
+  svm_support_vectors [seed]; net_validation_error, net_test_error_course [seed, learning_rate,
+  update]; net_chosen_learning_rate, net_chosen_update, net_test_error [seed];
+  attributes: training_examples, selection_examples, validation_examples, test_examples, width,
+  depth, updates, batch_size.
+
+The attribute ``left_out`` of the whole lists, one a line, what was asked for and could not be had.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import xarray as xr
+
+from glorot_jax.files import first_line
+
+PARTS = "parts"
+LEFT_OUT = "left_out"
+PAPER_DEPTH = 5
+
+# How networks are trained where nothing else is said, and where results have no such coordinate.
+USUAL = MappingProxyType({"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy"})
+
+# Data sets first, in the order of Table 1, then studies.
+DATA_SETS = (
+    "shapeset",
+    "mnist",
+    "digits",
+    "cifar10",
+    "small_imagenet",
+    "imagenette",
+    "fashion_mnist",
+)
+STUDIES = ("selection", "section5", "costs", "gaussians", "modern")
+STAND_INS = {"digits": "mnist", "imagenette": "small_imagenet"}
+
+
+class ResultsError(ValueError):
+    """A results file that can't be read, with the reason in one line."""
+
+
+_MEANINGS = {
+    "mean": "mean",
+    "std": "standard deviation",
+    "mean_square": "mean square",
+    "output_mean_square": "mean square at the logits",
+    "saturated": "saturated fraction (slope below 5% of the slope at 0)",
+    "quantile": "quantile",
+    "histogram": "fraction in each bin",
+    "unit": "standard deviation in the top hidden layer, the unit of the bins",
+    "ratio": "standard deviation over that of the weights",
+}
+_THEORY = "meanfield_"
+_SUBJECTS = {
+    "activation": "activation z",
+    "backprop": "back-propagated gradient dC/ds of each example's own cost",
+    "weight_gradient": "weight gradient dC/dw",
+}
+
+
+def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
+    """``values`` as the variable ``name``, with its ``long_name`` and ``units``."""
+    known = {
+        "error": "fraction of examples",
+        "cost": "nat",
+        "reconstruction_cost": "nat, or squared pixel or activation",
+        "cross_entropy": "nat",
+        "at": "updates",
+        "update": "updates",
+        "course": "fraction of examples",
+        "margin": "fraction of examples",
+        "rate": "per update",
+        "histogram": "1",
+    }
+    quantity = name.removeprefix(_THEORY)
+    by = "" if quantity == name else ", by mean field"
+    long_name = name.replace("_", " ")
+    for subject, words in _SUBJECTS.items():
+        if quantity.startswith(f"{subject}_"):
+            what = _MEANINGS[quantity.removeprefix(f"{subject}_")]
+            long_name = f"{what} of {words}{by}"
+    units = known.get(name, known.get(name.rsplit("_", 1)[-1], "1"))
+    return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
+
+
+def condition_name(
+    activation: str,
+    initializer: str,
+    depth: int,
+    optimizer: str = USUAL["optimizer"],
+    shape: str = USUAL["shape"],
+    loss: str = USUAL["loss"],
+) -> str:
+    """The paper's name of a network, N for normalized, and whatever isn't as usual there."""
+    unit = activation.rsplit(":")[-1]
+    start = initializer.rsplit(":")[-1]
+    suffix = {"standard": "", "normalized": " N", "denoising": " pre-trained"}.get(
+        initializer, f" {start}"
+    )
+    unusual = [
+        ("" if depth == PAPER_DEPTH else f"depth {depth}"),
+        {"sgd": "", "hessian_diagonal": "Hessian rates", "gradient_variance": "variance rates"}.get(
+            optimizer, optimizer
+        ),
+        {"equal": ""}.get(shape, shape),
+        {"cross_entropy": ""}.get(loss, loss),
+    ]
+    return ", ".join([unit[:1].upper() + unit[1:] + suffix, *filter(None, unusual)])
+
+
+def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:
+    """One Dataset out of named parts; each name of a part is prefixed with the part's name.
+
+    Raises:
+      ValueError: two parts' names can't be told apart as prefixes.
+    """
+    for name in parts:
+        for other in parts:
+            if other.startswith(f"{name}_"):
+                raise ValueError(f"parts: names of {other} would also be names of {name}")
+    merged = [
+        part.drop_attrs(deep=False).rename(
+            {name: f"{prefix}_{name}" for name in [*part.variables, *_bare_dims(part)]}
+        )
+        for prefix, part in parts.items()
+    ]
+    part_attrs = {
+        f"{prefix}_{name}": value
+        for prefix, part in parts.items()
+        for name, value in part.attrs.items()
+    }
+    whole = xr.merge(merged, combine_attrs="no_conflicts", join="exact", compat="equals")
+    return whole.assign_attrs({PARTS: list(parts), **part_attrs, **attrs})
+
+
+def part_names(results: xr.Dataset) -> list[str]:
+    """The parts that ``results`` holds, in the order in which they were made."""
+    names = results.attrs.get(PARTS, [])
+    return [names] if isinstance(names, str) else list(names)
+
+
+def part(results: xr.Dataset, name: str) -> xr.Dataset | None:
+    """The part ``name`` with its own short names, or None if ``results`` doesn't hold it."""
+    if name not in part_names(results):
+        return None
+    prefix = f"{name}_"
+    mine = [variable for variable in results.variables if str(variable).startswith(prefix)]
+    found = results[[v for v in mine if v not in results.coords]]
+    found = found.assign_coords({v: results.coords[v] for v in mine if v in results.coords})
+    found = found.drop_vars([v for v in found.coords if v not in mine])
+    names = {v: str(v).removeprefix(prefix) for v in [*found.variables, *_bare_dims(found)]}
+    attrs = {k.removeprefix(prefix): v for k, v in results.attrs.items() if k.startswith(prefix)}
+    found = found.rename(names)
+    found.attrs = attrs
+    return found
+
+
+def split(results: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Every part by name: what ``merge`` was given."""
+    found = {name: part(results, name) for name in part_names(results)}
+    return {name: dataset for name, dataset in found.items() if dataset is not None}
+
+
+def load(path: Path | str) -> xr.Dataset:
+    """Reads a results file whole into memory.
+
+    Raises:
+      ResultsError: the file is missing, truncated or not a results file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ResultsError(f"results file: {path} is not there; run experiments.launch first")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as results:
+            loaded = results.load()
+    except Exception as error:  # h5py raises OSError, RuntimeError, KeyError and others
+        raise ResultsError(f"results file: {path} can't be read ({first_line(error)})") from error
+    if not part_names(loaded):
+        raise ResultsError(f"results file: {path} holds no results of this project")
+    return loaded
+
+
+def _bare_dims(dataset: xr.Dataset) -> list[str]:
+    return [str(dim) for dim in dataset.dims if dim not in dataset.variables]

@@ -1,0 +1,67 @@
+"""Diagnoses how signals move through a model: a table, findings, and a page.
+
+  python -m glorot_jax.diagnosis --model=glorot_jax.diagnosis.example_models:deep_tanh \\
+    --seeds=20 --workdir=results/deep_tanh
+
+The model is a function without arguments that returns a ``glorot_jax.Model``. Exit status 1 when a
+finding is severe, so that this can guard a training job; 2 when something can't be used.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+import glorot_jax as gj
+from glorot_jax import command, dotted
+
+PAGE = "report.html"
+DATA = "report.nc"
+
+_MODEL = flags.DEFINE_string("model", "", "Function that returns a Model, as package.module:name.")
+_SEEDS = flags.DEFINE_integer(
+    "seeds", None, "Nets to draw, where the Model's params is a function."
+)
+_SPECTRA = flags.DEFINE_bool("spectra", True, "Whether to find singular values as well.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder for the page and the data.")
+
+
+def load(path: str) -> gj.Model:
+    """The model that the function at ``package.module:name`` returns.
+
+    Raises:
+      ValueError: there is no such function, it fails, or it returns something else.
+    """
+    try:
+        function = dotted.load(path)
+    except ValueError as error:
+        raise ValueError(f"--model: {error}") from error
+    if not callable(function):
+        raise ValueError(f"--model: {path} is not a function that returns a glorot_jax.Model")
+    try:
+        made = function()
+    except Exception as error:  # whatever the user's function raises
+        raise ValueError(f"--model: {path} fails ({dotted.reason(error)})") from error
+    if not isinstance(made, gj.Model):
+        kind = type(made).__name__
+        raise ValueError(f"--model: {path} returns a {kind}, not a glorot_jax.Model")
+    return made
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    model, folder = load(_MODEL.value), Path(_WORKDIR.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    report = gj.diagnose(
+        *model[:4], loss=model.loss, seeds=_SEEDS.value, spectra=_SPECTRA.value, name=_MODEL.value
+    )
+    print(report)
+    report.save(folder / DATA)
+    print(f"page: {report.save(folder / PAGE)}")
+    if not report.healthy:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    command.run(main, required=("model", "workdir"))

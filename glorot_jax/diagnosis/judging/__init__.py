@@ -1,0 +1,1 @@
+"""From numbers to causes: what theory expects, and what is wrong."""

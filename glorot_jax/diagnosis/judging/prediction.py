@@ -1,0 +1,294 @@
+"""What theory expects at each site, from the sizes of the kernels and the signal that comes in.
+
+Mean field: the kernel's entries are independent of the signal and of each other, so that s is
+Gaussian. A site's z is predicted where it is f(s) of the site before, and measured anywhere else:
+after a normalisation, a sum of branches, attention. Every example is followed by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from glorot_jax.activations import SATURATED_SLOPE
+from glorot_jax.diagnosis.measuring.site_statistics import slope_of
+from glorot_jax.diagnosis.tracing.plan import Site
+from glorot_jax.diagnosis.tracing.sites import Traced
+from glorot_jax.theory import meanfield, spectrum
+
+# Where an activation is tabulated: close to 0 finely, far out coarsely, and on either side of 0,
+# where many bend.
+_RIGHT = np.append(1e-7, np.sinh(np.linspace(0, 8, 2049))[1:])
+GRID = np.concatenate([-_RIGHT[::-1], [0.0], _RIGHT]).astype(np.float32)
+STRAIGHT = 1e-10  # q below which f is taken for its tangent at 0
+GROWN = 1.01  # what q is multiplied by to see how E[f^2] follows it
+SAME = 1e-4  # relative, between two float32 means of the same values
+CURVE = 20  # points of a curve over q
+FEW = 5  # values of q, where that of each example would take too long
+
+# What is predicted, by the name of what it is held against.
+PREDICTED = ("z_mean_square", "s_mean_square", "ds_mean_square", "jacobian_mean_square")
+_LARGEST_GAIN = 100.0
+_GAIN_STEPS = 60
+_GAIN_BISECTIONS = 20
+
+
+class Table(NamedTuple):
+    """An elementwise function f and its slope on ``GRID``."""
+
+    f: jax.Array
+    slope: jax.Array
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether f levels off on both sides, as tanh does and relu does not."""
+        middle = abs(float(self.slope[len(GRID) // 2]))
+        return max(abs(float(self.slope[0])), abs(float(self.slope[-1]))) < SATURATED_SLOPE * middle
+
+
+class Row(NamedTuple):
+    """What is fixed for one row: its f, and how its contraction multiplies mean squares.
+
+    ``forward``: inputs that an output adds up, on average; fewer than fan_in beside a border.
+    ``backward``: outputs that an input goes into.
+    """
+
+    table: Table | None
+    forward: float
+    backward: float
+    used_once: bool
+
+
+def fixed(traced: Traced) -> tuple[Row, ...]:
+    """The rows of ``traced``, in its order, before any parameters are given."""
+    tables = _tables(traced.sites)
+    sites = [_row(site, table) for site, table in zip(traced.sites, tables, strict=True)]
+    steps = [int(np.prod(site.steps, dtype=int)) for site in traced.sites]
+    flat = [row for row, count in zip(sites, steps, strict=True) for _ in range(count)]
+    return tuple(flat[index] for index in traced.row_order())
+
+
+def _row(site: Site, table: Table | None) -> Row:
+    seen = inputs_of_an_output(site)
+    ratio = np.prod(site.s.shape) / max(np.prod(site.z.shape), 1)
+    return Row(table, seen, seen * ratio, site.used_once)
+
+
+def inputs_of_an_output(site: Site) -> float:
+    """How many inputs an output adds up, on average: fewer than fan_in beside a border."""
+    if site.kind == "embedding":
+        return np.nan
+    if site.kind == "dense":
+        return float(site.fan_in)
+    ones = [jnp.ones(shape.shape, shape.dtype) for shape in (site.z, site.kernel)]
+    return float(jnp.mean(jax.jit(site.contract)(*ones).astype(jnp.float32)))
+
+
+def _tables(sites: Sequence[Site]) -> list[Table | None]:
+    """f and f' of each site on the grid, by one program for all."""
+
+    def every(grid: jax.Array) -> list[Table | None]:
+        return [None if site.activation is None else _tabulate(site, grid) for site in sites]
+
+    return jax.jit(every)(jnp.asarray(GRID))
+
+
+def _tabulate(site: Site, grid: jax.Array) -> Table:
+    """By a function that takes arrays shaped like s only."""
+    size = int(np.prod(site.s.shape))
+    blocks = -(-GRID.size // size)
+    padded = jnp.pad(grid, (0, blocks * size - GRID.size)).astype(site.s.dtype)
+
+    def one(s: jax.Array) -> tuple[jax.Array, jax.Array]:
+        assert site.activation is not None
+        return site.activation(s), slope_of(site.activation, s)
+
+    found = jax.lax.map(one, padded.reshape(blocks, *site.s.shape))
+    return Table(*(part.reshape(-1)[: GRID.size].astype(jnp.float32) for part in found))
+
+
+def predict(
+    rows: Sequence[Row], measured: Mapping[str, np.ndarray], /
+) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """What is expected of one net, by the names in ``PREDICTED``: [rows] each, NaN if unknown.
+
+    Also, by [rows], how far a net of this width strays from it by the draw of its weights: one
+    relative standard deviation of s_mean_square, that of the rows before it included.
+    ``measured`` is what ``site_details`` returned. ``jacobian_mean_square`` is that of the singular
+    values of diag(f'(s)) W, for as many of them as there are outputs.
+    """
+    count = len(rows)
+    follows = [False, *(_follows(measured, row) for row in range(1, count))]
+    z, s, chi = (np.full(count, np.nan) for _ in range(3))
+    slope_square: list[np.ndarray] = []
+    noise = np.zeros(count)
+    after = np.nan * measured["z_example"][0]
+    sensitivity = 0.0
+    for i, row in enumerate(rows):
+        below = after if follows[i] else measured["z_example"][i]
+        weight = row.forward * measured["kernel_mean_square"][i]
+        q = weight * below + measured["bias_mean_square"][i]
+        z[i], s[i] = (np.mean(below) if follows[i] else np.nan), np.mean(q)
+        own = np.square(measured["s_unit_spread"][i]) / _units(measured, i)
+        noise[i] = own + (np.square(sensitivity) * noise[i - 1] if follows[i] else 0.0)
+        moments = _moments(row.table, q)
+        after = moments.square
+        slope_square.append(moments.slope_square)
+        chi[i] = weight * np.mean(moments.slope_square)
+        sensitivity = moments.sensitivity
+    ds = _backwards(rows, follows, measured, slope_square)
+    predicted = dict(zip(PREDICTED, (z, s, ds, chi), strict=True))
+    return predicted, np.sqrt(noise)
+
+
+def _units(measured: Mapping[str, np.ndarray], row: int) -> float:
+    return float(measured["fan_out"][row])
+
+
+def _follows(measured: Mapping[str, np.ndarray], row: int) -> bool:
+    """Whether z of this row is f(s) of the row before: the same mean and, of each example, q."""
+    pairs = [
+        (measured["f_example"][row - 1], measured["z_example"][row]),
+        (measured["f_mean"][row - 1], measured["z_mean"][row]),
+    ]
+    return all(np.allclose(f, z, rtol=SAME, atol=0) for f, z in pairs)
+
+
+def _backwards(
+    rows: Sequence[Row],
+    follows: Sequence[bool],
+    measured: Mapping[str, np.ndarray],
+    slope_square: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Eq. 6 from the row above each, for rows of which only the next one makes use."""
+    ds = np.full(len(rows), np.nan)
+    above = measured["ds_example"][-1]
+    for i in range(len(rows) - 2, -1, -1):
+        if follows[i + 1] and rows[i].used_once:
+            gain = rows[i + 1].backward * measured["kernel_mean_square"][i + 1]
+            above = above * gain * slope_square[i]
+            ds[i] = np.mean(above)
+        else:
+            above = measured["ds_example"][i]
+    return ds
+
+
+class _Moments(NamedTuple):
+    """Of f(s), s ~ N(0, q): E[f^2], E[f'^2], both [n], and d log E[f^2] / d log q."""
+
+    square: np.ndarray
+    slope_square: np.ndarray
+    sensitivity: float
+
+
+def _moments(table: Table | None, q: np.ndarray) -> _Moments:
+    if table is None or not np.isfinite(q).all():
+        return _Moments(np.nan * q, np.ones_like(q), np.nan)
+    square, slopes, moved = (np.asarray(part, np.float64) for part in _expected(table, q))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sensitivity = np.log(np.mean(moved) / np.mean(square)) / np.log(GROWN)
+    return _Moments(square, slopes, float(sensitivity))
+
+
+@jax.jit
+def _expected(table: Table, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    # Below, f is a straight line, and the quadrature has no digits left.
+    seen = jnp.maximum(q, STRAIGHT)
+    passes_zero = table.f[GRID.size // 2] == 0
+    square, moved = (
+        meanfield.expectation(lambda s: jnp.square(_at(table.f, s)), grown * seen)
+        for grown in (1.0, GROWN)
+    )
+    slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), seen)
+    scale = jnp.where(passes_zero, q / seen, 1.0)
+    return scale * square, slopes, scale * moved
+
+
+def _at(values: jax.Array, s: jax.Array) -> jax.Array:
+    return jnp.interp(s, jnp.asarray(GRID), values, left="extrapolate", right="extrapolate")
+
+
+def few_examples(s_example: np.ndarray) -> np.ndarray:
+    """Five values of q [rows, 5] that stand for all examples and seeds of [seed, rows, n]."""
+    levels = (np.arange(FEW) + 0.5) / FEW
+    return np.quantile(
+        np.moveaxis(s_example, 1, 0).reshape(s_example.shape[1], -1), levels, axis=1
+    ).T
+
+
+def mean_singular_values(
+    rows: Sequence[Row], q: np.ndarray, sigma_w2: np.ndarray, aspects: Sequence[float]
+) -> np.ndarray:
+    """Of diag(f'(s)) W of each row by free probability, s ~ N(0, q), averaged over q [rows, k].
+
+    NaN where ``sigma_w2`` or q is. Rows of one f and shape, such as the steps of a scan, share one
+    curve over q.
+    """
+    found = np.full(len(rows), np.nan)
+    known = np.isfinite(q).all(axis=1) & (sigma_w2 > 0)
+    kinds: dict[tuple[int, float], list[int]] = {}
+    for i in np.flatnonzero(known).tolist():
+        kinds.setdefault((id(rows[i].table), aspects[i]), []).append(i)
+    for (_, aspect), same in kinds.items():
+        curve = _mean_over(rows[same[0]].table, q[same], aspect)
+        found[same] = np.sqrt(sigma_w2[same]) * curve
+    return found
+
+
+def _mean_over(table: Table | None, q: np.ndarray, aspect: float) -> np.ndarray:
+    """The mean singular value for sigma_w = 1 and q [rows, k], averaged over k."""
+    if table is None:
+        alike = spectrum.mean_singular_value(lambda s: s, 1.0, 1.0, aspect=aspect)
+        return np.full(len(q), alike)
+
+    f = partial(_at, table.f)
+    at = partial(spectrum.mean_singular_value, f, aspect=aspect)
+    different = np.unique(q)
+    if different.size <= CURVE:
+        values = {one: at(float(one), 1.0) for one in different}
+        return np.array([np.mean([values[one] for one in row]) for row in q])
+    # Smooth in log q, and a quarter of a digit between the points is close.
+    log_q = np.log(np.maximum(q, STRAIGHT))
+    points = np.linspace(log_q.min(), log_q.max(), CURVE)
+    curve = PchipInterpolator(points, [at(float(np.exp(point)), 1.0) for point in points])
+    return np.mean(curve(log_q), axis=1)
+
+
+def critical_gain(row: Row, q: np.ndarray, n_var: float) -> float:
+    """The factor for the kernel that makes n Var[W] E[f'(s)^2] 1, s ~ N(0, q), over q [k].
+
+    q grows with the square of the factor. The nearest one to 1, NaN where none up to 100 does it.
+    """
+    if row.table is None:
+        return float(1 / np.sqrt(n_var)) if n_var > 0 else np.nan
+    if not (n_var > 0 and np.isfinite(q).all()):
+        return np.nan
+    return float(_gain(row.table, jnp.asarray(q, jnp.float32), jnp.float32(n_var)))
+
+
+@jax.jit
+def _gain(table: Table, q: jax.Array, n_var: jax.Array) -> jax.Array:
+    def excess(log_gain: jax.Array) -> jax.Array:
+        square = jnp.exp(2 * log_gain)
+        slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), square * q)
+        return n_var * square * jnp.mean(slopes) - 1
+
+    # A wider s is too wide for the nodes of the quadrature, so the search starts from 1.
+    sign = jnp.where(excess(jnp.float32(0)) < 0, 1.0, -1.0)
+    steps = jnp.linspace(0.0, np.log(_LARGEST_GAIN), _GAIN_STEPS)
+    crossed = jax.lax.map(lambda step: excess(sign * step) * sign > 0, steps)
+    first = jnp.argmax(crossed)
+
+    def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        beyond = excess(sign * middle) * sign > 0
+        return jnp.where(beyond, low, middle), jnp.where(beyond, middle, high)
+
+    ends = (steps[jnp.maximum(first - 1, 0)], steps[first])
+    low, high = jax.lax.fori_loop(0, _GAIN_BISECTIONS, halve, ends)
+    return jnp.where(crossed.any(), jnp.exp(sign * (low + high) / 2), jnp.nan)

@@ -1,0 +1,504 @@
+"""Singular values of the Jacobians of any traced model: of each site, and up to the logits."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import ceil, prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import custom_vmap
+from jax.extend import core
+
+from glorot_jax.diagnosis.measuring.lanczos import (
+    BINS,
+    MATVECS,
+    Bidiagonal,
+    Ritz,
+    Spectrum,
+    bidiagonal,
+    exact_summary,
+    one_at_a_time,
+    ritz,
+    summary,
+)
+from glorot_jax.diagnosis.measuring.site_statistics import slope_of
+from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
+from glorot_jax.diagnosis.tracing.plan import Site
+from glorot_jax.diagnosis.tracing.sites import Traced
+
+EXACT_UP_TO = 64
+MEMORY = 64 * 2**20
+_FLOAT = 4  # bytes
+_COPIES = 4  # that XLA holds of the Lanczos vectors on a CPU, by its own account
+
+Operator = Callable[[jax.Array], jax.Array]
+
+
+def site_spectra(
+    traced: Traced,
+    params: Any,
+    x: Any,
+    key: jax.Array,
+    /,
+    *,
+    exact_up_to: int = EXACT_UP_TO,
+    matvecs: int = MATVECS,
+    probes: int = 1,
+    bins: int = BINS,
+    memory: int = MEMORY,
+) -> Mapping[str, jax.Array]:
+    """Singular values of the Jacobian of one example across every row of ``traced.rows()``.
+
+    J is from the input z of the site to the elementwise function that follows its s, diag(f'(s)) W
+    for a dense layer (section 4.2.1), or to s where there is none. Pure, for ``jit`` and for
+    ``vmap`` over seeds. float32, except ``exact``. Each array's first axis is the row; values are
+    averages over the examples x, and are explained at ``lanczos.Spectrum``:
+      sigma_mean, sigma_mean_error, sigma_mean_square (always exact), sigma_max, sigma_max_error,
+      sigma_min, condition, exact (bool): [rows]. density [rows, bins], edges [rows, bins + 1].
+    NaN, all of a row, at an embedding, in a branch not taken, and where a site shares the axis of
+    its examples with something else, or a reshape after its product does.
+
+    Args:
+      exact_up_to: a Jacobian with at most this many singular values is decomposed exactly. One
+        matrix of that many rows is held, and examples are done one after the other.
+      matvecs, probes: Lanczos steps from each start vector, and start vectors of each example.
+      memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 probes matvecs
+        (inputs + outputs) floats an example, as many examples at once as fit. Beside them there
+        are the signals of one forward pass, as many slopes and a copy of the kernels.
+    """
+    found = traced.run(params, x)
+    how = _How(exact_up_to, matvecs, probes, bins, memory)
+    spectra = [_nothing(prod(site.steps), bins) for site in traced.sites]
+    # One program for sites that are alike, one after the other: all together they take as long
+    # to compile as a single one, and the memory of a single one.
+    for group, axes in _alike(traced.sites):
+        first = traced.sites[group[0]]
+        site = first._replace(
+            steps=(len(group), *first.steps), kernel_varies=(True, *first.kernel_varies)
+        )
+        slopes = jnp.stack([_slopes(traced.sites[i], found.s[i]) for i in group])
+        kernels = jnp.stack([found.kernels[i] for i in group])
+        keys = jax.random.split(jax.random.fold_in(key, group[0]), prod(site.steps))
+        # Nothing of this group is made before the last one is done.
+        slopes, spectra = jax.lax.optimization_barrier((slopes, spectra))
+        measured = _each_step(site, partial(_site_spectrum, site, axes, how), slopes, kernels, keys)
+        for index, member in zip(group, _split(measured, len(group)), strict=True):
+            spectra[index] = member
+    return _in_row_order(traced, _named(_joined(spectra)))
+
+
+class _How(NamedTuple):
+    exact_up_to: int
+    matvecs: int
+    probes: int
+    bins: int
+    memory: int
+
+
+class _Axes(NamedTuple):
+    """Those of the examples."""
+
+    z: int
+    s: int
+
+
+def _alike(sites: Sequence[Site]) -> list[tuple[list[int], _Axes]]:
+    """The indices of the sites that have a Jacobian, those of one linear operation together."""
+    groups: dict[Any, tuple[list[int], _Axes]] = {}
+    for index, site in enumerate(sites):
+        if site.kind == "embedding" or site.z_axis is None or site.s_axis is None:
+            continue
+        axes = _Axes(site.z_axis, site.s_axis)
+        if not _takes_one_example(site, axes):
+            continue
+        linear = str(jax.make_jaxpr(site.contract)(site.z, site.kernel))
+        key = (linear, axes, site.steps, site.kernel_varies, site.activation is None)
+        groups.setdefault(key, ([], axes))[0].append(index)
+    return list(groups.values())
+
+
+def _takes_one_example(site: Site, axes: _Axes) -> bool:
+    """Whether the product can be done for one example: not where a reshape mixes them."""
+    shape = site.z.shape
+    one = jax.ShapeDtypeStruct(shape[: axes.z] + shape[axes.z + 1 :], jnp.float32)
+    kernel = jax.ShapeDtypeStruct(site.kernel.shape, jnp.float32)
+    try:
+        jax.eval_shape(_linear_part(site, axes), kernel, one)
+    except ValueError:
+        return False
+    return True
+
+
+def _split(stacked: Any, parts: int) -> list[Any]:
+    """Equal parts of the first axis."""
+    each = jax.tree.map(lambda a: jnp.split(a, parts), stacked)
+    return [jax.tree.map(lambda a, i=i: a[i], each, is_leaf=_is_list) for i in range(parts)]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _named(spectrum: Spectrum) -> dict[str, jax.Array]:
+    return {_NAMES.get(name, name): values for name, values in spectrum._asdict().items()}
+
+
+_NAMES = {
+    "mean": "sigma_mean",
+    "mean_error": "sigma_mean_error",
+    "mean_square": "sigma_mean_square",
+    "maximum": "sigma_max",
+    "maximum_error": "sigma_max_error",
+    "minimum": "sigma_min",
+}
+
+
+def _joined(parts: list[Any]) -> Any:
+    return jax.tree.map(lambda *values: jnp.concatenate(values), *parts)
+
+
+def _in_row_order(traced: Traced, values: Any) -> Any:
+    order = np.array(traced.row_order())
+    return jax.tree.map(lambda a: a[order], values)
+
+
+def _nothing(count: int, bins: int) -> Spectrum:
+    shapes = jax.eval_shape(partial(exact_summary, bins=bins), jnp.zeros((1, 1)))
+    return jax.tree.map(
+        lambda a: jnp.full((count, *a.shape), False if a.dtype == bool else jnp.nan, a.dtype),
+        shapes,
+    )
+
+
+def _each_step(
+    site: Site, measure: Callable[..., Any], slopes: jax.Array, kernel: jax.Array, keys: jax.Array
+) -> Any:
+    """``measure(slopes, kernel, key)`` at each step around the site, one after the other."""
+
+    def one(step: tuple[jax.Array, jax.Array]) -> Any:
+        at, key = step
+        own = tuple(at[loop] for loop, varies in enumerate(site.kernel_varies) if varies)
+        return measure(slopes[tuple(at)], kernel[own], key)
+
+    return jax.lax.map(one, (_steps(site), keys))
+
+
+def _steps(site: Site) -> jax.Array:
+    """The index of each step, [steps, scans]; one without scans has a single step ()."""
+    indices = np.array(list(np.ndindex(*site.steps)), np.int32)
+    return jnp.asarray(indices.reshape(prod(site.steps), len(site.steps)))
+
+
+def _site_spectrum(
+    site: Site, axes: _Axes, how: _How, slopes: jax.Array, kernel: jax.Array, key: jax.Array
+) -> Spectrum:
+    taken = ~jnp.isnan(slopes).all()
+    kernel = jnp.where(taken, kernel.astype(jnp.float32), 0)
+    slopes = jnp.moveaxis(jnp.where(taken, slopes, 0), axes.s, 0)
+    linear = partial(_linear_part(site, axes), kernel)
+    shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
+    like = jax.ShapeDtypeStruct(shape, jnp.float32)
+    if min(like.size, slopes[0].size) <= how.exact_up_to:
+        matrix = _matrix(linear, like, slopes[0].size)
+        # Without an activation all examples have the same Jacobian.
+        each = slopes[:1] if site.activation is None else slopes
+        values = jax.lax.map(lambda d: _singular_values(d.reshape(-1, 1) * matrix), each)
+        found = exact_summary(values, bins=how.bins)
+    else:
+        rms = _rms(_linear_part(site, axes), kernel, like, slopes)
+        # Fewer units let something through than there are singular values.
+        passing = jnp.sum(slopes.reshape(len(slopes), -1) != 0, axis=1)
+        singular = passing < min(like.size, slopes[0].size)
+        every = _site_ritz(linear, like, how, slopes, key)
+        found = summary(every, rms, singular, bins=how.bins)
+    return jax.tree.map(lambda a: a if a.dtype == bool else jnp.where(taken, a, jnp.nan), found)
+
+
+def _site_ritz(
+    linear: Operator, like: jax.ShapeDtypeStruct, how: _How, slopes: jax.Array, key: jax.Array
+) -> Ritz:
+    """Of every example and start vector, [n, probes, ..]."""
+
+    def one_example(of_example: tuple[jax.Array, jax.Array]) -> Bidiagonal:
+        slope, keys = of_example
+        return jax.vmap(
+            lambda key: bidiagonal(lambda v: linear(v) * slope, like, key, matvecs=how.matvecs)
+        )(keys)
+
+    n, outputs = len(slopes), slopes[0].size
+    steps = min(how.matvecs, like.size, outputs)
+    at_once = max(1, how.memory // (_COPIES * _FLOAT * how.probes * steps * (like.size + outputs)))
+    # As many turns, but all of about one size.
+    at_once = ceil(n / ceil(n / at_once))
+    keys = jax.random.split(key, (n, how.probes))
+    every = jax.lax.map(one_example, (slopes, keys), batch_size=at_once)
+    return jax.vmap(jax.vmap(ritz))(every)
+
+
+def _slopes(site: Site, s: jax.Array) -> jax.Array:
+    """f'(s) in float32, 1 without an activation; all NaN at a step that isn't taken."""
+
+    def one_step(s: jax.Array) -> jax.Array:
+        slope = jnp.ones_like(s) if site.activation is None else slope_of(site.activation, s)
+        return jnp.where(jnp.isnan(s).all(), jnp.nan, slope.astype(jnp.float32))
+
+    each = one_step
+    for _ in site.steps:
+        each = jax.vmap(each)
+    return each(s)
+
+
+def _linear_part(site: Site, axes: _Axes) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """(kernel, z of one example) to that example's s before its bias, all in float32."""
+    closed = jax.make_jaxpr(site.contract)(site.z, site.kernel)
+
+    def special(index: int, eqn: core.JaxprEqn, read: Read) -> Any:
+        values = [read(atom) for atom in eqn.invars]
+        params = dict(eqn.params)
+        if eqn.primitive.name == "convert_element_type":
+            return values
+        if "preferred_element_type" in params:
+            params["preferred_element_type"] = jnp.dtype(jnp.float32)
+        if eqn.primitive.name == "reshape":
+            params["new_sizes"] = _with_one_example(eqn, values[0].shape)
+        return bind(eqn.replace(params=params), values)
+
+    def linear(kernel: jax.Array, z: jax.Array) -> jax.Array:
+        (s,) = evaluate(closed, [jnp.expand_dims(z, axes.z), kernel], special)
+        return jnp.squeeze(s, axes.s)
+
+    return linear
+
+
+def _with_one_example(eqn: core.JaxprEqn, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes a reshape makes of an array that has one example where there were n."""
+    made_of: Any = eqn.invars[0].aval
+    old, new = made_of.shape, eqn.params["new_sizes"]
+    axis = next(a for a, (n, one) in enumerate(zip(old, shape, strict=True)) if n != one)
+    before = prod(old[:axis])
+    for moved, size in enumerate(new):
+        if prod(new[:moved]) == before and size == old[axis]:
+            return (*new[:moved], 1, *new[moved + 1 :])
+    raise ValueError(f"reshape: {list(old)} to {list(new)} mixes the examples with another axis")
+
+
+def _matrix(operator: Operator, like: jax.ShapeDtypeStruct, outputs: int) -> jax.Array:
+    """[outputs, inputs] of a linear operator, built along its shorter side."""
+    inputs = like.size
+    if inputs <= outputs:
+        columns = jax.lax.map(operator, jnp.eye(inputs).reshape(inputs, *like.shape))
+        return columns.reshape(inputs, outputs).T
+    made = jax.eval_shape(operator, like)
+    transpose = jax.linear_transpose(operator, like)
+    (rows,) = jax.lax.map(transpose, jnp.eye(outputs).reshape(outputs, *made.shape))
+    return rows.reshape(outputs, inputs)
+
+
+@one_at_a_time
+def _singular_values(matrix: jax.Array) -> jax.Array:
+    return jnp.linalg.svd(matrix, compute_uv=False)
+
+
+def _rms(
+    linear: Callable[[jax.Array, jax.Array], jax.Array],
+    kernel: jax.Array,
+    like: jax.ShapeDtypeStruct,
+    slopes: jax.Array,
+) -> jax.Array:
+    """Root mean square singular value of each example's Jacobian, [n], by Frobenius' norm.
+
+    An output is a sum of inputs times one weight each, so squared weights and inputs of 1 give
+    the squared norms of W's rows.
+    """
+    # Squares of small weights or slopes would underflow.
+    weight, slope = (_or_one(jnp.max(jnp.abs(a))) for a in (kernel, slopes))
+    squares = linear(jnp.square(kernel / weight), jnp.ones(like.shape))
+    each = (jnp.square(slopes / slope) * squares[None]).reshape(len(slopes), -1)
+    count = min(like.size, squares.size)
+    return weight * slope * jnp.sqrt(jnp.sum(each, axis=1) / count)
+
+
+def _or_one(value: jax.Array) -> jax.Array:
+    return jnp.where(value == 0, 1, value)
+
+
+def end_to_end(
+    traced: Traced,
+    params: Any,
+    x: Any,
+    key: jax.Array,
+    /,
+    *,
+    exact_up_to: int = EXACT_UP_TO,
+    matvecs: int = MATVECS,
+    probes: int = 1,
+    bins: int = BINS,
+) -> Mapping[str, jax.Array]:
+    """Singular values of one example's logits as a function of its input, and of every s.
+
+    Returns the arrays of ``site_spectra`` of d logits / d x, without the axis of rows, and
+    ``s_sigma_mean``, ``s_sigma_max``, ``s_sigma_mean_square`` [rows] of d logits / d s: how much
+    of a small change at each row reaches the output. Averages over the examples. For token ids x
+    the input is what the embeddings look up. NaN where x is of integers without an embedding, at
+    an s whose examples can't be told from something else, and in a branch not taken. Examples are
+    taken not to see each other, as they do in a batch norm that trains. Pure, for ``jit`` and for
+    ``vmap`` over seeds.
+
+    Args:
+      exact_up_to: up to as many logits an example all values are exact, from one backward pass a
+        logit; these are held, logits times as much as x and all s.
+      matvecs, probes: of Lanczos elsewhere, for all examples at once; its vectors take matvecs
+        times as much as x or a single s. The rows are then done one after the other.
+    """
+    flat, structure = jax.tree.flatten(x)
+    moving = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in flat]
+
+    def run(inputs: list[jax.Array], taps: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
+        given = iter(inputs)
+        leaves = [next(given) if moves else a for moves, a in zip(moving, flat, strict=True)]
+        found = traced.run(params, jax.tree.unflatten(structure, leaves), taps)
+        return _examples_first(found.logits, 0), found.s
+
+    inputs = [leaf for moves, leaf in zip(moving, flat, strict=True) if moves]
+    logits, backward, s = jax.vjp(run, inputs, traced.taps(), has_aux=True)
+    if logits.shape[1] <= exact_up_to:
+        spectrum = _exactly(backward, logits, bins)
+    else:
+        spectrum = _by_lanczos(backward, logits, matvecs=matvecs, probes=probes, bins=bins)
+
+    of_input, of_rows = jax.random.split(key)
+    whole = jax.tree.map(lambda a: a[0], _nothing(1, bins))
+    if _has_input(traced, inputs):
+        whole = spectrum(partial(_of_input, traced), jnp.zeros(0, jnp.int32), of_input)
+    sites = []
+    for index, site in enumerate(traced.sites):
+        count = prod(site.steps)
+        if site.s_axis is None:
+            sites.append(_nothing(count, bins))
+            continue
+        keys = jax.random.split(jax.random.fold_in(of_rows, index), count)
+        row = partial(_of_row, index, site.s_axis)
+        each = jax.lax.map(lambda step, row=row: spectrum(row, *step), (_steps(site), keys))
+        taken = ~jnp.isnan(s[index]).reshape(count, -1).all(axis=1)
+        sites.append(jax.tree.map(partial(_where, taken), each, _nothing(count, bins)))
+    rows = _named(_in_row_order(traced, _joined(sites)))
+    kept = ("sigma_mean", "sigma_max", "sigma_mean_square")
+    return {**_named(whole), **{f"s_{name}": rows[name] for name in kept}}
+
+
+_Cotangents = tuple[list[jax.Array], tuple[jax.Array, ...]]
+# (cotangents of the inputs and the taps, index of a step) to those of one part, [n, size].
+_Part = Callable[[_Cotangents, jax.Array], jax.Array]
+_PartSpectrum = Callable[[_Part, jax.Array, jax.Array], Spectrum]
+
+
+def _has_input(traced: Traced, inputs: Sequence[jax.Array]) -> bool:
+    looked_up = [site.s_axis for site in traced.sites if site.kind == "embedding"]
+    return bool(inputs or looked_up) and (bool(inputs) or None not in looked_up)
+
+
+def _of_input(traced: Traced, cotangents: _Cotangents, _: jax.Array) -> jax.Array:
+    of_inputs, of_taps = cotangents
+    parts = [_examples_first(a, 0) for a in of_inputs] or [
+        _examples_first(a, len(site.steps) + (site.s_axis or 0))
+        for site, a in zip(traced.sites, of_taps, strict=True)
+        if site.kind == "embedding"
+    ]
+    return jnp.concatenate(parts, axis=1)
+
+
+def _of_row(index: int, axis: int, cotangents: _Cotangents, step: jax.Array) -> jax.Array:
+    return _examples_first(cotangents[1][index][tuple(step)], axis)
+
+
+def _examples_first(values: jax.Array, axis: int) -> jax.Array:
+    """[n, size] in float32."""
+    moved = jnp.moveaxis(values, axis, 0)
+    return moved.reshape(len(moved), -1).astype(jnp.float32)
+
+
+def _where(known: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.where(known.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+
+def _exactly(
+    backward: Callable[[jax.Array], _Cotangents], logits: jax.Array, bins: int
+) -> _PartSpectrum:
+    def one_logit(chosen: jax.Array) -> _Cotangents:
+        return backward(jnp.broadcast_to(chosen, logits.shape))
+
+    every = jax.lax.map(one_logit, jnp.eye(logits.shape[1]))
+
+    def spectrum(part: _Part, step: jax.Array, _: jax.Array) -> Spectrum:
+        jacobians = jax.vmap(part, in_axes=(0, None), out_axes=1)(every, step)
+        return exact_summary(jax.lax.map(_singular_values, jacobians), bins=bins)
+
+    return spectrum
+
+
+def _by_lanczos(
+    backward: Callable[[jax.Array], _Cotangents],
+    logits: jax.Array,
+    *,
+    matvecs: int,
+    probes: int,
+    bins: int,
+) -> _PartSpectrum:
+    n, outputs = logits.shape
+
+    def spectrum(part: _Part, step: jax.Array, key: jax.Array) -> Spectrum:
+        def back(context: Any, g: jax.Array) -> jax.Array:
+            backward, step = context
+            return part(backward(g), step)
+
+        def forth(context: Any, v: jax.Array) -> jax.Array:
+            # Not a jvp, which a custom_vjp doesn't have.
+            return jax.linear_transpose(partial(back, context), logits)(v)[0]
+
+        context = backward, step
+        like = jax.eval_shape(back, context, logits)
+        short = min(outputs, like.shape[1])
+        apply, transpose = (back, forth) if short == outputs else (forth, back)
+        product = _of_one_example(apply, transpose, n)
+        start = jax.ShapeDtypeStruct((short,), jnp.float32)
+
+        def one_example(key: jax.Array) -> Bidiagonal:
+            return bidiagonal(partial(product, context), start, key, matvecs=matvecs)
+
+        steps = jax.lax.map(jax.vmap(one_example), jax.random.split(key, (probes, n)))
+        found = jax.vmap(jax.vmap(ritz))(steps)
+        return summary(jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), found), bins=bins)
+
+    return spectrum
+
+
+def _of_one_example(
+    apply: Callable[[Any, jax.Array], jax.Array],
+    transpose: Callable[[Any, jax.Array], jax.Array],
+    n: int,
+) -> Callable[[Any, jax.Array], jax.Array]:
+    """A linear operator on all of n examples, as one on each: ``vmap`` of it calls ``apply`` once.
+
+    Examples don't see each other, so that what goes into one comes out of that one alone.
+    """
+
+    def one(function: Callable[[Any, jax.Array], jax.Array]) -> Any:
+        @custom_vmap
+        def of_one(context: Any, v: jax.Array) -> jax.Array:
+            return function(context, jnp.broadcast_to(v, (n, *v.shape)))[0]
+
+        @of_one.def_vmap
+        def _(size: int, batched: Any, context: Any, v: jax.Array) -> tuple[jax.Array, bool]:
+            return function(context, v), True
+
+        return of_one
+
+    forward, back = one(apply), one(transpose)
+    product = jax.custom_vjp(lambda context, v: forward(context, v))
+    product.defvjp(
+        lambda context, v: (forward(context, v), context),
+        lambda context, g: (None, back(context, g)),
+    )
+    return product

@@ -1,0 +1,1 @@
+"""Kernel scales that mend a network."""

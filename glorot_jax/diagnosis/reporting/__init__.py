@@ -1,0 +1,1 @@
+"""What a person, a file or a logger gets to see."""

@@ -1,0 +1,1 @@
+"""A model's equations: its sites, and how to run it with each one exposed."""

@@ -1,0 +1,209 @@
+"""The equations of a traced function: made flat, evaluated with changes, and asked about."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+from jax.extend import core
+
+from glorot_jax.diagnosis.tracing.contractions import CONTRACTIONS
+
+# Calls that only group equations; remat recomputes them, which changes no value.
+_GROUPS = {"jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint"}
+
+_REARRANGING = {"reshape", "transpose", "squeeze", "expand_dims", "copy"}
+_OPAQUE = {"ragged_dot_general", "ffi_call", "pure_callback", "io_callback"}
+# No sums over elements, no constants that differ from element to element.
+# fmt: off
+_ELEMENTWISE = _REARRANGING | _GROUPS | {
+    "abs", "neg", "sign", "square", "sqrt", "rsqrt", "cbrt", "integer_pow", "pow", "exp", "exp2",
+    "expm1", "log", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan",
+    "asinh", "acosh", "atanh", "logistic", "erf", "erfc", "erf_inv", "add", "add_any", "sub", "mul",
+    "div", "max", "min", "rem", "clamp", "select_n", "eq", "ne", "lt", "le", "gt", "ge", "and",
+    "or", "not", "is_finite", "floor", "ceil", "round", "convert_element_type", "stop_gradient",
+    "reduce_precision", "custom_jvp_call", "custom_vjp_call",
+}
+# fmt: on
+_LINEAR = _REARRANGING | {"neg", "add", "sub", "mul", "div", "convert_element_type"}
+
+Read = Callable[[Any], Any]
+Special = Callable[[int, core.JaxprEqn, Read], Sequence[Any] | None]
+
+
+def evaluate(
+    closed: core.ClosedJaxpr, args: Sequence[Any], special: Special = lambda i, eqn, read: None
+) -> list[Any]:
+    """The outputs of ``closed`` at ``args``.
+
+    ``special(i, equation, read)`` may return the outputs of the i-th equation itself; where it
+    returns None, the equation is done as it stands.
+    """
+    jaxpr = closed.jaxpr
+    env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+    run(jaxpr.eqns, env, special)
+    return [_read(env, atom) for atom in jaxpr.outvars]
+
+
+def run(
+    eqns: Iterable[core.JaxprEqn],
+    env: dict[Any, Any],
+    special: Special = lambda i, eqn, read: None,
+) -> None:
+    """Does ``eqns`` in order; ``env`` holds each variable's value and gets the new ones."""
+
+    def read(atom: Any) -> Any:
+        return _read(env, atom)
+
+    for index, eqn in enumerate(eqns):
+        # What surrounded the equation when it was traced: a matmul precision, a mesh.
+        with eqn.ctx.manager:
+            values = special(index, eqn, read)
+            if values is None:
+                values = bind(eqn, [read(atom) for atom in eqn.invars])
+        env.update(zip(eqn.outvars, values, strict=True))
+
+
+def _read(env: Mapping[Any, Any], atom: Any) -> Any:
+    return atom.val if isinstance(atom, core.Literal) else env[atom]
+
+
+def bind(eqn: core.JaxprEqn, values: Sequence[Any]) -> Sequence[Any]:
+    """The outputs of one equation, custom derivatives included."""
+    params: Any = eqn.primitive.get_bind_params(eqn.params)
+    # Until jax 0.10 functions among the parameters came apart from them.
+    functions, params = params if isinstance(params, tuple) else ((), params)
+    made = eqn.primitive.bind(*functions, *values, **params)
+    return made if eqn.primitive.multiple_results else [made]
+
+
+def flatten(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    """The same function with every jit and remat written out, less what no output needs.
+
+    Loops, branches and functions with derivatives of their own stay single equations.
+    """
+
+    def inlined(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | None:
+        if eqn.primitive.name not in _GROUPS:
+            return None
+        return evaluate(inside(eqn)[0], [read(atom) for atom in eqn.invars], inlined)
+
+    def whole(*args: Any) -> list[Any]:
+        return evaluate(closed, args, inlined)
+
+    return _needed(jax.make_jaxpr(whole)(*closed.in_avals))
+
+
+def _needed(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    jaxpr = closed.jaxpr
+    read = variables(jaxpr.outvars)
+    kept = []
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.effects or not read.isdisjoint(eqn.outvars):
+            kept.append(eqn)
+            read |= variables(eqn.invars)
+    return core.ClosedJaxpr(jaxpr.replace(eqns=kept[::-1]), closed.consts)
+
+
+def variables(atoms: Iterable[Any]) -> set[Any]:
+    """Those of ``atoms`` that aren't literals."""
+    return {atom for atom in atoms if not isinstance(atom, core.Literal)}
+
+
+def inside(eqn: core.JaxprEqn) -> list[core.ClosedJaxpr]:
+    """The functions an equation calls: the body of a loop, the branches of a cond."""
+    values = [v for held in eqn.params.values() for v in (held if _is_list(held) else [held])]
+    closed = [core.ClosedJaxpr(v, ()) if isinstance(v, core.Jaxpr) else v for v in values]
+    return [v for v in closed if isinstance(v, core.ClosedJaxpr)]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (tuple, list))
+
+
+def may_contract(eqn: core.JaxprEqn) -> bool:
+    """Whether an equation, or one inside it, contracts arrays or can't be looked into."""
+    name = eqn.primitive.name
+    return name in CONTRACTIONS | _OPAQUE or any(
+        may_contract(inner) for closed in inside(eqn) for inner in closed.jaxpr.eqns
+    )
+
+
+def function(
+    eqns: Sequence[core.JaxprEqn], inputs: Sequence[Any], output: Any
+) -> Callable[..., Any]:
+    """``eqns`` read as a function of the variables ``inputs``."""
+
+    def evaluated(*values: Any) -> Any:
+        env = dict(zip(inputs, values, strict=True))
+        run(eqns, env)
+        return env[output]
+
+    return evaluated
+
+
+def contraction_then_bias(
+    jaxpr: core.Jaxpr, start: int, is_bias: Callable[[Any], bool]
+) -> tuple[int, tuple[core.JaxprEqn, ...]]:
+    """Where the pre-activation of the contraction ``jaxpr.eqns[start]`` is complete.
+
+    Returns the index of the equation that adds a bias to it, or ``start`` where none does, and
+    the equations that lead from the operands to the term the bias is added to.
+    """
+    chain = [jaxpr.eqns[start]]
+    while True:
+        made = chain[-1].outvars[0]
+        readers = [i for i, eqn in enumerate(jaxpr.eqns) if made in variables(eqn.invars)]
+        if len(readers) != 1 or made in variables(jaxpr.outvars):
+            break
+        reader = jaxpr.eqns[readers[0]]
+        name = reader.primitive.name
+        if name in ("add", "add_any") and any(is_bias(atom) for atom in reader.invars):
+            return readers[0], tuple(chain)
+        if name not in _REARRANGING | {"convert_element_type"}:
+            break
+        chain.append(reader)
+    return start, (jaxpr.eqns[start],)
+
+
+def activation_after(jaxpr: core.Jaxpr, s: Any) -> tuple[Callable[..., Any] | None, bool]:
+    """The elementwise function that everything above ``s`` sees, and whether one equation does.
+
+    It is made of the equations that depend on ``s`` and constants alone, element by element. None
+    where they only scale or rearrange, or lead to two different functions.
+    """
+    constant: set[Any] = set()
+    of_s = {s}
+    eqns = []
+    for eqn in jaxpr.eqns:
+        read = variables(eqn.invars)
+        if not read and eqn.primitive.name in _ELEMENTWISE | {"broadcast_in_dim"}:
+            constant.update(eqn.outvars)
+            eqns.append(eqn)
+        elif read and read <= constant | of_s and _is_elementwise(eqn):
+            (constant if read <= constant else of_s).update(eqn.outvars)
+            eqns.append(eqn)
+    chosen = set(map(id, eqns))
+    seen = variables(jaxpr.outvars).union(
+        *(variables(eqn.invars) for eqn in jaxpr.eqns if id(eqn) not in chosen)
+    )
+    results = (of_s & seen) - {s}
+    linear = all(eqn.primitive.name in _LINEAR for eqn in eqns if not constant & set(eqn.outvars))
+    if linear or len(results) != 1:
+        return None, False
+    (z,) = results
+    uses = sum(z in variables(eqn.invars) for eqn in jaxpr.eqns if id(eqn) not in chosen)
+    return function(eqns, (s,), z), uses + list(jaxpr.outvars).count(z) == 1
+
+
+def _is_elementwise(eqn: core.JaxprEqn) -> bool:
+    return eqn.primitive.name in _ELEMENTWISE and all(
+        _is_elementwise(inner) or _spreads_a_number(inner)
+        for closed in inside(eqn)
+        for inner in closed.jaxpr.eqns
+    )
+
+
+def _spreads_a_number(eqn: core.JaxprEqn) -> bool:
+    read: Any = eqn.invars[0].aval
+    return eqn.primitive.name == "broadcast_in_dim" and read.size == 1

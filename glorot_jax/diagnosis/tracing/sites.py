@@ -1,0 +1,254 @@
+"""Where a model's signal meets its parameters: every contraction of the two, found by tracing.
+
+A model is a function ``apply_fn(params, x) -> logits``. Its equations say which values come from
+``x``, the signal, and which from leaves of ``params`` alone. Wherever a kernel or an embedding
+table of the second sort meets the first there is a site: an input z, a kernel W and a
+pre-activation s = z W, plus a bias where one is added.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from glorot_jax.diagnosis.tracing.plan import Block, Found, Site, Unreached, plan, run
+from glorot_jax.dotted import reason
+
+Apply = Callable[[Any, Any], jax.Array]
+
+
+class Row(NamedTuple):
+    """One site at one step of the scans around it; ``step`` is () outside scans."""
+
+    name: str
+    kind: str
+    step: tuple[int, ...]
+    fan_in: int
+    fan_out: int
+
+    @property
+    def label(self) -> str:
+        """The name with the step behind it: ``layers/w[3]``, ``layers/w[3, 1]`` in two scans."""
+        return self.name + (f"[{', '.join(map(str, self.step))}]" if self.step else "")
+
+
+class Signals(NamedTuple):
+    """One forward pass: ``logits`` [n, ..], and one array a site of all the rest.
+
+    Their shapes are the site's, after one axis for each scan around it; ``kernels`` have that axis
+    only where the kernel differs from step to step. ``biases`` are shaped like s, or None.
+    """
+
+    logits: jax.Array
+    z: tuple[jax.Array, ...]
+    s: tuple[jax.Array, ...]
+    kernels: tuple[jax.Array, ...]
+    biases: tuple[jax.Array | None, ...]
+
+
+class Traced(NamedTuple):
+    """A model, for parameters and examples of given shapes, with its sites exposed.
+
+    ``unreached``: what isn't seen, or is less than it seems. ``logits``: their shape.
+    ``structure`` and ``inputs``: of (params, x), the pytree and each leaf's name and shape.
+    """
+
+    sites: tuple[Site, ...]
+    unreached: tuple[Unreached, ...]
+    logits: jax.ShapeDtypeStruct
+    block: Block
+    structure: Any
+    inputs: tuple[tuple[str, jax.ShapeDtypeStruct], ...]
+
+    def taps(self) -> tuple[jax.Array, ...]:
+        """Zeros shaped like each s, the steps of the scans around it first."""
+        return tuple(jnp.zeros((*site.steps, *site.s.shape), site.s.dtype) for site in self.sites)
+
+    def run(self, params: Any, x: Any, taps: Sequence[jax.Array] | None = None) -> Signals:
+        """The model's logits with z, s and kernel of each site; ``taps[i]`` is added to s[i].
+
+        The gradient of a cost with respect to zero taps is dC/ds. Logits and their derivatives
+        are the model's own. Pure, for ``jit`` and ``vmap``.
+
+        Raises:
+          ValueError: params, x or taps aren't shaped as those traced.
+        """
+        self.check(params, x)
+        zeros = self.taps()
+        given = zeros if taps is None else tuple(taps)
+        if [_described(tap) for tap in given] != [_described(tap) for tap in zeros]:
+            raise ValueError("taps: are not shaped like those of Traced.taps()")
+        order = [site.order for site in self.sites]
+        leaves = jax.tree.leaves((params, x))
+        outputs, seen = run(self.block, leaves, dict(zip(order, given, strict=True)))
+        z, s, kernels, biases = zip(*(seen[place] for place in order), strict=True)
+        return Signals(outputs[0], z, s, kernels, biases)
+
+    def check(self, params: Any, x: Any) -> None:
+        """Raises ValueError where params or x aren't shaped as those traced."""
+        leaves, structure = jax.tree.flatten((params, x))
+        if structure != self.structure:
+            raise ValueError("params, x: are not the pytrees that were traced")
+        for (name, traced), leaf in zip(self.inputs, leaves, strict=True):
+            if _described(leaf) != _described(traced):
+                raise ValueError(f"{name}: is {_described(leaf)}, traced as {_described(traced)}")
+
+    def rows(self) -> tuple[Row, ...]:
+        """One row a site and step, in the order of the program; a scan's steps by their index."""
+        flat = [
+            Row(site.name, site.kind, step, site.fan_in, site.fan_out)
+            for site, step in self._sites_and_steps()
+        ]
+        return tuple(flat[index] for index in self.row_order())
+
+    def row_order(self) -> list[int]:
+        """Which of (site 0 step 0, site 0 step 1, .., site 1 step 0, ..) each row is."""
+        places = [_place(site, step) for site, step in self._sites_and_steps()]
+        return sorted(range(len(places)), key=places.__getitem__)
+
+    def _sites_and_steps(self) -> Iterator[tuple[Site, tuple[int, ...]]]:
+        return ((site, step) for site in self.sites for step in product(*map(range, site.steps)))
+
+
+def _place(site: Site, step: tuple[int, ...]) -> list[int]:
+    steps = iter(step)
+    return [next(steps) if index is None else index for index in site.order]
+
+
+def trace(apply_fn: Apply, params: Any, x: Any, /) -> Traced:
+    """Every site of a model ``apply_fn(params, x) -> logits [n, ..]``, for examples x [n, ..].
+
+    ``params`` is a pytree of arrays, ``x`` an array or a pytree of them; sites depend on their
+    shapes alone. Sites are found inside jit, remat, scan, vmap, the branches of a cond and
+    functions with derivatives of their own. ``Traced.unreached`` names what can't be seen; a
+    product written as a sum of elementwise ones, or a kernel computed from the signal, isn't
+    noticed at all.
+
+    Raises:
+      ValueError: params or x hold something that isn't an array or isn't finite; x has fewer than
+        2 examples; the model fails, doesn't return logits [n, ..] of a float type, or never
+        contracts x with a parameter.
+    """
+    inputs = _inputs(params, x)
+    names = [name for name, _ in inputs[: len(jax.tree.leaves(params))]]
+    n = _examples(x)
+    logits, closed = _equations(apply_fn, params, x, n)
+    block, found = plan(closed, names)
+    if not found.sites:
+        seen = "".join(f"; {name} {why}" for name, why in found.unreached)
+        raise ValueError(f"apply_fn: no product of x with a parameter can be seen{seen}")
+    found = _with_example_axes(found, apply_fn, names, params, x, n)
+    sites = sorted(found.sites, key=lambda site: [index or 0 for index in site.order])
+    structure = jax.tree.structure((params, x))
+    return Traced(_numbered(sites), tuple(found.unreached), logits, block, structure, inputs)
+
+
+def _inputs(params: Any, x: Any) -> tuple[tuple[str, jax.ShapeDtypeStruct], ...]:
+    """Name and shape of each leaf of params and x, all checked to be finite arrays."""
+    for whole, tree in (("params", params), ("x", x)):
+        if not jax.tree.leaves(tree):
+            raise ValueError(f"{whole}: holds no arrays")
+    return tuple(
+        (name, _checked(whole, name, leaf))
+        for whole, tree in (("params", params), ("x", x))
+        for name, leaf in named_leaves(whole, tree)
+    )
+
+
+def named_leaves(whole: str, tree: Any) -> Iterator[tuple[str, Any]]:
+    """Each leaf of ``tree`` and its path; ``whole`` is the name of a tree that is one leaf."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        # NNX keeps the array of a parameter one level down.
+        name = jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value")
+        yield name or whole, leaf
+
+
+def _checked(whole: str, name: str, leaf: Any) -> jax.ShapeDtypeStruct:
+    if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
+        kind = type(leaf).__name__
+        raise ValueError(
+            f"{whole}: {name} is not an array but of type {kind}; "
+            "equinox.partition or nnx.split separates what a model is made of"
+        )
+    known = not isinstance(leaf, (jax.core.Tracer, jax.ShapeDtypeStruct))
+    inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
+    # By NumPy, which compiles nothing and may look at a constant inside somebody's jit.
+    if known and inexact and not np.isfinite(np.asarray(leaf)).all():
+        raise ValueError(f"{whole}: {name} has values that are not finite")
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _examples(x: Any) -> int:
+    sizes = {leaf.shape[0] if leaf.shape else 0 for leaf in jax.tree.leaves(x)}
+    if len(sizes) > 1:
+        raise ValueError(f"x: its arrays hold {sorted(sizes)} examples, not one number of them")
+    (n,) = sizes
+    if n < 2:
+        raise ValueError(f"x: holds {n} examples; at least 2 are compared with each other")
+    return n
+
+
+def _equations(
+    apply_fn: Apply, params: Any, x: Any, n: int
+) -> tuple[jax.ShapeDtypeStruct, core.ClosedJaxpr]:
+    """What ``apply_fn`` returns, checked to be logits, and its equations."""
+    try:
+        closed, made = jax.make_jaxpr(apply_fn, return_shape=True)(params, x)
+    except Exception as error:  # whatever the user's function raises
+        given = ", ".join(_described(leaf) for leaf in jax.tree.leaves(x))
+        raise ValueError(f"apply_fn: fails for x {given} ({reason(error)})") from error
+    if not isinstance(made, jax.ShapeDtypeStruct) or made.shape[:1] != (n,):
+        returned = ", ".join(_described(leaf) for leaf in jax.tree.leaves(made)) or "nothing"
+        raise ValueError(f"apply_fn: returns {returned}, not one array of logits [{n}, ..]")
+    if not jnp.issubdtype(made.dtype, jnp.floating):
+        raise ValueError(f"apply_fn: returns {_described(made)}, not logits of a float type")
+    return made, closed
+
+
+def _described(array: Any) -> str:
+    return f"{array.dtype}{list(array.shape)}"
+
+
+def _with_example_axes(
+    found: Found, apply_fn: Apply, names: Sequence[str], params: Any, x: Any, n: int
+) -> Found:
+    """The sites with the axis of the examples: the one that grows with one more example."""
+    more = jax.tree.map(lambda a: jax.ShapeDtypeStruct((n + 1, *a.shape[1:]), a.dtype), x)
+    try:
+        _, longer = plan(_equations(apply_fn, params, more, n + 1)[1], names)
+        pairs = [
+            (site, {other.order: other for other in longer.sites}[site.order])
+            for site in found.sites
+        ]
+    except (ValueError, KeyError):
+        pairs = [(site, site) for site in found.sites]
+    sites = [
+        site._replace(z_axis=_grown(site, site.z, other.z), s_axis=_grown(site, site.s, other.s))
+        for site, other in pairs
+    ]
+    why = "shares the axis of its examples with something else: it has no cosine or dead fraction"
+    mixed = dict.fromkeys(site.name for site in sites if site.s_axis is None)
+    return Found(sites, [*found.unreached, *(Unreached(name, why) for name in mixed)])
+
+
+def _grown(site: Site, shape: jax.ShapeDtypeStruct, longer: jax.ShapeDtypeStruct) -> int | None:
+    pairs = zip(shape.shape, longer.shape, strict=True)
+    grown = [axis for axis, (size, more) in enumerate(pairs) if size != more]
+    one = len(grown) == 1 and longer.shape[grown[0]] == shape.shape[grown[0]] + 1
+    return grown[0] if one else None
+
+
+def _numbered(sites: Sequence[Site]) -> tuple[Site, ...]:
+    """The second and later uses of a parameter get #2, #3 .. after its name."""
+    used: Counter[str] = Counter()
+    numbered = []
+    for site in sites:
+        used[site.name] += 1
+        number = f" #{used[site.name]}" if used[site.name] > 1 else ""
+        numbered.append(site._replace(name=site.name + number))
+    return tuple(numbered)

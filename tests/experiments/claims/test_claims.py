@@ -1,0 +1,350 @@
+"""Every claim, on made-up results: none is hard-wired, and each says so when it can't tell."""
+
+import fnmatch
+import json
+import re
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from experiments.claims import CLAIMS, Claim, counts, judge, to_json
+from experiments.claims.predicates.errors import TABLE_1
+from experiments.results import schema as schema
+from glorot_jax.files import write_netcdf
+from tests.experiments import made_up
+from tests.experiments.claims.cases import CASES
+from tests.experiments.made_up_baseline import baseline_part
+
+FIGURES = {
+    *(f"fig{number:02d}" for number in range(1, 13)),
+    *("eq17", "table1", "selection", "section5", "costs", "baseline"),
+}
+# Every row of the paper's figures, tables and numbers, as docs/claims.md lists them.
+ROWS = (
+    *("Fig. 1", "Fig. 2", "Fig. 3 top", "Fig. 3 bottom"),
+    *(f"Fig. {number}" for number in range(4, 9)),
+    "eq. 17",
+    *(f"Fig. {number}" for number in range(9, 13)),
+    *("baseline", "section 5, learning rates", "section 5, layer sizes"),
+    *(f"Table 1, {net}" for net in TABLE_1["shapeset"]),
+    "Table 1, bold and order",
+)
+COUNTED = {"fig01-classes"}  # over images, which have no spread over seeds
+KEYS = {
+    "id",
+    "where",
+    "figure",
+    "paper",
+    "sentence",
+    "status",
+    "reason",
+    "numbers",
+    "if_it_fails",
+}
+DOCUMENT = Path(__file__).parents[3] / "docs" / "claims.md"
+BY_ID = {claim.id: claim for claim in CLAIMS}
+each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+
+
+@pytest.fixture(scope="module")
+def everything() -> xr.Dataset:
+    return made_up.results()
+
+
+def test_ids_are_unique_and_all_have_cases():
+    assert len(BY_ID) == len(CLAIMS)
+    assert set(CASES) == set(BY_ID)
+
+
+def test_every_row_of_the_paper_has_claims_and_every_claim_a_row():
+    lines = re.findall(r"^\| (.+?) \| (`.+`) \|$", DOCUMENT.read_text(encoding="utf-8"), re.M)
+    patterns = {row: re.findall("`(.+?)`", found) for row, found in lines}
+    assert tuple(patterns) == ROWS
+    covered = set()
+    for pattern in (pattern for found in patterns.values() for pattern in found):
+        matching = fnmatch.filter(BY_ID, pattern)
+        assert matching, pattern
+        covered.update(matching)
+    assert covered == set(BY_ID)
+
+
+def test_all_of_table_1_has_claims():
+    nets = {f"table1-{data}-{net}" for data in TABLE_1 for net in TABLE_1[data]}
+    assert {name.lower().replace(" ", "-").replace("_", "-") for name in nets} <= set(BY_ID)
+    assert len(nets) == 20
+
+
+@each_claim
+def test_contract(claim: Claim):
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim.id)
+    assert claim.figure in FIGURES
+    for text in (claim.where, claim.paper, claim.sentence, claim.if_it_fails):
+        assert len(text) > 5
+        assert "  " not in text
+    for text in (claim.paper, claim.sentence, claim.if_it_fails):
+        assert text.endswith(".")
+
+
+@each_claim
+def test_holds_where_it_should(claim: Claim):
+    verdict = claim.test(CASES[claim.id].holds())
+    assert verdict.status == "holds", verdict.reason
+
+
+@each_claim
+def test_fails_where_it_should(claim: Claim):
+    verdict = claim.test(CASES[claim.id].fails())
+    assert verdict.status == "fails", verdict.reason
+    assert "contradicted" in verdict.reason or "not shown" in verdict.reason
+
+
+@each_claim
+@pytest.mark.parametrize("case", ["holds", "fails"])
+def test_numbers_are_json_with_an_interval(claim: Claim, case: str):
+    verdict = claim.test(getattr(CASES[claim.id], case)())
+    found = json.loads(json.dumps(verdict.numbers, allow_nan=False))
+    estimates = [v for v in found.values() if isinstance(v, dict) and "low" in v]
+    assert bool(estimates) == (claim.id not in COUNTED)
+    assert all(e["low"] <= e["mean"] <= e["high"] and e["n"] >= 2 for e in estimates)
+
+
+@each_claim
+@pytest.mark.parametrize(
+    "results", [xr.Dataset(), made_up.results(gaussians=made_up.gaussians_part())]
+)
+def test_nothing_to_test_on(claim: Claim, results: xr.Dataset):
+    assert claim.test(results).status == "not tested"
+
+
+@pytest.fixture(scope="module")
+def one_seed() -> xr.Dataset:
+    return made_up.results(
+        surface=made_up.surface_part(seeds=1),
+        initial=made_up.initial_part(seeds=1),
+        **{name: made_up.training_part(name, seeds=1) for name in TABLE_1},
+        selection=made_up.selection_part(seeds=1),
+        section5=made_up.section5_part(seeds=1),
+        costs=made_up.costs_part(seeds=1),
+        baseline=baseline_part(seeds=1),
+    )
+
+
+@each_claim
+def test_one_seed_has_no_interval(claim: Claim, one_seed: xr.Dataset):
+    assert claim.test(one_seed).status == "not tested"
+
+
+NEEDS_LENGTH = {
+    "fig02-leaves-about-epoch-100": {"sigmoid_4_leaves": None},
+    "fig02-first-layer-saturates": {"sigmoid_4_leaves": None},
+    "fig02-top-falls": {"top_falls_to": 0.3},
+    "fig02-depth-5-never-leaves": {},
+    "table1-sigmoid-plateau": {},
+    "fig11-sigmoid-4-better": {},
+    "fig11-sigmoid-4-poorer": {},
+    **{
+        f"table1-shapeset-{net.lower().replace(' ', '-')}": {}
+        for net in made_up.TABLE_1["shapeset"]
+        if net in TABLE_1["shapeset"]
+    },
+}
+
+
+@pytest.mark.parametrize("claim_id", NEEDS_LENGTH)
+def test_short_runs_do_not_decide_what_takes_long(claim_id: str):
+    part = made_up.training_part("shapeset", updates=200_000, **NEEDS_LENGTH[claim_id])
+    verdict = BY_ID[claim_id].test(made_up.results(shapeset=part))
+    assert verdict.status == "not tested"
+    assert re.search(r"\d", verdict.reason)
+
+
+def test_an_early_escape_contradicts_at_any_length():
+    part = made_up.training_part(
+        "shapeset", updates=200_000, sigmoid_leaves=0.5, final_error={"Sigmoid": 0.4}
+    )
+    results = made_up.results(shapeset=part)
+    for claim_id in ("fig02-depth-5-never-leaves", "table1-sigmoid-plateau"):
+        assert BY_ID[claim_id].test(results).status == "fails"
+
+
+def test_narrow_nets_keep_their_numbers_but_decide_nothing_absolute():
+    results = made_up.results(
+        initial=made_up.initial_part(width=64, inputs=64),
+        shapeset=made_up.training_part("shapeset", width=64),
+    )
+    for claim_id in ("eq17-standard", "eq17-normalized", "table1-shapeset-tanh"):
+        verdict = BY_ID[claim_id].test(results)
+        assert verdict.status == "not tested"
+        assert "paper" in verdict.numbers
+        assert any(isinstance(v, dict) and v["n"] == 3 for v in verdict.numbers.values())
+
+
+def test_kernels_too_small_to_show_a_variance():
+    results = made_up.results(initial=made_up.initial_part(width=16, inputs=16))
+    assert BY_ID["eq15-standard-variance"].test(results).status == "not tested"
+
+
+@pytest.mark.parametrize("stand_in", ["digits", "imagenette"])
+def test_a_stand_in_shows_its_numbers_and_decides_nothing(stand_in: str):
+    name = schema.STAND_INS[stand_in].replace("_", "-")
+    results = made_up.results(**{stand_in: made_up.training_part(stand_in)})
+    about = [claim for claim in CLAIMS if f"-{name}-" in claim.id]
+    assert len(about) >= 10
+    for claim in about:
+        verdict = claim.test(results)
+        assert verdict.status == "not tested"
+        assert stand_in in verdict.numbers
+
+
+def test_no_net_that_learns():
+    guessing = dict.fromkeys(made_up.CONDITIONS, 0.8333)
+    results = made_up.results(shapeset=made_up.training_part("shapeset", final_error=guessing))
+    for claim_id in ("fig11-tanh-n-helps", "fig11-order", "fig11-classical-poorer"):
+        assert BY_ID[claim_id].test(results).status == "not tested"
+
+
+def test_no_saturation_no_order_of_saturation():
+    part = made_up.training_part("shapeset", ceiling={"Tanh": 0.8})
+    verdict = BY_ID["fig03-tanh-saturates-in-order"].test(made_up.results(shapeset=part))
+    assert verdict.status == "not tested"
+
+
+def test_a_diverged_member_is_not_left_out():
+    part = made_up.training_part("shapeset")
+    error = part["final_test_error"].copy()
+    error[{"condition": 2, "seed": 0}] = float("nan")
+    results = made_up.results(shapeset=part.assign(final_test_error=error))
+    verdict = BY_ID["fig11-tanh-n-helps"].test(results)
+    assert verdict.status == "not tested"
+    assert "1 of 3 seeds" in verdict.reason
+
+
+def test_missing_condition():
+    conditions = {"Tanh": made_up.CONDITIONS["Tanh"]}
+    part = made_up.training_part("shapeset", conditions=conditions)
+    verdict = BY_ID["fig11-tanh-n-helps"].test(made_up.results(shapeset=part))
+    assert verdict.status == "not tested"
+    assert "tanh" in verdict.reason
+    assert "normalized" in verdict.reason
+
+
+def test_few_test_examples_do_not_tell_class_frequencies():
+    part = made_up.training_part("shapeset", test_examples=1000)
+    verdict = BY_ID["fig01-one-class-error"].test(made_up.results(shapeset=part))
+    assert verdict.status == "not tested"
+    assert "1000 test examples" in verdict.reason
+
+
+def test_one_class_error_is_seen_before_an_escape():
+    part = made_up.training_part("shapeset")
+    error = part["test_error"].copy()
+    error[{"condition": 4, "update": slice(4, None)}] = 0.3
+    claim = BY_ID["fig01-one-class-error"]
+    results = made_up.results(shapeset=part.assign(test_error=error))
+    assert claim.test(results).status == "holds"
+    learned_at_once = made_up.training_part(
+        "shapeset", final_error={"Sigmoid": 0.2}, time_constant={"Sigmoid": 0.001}
+    )
+    assert claim.test(made_up.results(shapeset=learned_at_once)).status == "not tested"
+
+
+def test_examples_of_too_few_classes_fail():
+    results = made_up.results(examples=made_up.examples_part(examples=8))
+    assert BY_ID["fig01-classes"].test(results).status == "fails"
+
+
+@pytest.mark.parametrize("claim_id", ["selection-best-depth", "selection-sigmoid-depth"])
+def test_depth_is_not_chosen_before_anything_is_learned(claim_id: str):
+    guessing = dict.fromkeys(made_up.DEPTH_ERROR, (0.6, 0.7, 0.8333, 0.8333, 0.8333))
+    part = made_up.selection_part(depth_error=guessing, updates=200_000)
+    verdict = BY_ID[claim_id].test(made_up.results(selection=part))
+    assert verdict.status == "not tested"
+    assert re.search(r"\d", verdict.reason)
+
+
+def test_one_depth_is_no_choice():
+    conditions = {net: made_up.CONDITIONS[net] for net in TABLE_1["shapeset"]}
+    part = made_up.training_part("selection", conditions=conditions)
+    for claim_id in ("selection-best-depth", "selection-sigmoid-depth"):
+        assert BY_ID[claim_id].test(made_up.results(selection=part)).status == "not tested"
+
+
+def test_numbers_show_the_error_of_every_depth():
+    verdict = BY_ID["selection-best-depth"].test(
+        made_up.results(selection=made_up.selection_part())
+    )
+    shown = verdict.numbers["Tanh: validation error by depth"]
+    assert list(shown) == ["1", "2", "3", "4", "5"]
+    assert shown["5"] == pytest.approx(made_up.DEPTH_ERROR["Tanh"][4], rel=0.02)
+
+
+def test_a_study_without_the_usual_net_does_not_decide():
+    plain = made_up.section5_part()
+    without = plain.isel(condition=plain["optimizer"].values != "sgd")
+    verdict = BY_ID["section5-hessian-helps"].test(made_up.results(section5=without))
+    assert verdict.status == "not tested"
+
+
+def test_other_ways_of_training_do_not_stand_in_for_the_usual_one():
+    mixed = made_up.section5_part(final_error={"Tanh, Hessian rates": 0.01})
+    part = mixed.isel(condition=slice(None, None, -1))  # the unusual ones first
+    verdict = BY_ID["fig11-tanh-n-helps"].test(made_up.results(shapeset=part))
+    assert verdict.numbers["Tanh"]["mean"] == pytest.approx(0.2715, rel=0.02)
+
+
+def test_the_p_of_table_1_asks_for_more_than_95_percent():
+    part = made_up.training_part("shapeset", noise=0.03, seeds=3)
+    results = made_up.results(shapeset=part)
+    loose, strict = BY_ID["fig11-tanh-n-helps"], BY_ID["table1-shapeset-tanh-differs"]
+    assert loose.test(results).status == "holds"
+    assert "99.5%" in strict.test(results).reason
+    widths = [
+        estimate["high"] - estimate["low"]
+        for claim in (loose, strict)
+        for name, estimate in claim.test(results).numbers.items()
+        if "less" in name
+    ]
+    assert widths[1] > 3 * widths[0]
+
+
+@pytest.fixture(scope="module")
+def some() -> xr.Dataset:
+    """A part of each kind: a whole judgement takes a while."""
+    return made_up.results(
+        examples=made_up.examples_part(),
+        surface=made_up.surface_part(),
+        initial=made_up.initial_part(),
+        shapeset=made_up.training_part("shapeset"),
+        section5=made_up.section5_part(),
+        baseline=baseline_part(),
+    )
+
+
+def test_order_of_seeds_does_not_matter(some: xr.Dataset):
+    seeds = {dim: slice(None, None, -1) for dim in some.dims if str(dim).endswith("_seed")}
+    mirrored = some.isel(seeds)
+    statuses = [verdict.status for _, verdict in judge(some)]
+    assert [verdict.status for _, verdict in judge(mirrored)] == statuses
+
+
+def test_saved_results_are_judged_alike(some: xr.Dataset, tmp_path):
+    loaded = schema.load(write_netcdf(some, tmp_path / "results.nc"))
+    assert to_json(judge(loaded)) == to_json(judge(some))
+
+
+def test_json_and_counts(everything: xr.Dataset):
+    judgements = judge(everything)
+    entries = json.loads(to_json(judgements))
+    assert [entry["id"] for entry in entries] == [claim.id for claim in CLAIMS]
+    assert all(set(entry) == KEYS for entry in entries)
+    found = counts(judgements)
+    assert set(found) == {"holds", "fails", "not tested"}
+    assert sum(found.values()) == len(CLAIMS)
+    assert found["holds"] > 0
+    assert found["fails"] > 0
+
+
+def test_a_fast_judge_of_a_part_of_the_results(everything: xr.Dataset):
+    only = made_up.results(surface=made_up.surface_part())
+    assert counts(judge(only))["not tested"] == len(CLAIMS) - 1

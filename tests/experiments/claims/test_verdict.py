@@ -1,0 +1,171 @@
+"""The rule from numbers to a verdict."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.claims.measured import (
+    at_chosen_rate,
+    central_fraction,
+    condition,
+    density,
+    over_time,
+)
+from experiments.claims.verdict import NotTested, clean, decide, interval, on
+from tests.experiments import made_up
+
+laws = settings(max_examples=50, deadline=None, derandomize=True)
+numbers = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
+seeds = st.lists(numbers, min_size=2, max_size=8).map(np.array)
+
+
+def test_interval_of_a_known_case():
+    # t(0.975, 2) = 4.3027; the standard error of 1, 2, 3 is 1 / sqrt(3).
+    found = interval(np.array([1.0, 2.0, 3.0]))
+    assert found.mean == 2
+    assert found.high - found.mean == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
+    assert found.n == 3
+
+
+@given(values=seeds, shuffle=st.randoms(use_true_random=False))
+@laws
+def test_order_of_seeds_does_not_matter(values, shuffle):
+    other = list(values)
+    shuffle.shuffle(other)
+    np.testing.assert_allclose(interval(np.array(other)), interval(values), rtol=1e-9, atol=1e-9)
+
+
+@given(values=seeds, shift=numbers, scale=st.floats(0.1, 10))
+@laws
+def test_interval_follows_units(values, shift, scale):
+    before, after = interval(values), interval(scale * values + shift)
+    for bound in ("mean", "low", "high"):
+        expected = scale * getattr(before, bound) + shift
+        assert getattr(after, bound) == pytest.approx(expected, abs=1e-6)
+
+
+@given(values=seeds, times=st.integers(2, 4))
+@laws
+def test_more_seeds_of_the_same_spread_narrow_it(values, times):
+    before, after = interval(values), interval(np.tile(values, times))
+    assert after.high - after.low <= before.high - before.low + 1e-9
+
+
+@given(values=seeds, bound=numbers)
+@laws
+def test_one_side_holds_only_if_the_other_does_not(values, bound):
+    above = decide(values, what="x", above=bound)
+    below = decide(values, what="x", below=bound)
+    assert not above.status == below.status == "holds"
+    assert decide(-values, what="x", below=-bound).status == above.status
+    if above.status == "holds":
+        assert values.mean() > bound
+        assert "contradicted" in below.reason
+
+
+@given(values=seeds, bound=numbers, more=st.floats(0, 100))
+@laws
+def test_a_stricter_bound_never_turns_a_failure_into_holding(values, bound, more):
+    strict = decide(values, what="x", above=bound + more).status
+    loose = decide(values, what="x", above=bound).status
+    assert (strict, loose) != ("holds", "fails")
+
+
+def test_reasons_tell_contradicted_from_not_shown():
+    assert "contradicted" in decide(np.array([-1.0, -1.1]), what="x", above=0.0).reason
+    assert "not shown" in decide(np.array([-1.0, 1.1]), what="x", above=0.0).reason
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan], [1.0, math.inf]])
+def test_no_interval(values):
+    with pytest.raises(NotTested):
+        interval(np.array(values))
+
+
+def test_clean_leaves_only_what_json_holds():
+    odd = {1: np.float32(2), "b": (np.nan, np.int64(3)), "c": np.array([True]), "d": None}
+    assert json.loads(json.dumps(clean(odd))) == {"1": 2, "b": [None, 3], "c": [True], "d": None}
+
+
+def test_on_passes_options_and_missing_parts():
+    seen = on("surface", lambda part, /, *, bound: decide(part["x"].values, what="x", above=bound))
+    assert seen(xr.Dataset()).status == "not tested"
+
+
+def test_condition_takes_the_deepest_and_its_own_layers():
+    part = made_up.training_part()
+    assert int(condition(part, "sigmoid", "standard")["depth"]) == 5
+    assert condition(part, "sigmoid", "standard", depth=4).sizes["layer"] == 4
+    with pytest.raises(NotTested, match="relu"):
+        condition(part, "relu", "standard")
+
+
+def test_condition_is_trained_as_usual_unless_told_otherwise():
+    part = made_up.section5_part().isel(condition=slice(None, None, -1))
+    usual = condition(part, "tanh", "standard")
+    assert usual["condition"].item() == "Tanh"
+    other = condition(part, "tanh", "standard", optimizer="hessian_diagonal")
+    assert other["condition"].item() == "Tanh, Hessian rates"
+    with pytest.raises(NotTested, match="loss quadratic"):
+        condition(part, "tanh", "standard", loss="quadratic")
+
+
+def test_results_without_the_coordinates_are_as_usual():
+    names = ["optimizer", "shape", "loss"]
+    old = made_up.training_part().drop_vars(names)
+    assert condition(old, "tanh", "standard")["condition"].item() == "Tanh"
+    with pytest.raises(NotTested):
+        condition(old, "tanh", "standard", shape="growing")
+    quadratic = old.assign_attrs(loss="quadratic")
+    with pytest.raises(NotTested):
+        condition(quadratic, "tanh", "standard")
+    assert condition(quadratic, "tanh", "standard", loss="quadratic").sizes["layer"] == 5
+
+
+def test_the_chosen_rate_is_the_one_that_is_read():
+    part = made_up.training_part()
+    found = condition(part, "tanh", "standard")
+    np.testing.assert_array_equal(
+        at_chosen_rate(found, "test_error")[:, -1], found["final_test_error"]
+    )
+    diverged = found.assign(chosen_learning_rate=np.nan)
+    with pytest.raises(NotTested, match="every learning rate of Tanh diverged"):
+        at_chosen_rate(diverged, "test_error")
+
+
+def test_over_time_weighs_by_updates():
+    done = np.array([0.0, 1.0, 10.0])
+    np.testing.assert_allclose(over_time(np.array([[0.0, 1.0, 1.0]]), done), [0.95])
+
+
+@given(values=seeds, bound=numbers)
+@laws
+def test_more_confidence_never_makes_a_claim_hold(values, bound):
+    strict = decide(values, what="x", above=bound, confidence=0.995)
+    loose = decide(values, what="x", above=bound)
+    assert (strict.status, loose.status) != ("holds", "fails")
+
+
+@given(values=seeds)
+@laws
+def test_an_interval_leaves_out_0_where_a_t_test_rejects_it(values):
+    if np.ptp(values) < 1e-2:
+        return  # no spread to test with
+    p = stats.ttest_1samp(values, 0).pvalue
+    found = interval(values, confidence=0.995)
+    if abs(p - 0.005) > 1e-9:
+        assert (found.low > 0 or found.high < 0) == (p < 0.005)
+
+
+def test_zones_of_a_histogram():
+    flat = np.full(40, 1 / 40)
+    assert central_fraction(flat, -1.0, 1.0, 0.05) == pytest.approx(0.05)
+    assert density(flat, 0.6, 0.8) == pytest.approx(1 / 40)
+    with pytest.raises(NotTested):
+        central_fraction(np.full(4, 0.25), -1.0, 1.0, 0.05)
