@@ -9,7 +9,7 @@ SMOKE = "--config=experiments/configs/paper.py:smoke"
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", f"experiments.{module}", *arguments]
+    return [sys.executable, "-m", module, *arguments]
 
 
 def run_command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:

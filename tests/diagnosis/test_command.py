@@ -7,8 +7,8 @@ from tests.commands import assert_fails_in_one_line, run_command
 
 
 def _diagnose(name, workdir, *more):
-    model = f"--model=tests.experiments.diagnosed:{name}"
-    return run_command("diagnose", model, f"--workdir={workdir}", *more)
+    model = f"--model=tests.diagnosis.diagnosed:{name}"
+    return run_command("glorot_jax.diagnosis", model, f"--workdir={workdir}", *more)
 
 
 def test_a_healthy_model_ends_well(tmp_path):
@@ -19,7 +19,7 @@ def test_a_healthy_model_ends_well(tmp_path):
     data = xr.load_dataset(tmp_path / "new" / "report.nc")
     assert data.sizes["seed"] == 3
     assert data.sigma_mean.notnull().all()
-    assert "tests.experiments.diagnosed:healthy" in (tmp_path / "new" / "report.html").read_text()
+    assert "tests.diagnosis.diagnosed:healthy" in (tmp_path / "new" / "report.html").read_text()
 
 
 def test_a_severe_finding_is_exit_status_1(tmp_path):
@@ -35,7 +35,7 @@ def test_a_severe_finding_is_exit_status_1(tmp_path):
     [
         ("nothing", (), ("--model", "returns a NoneType, not a glorot_jax.Model")),
         ("failing", (), ("--model", "fails (RuntimeError: no such checkpoint)")),
-        ("missing", (), ("--model", "there is no missing in tests.experiments.diagnosed")),
+        ("missing", (), ("--model", "there is no missing in tests.diagnosis.diagnosed")),
         ("of_integers", (), ("apply_fn", "not logits of a float type")),
         ("healthy", ("--seeds=0",), ("seeds: 0 is not a positive number",)),
     ],
@@ -46,4 +46,6 @@ def test_bad_input_is_one_line_and_exit_status_2(name, more, words, tmp_path):
 
 
 def test_flags_that_are_missing(tmp_path):
-    assert_fails_in_one_line(run_command("diagnose", f"--workdir={tmp_path}"), "--model is missing")
+    assert_fails_in_one_line(
+        run_command("glorot_jax.diagnosis", f"--workdir={tmp_path}"), "--model is missing"
+    )

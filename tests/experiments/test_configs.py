@@ -12,7 +12,7 @@ from experiments.report.figures import FIGURES
 from experiments.results import schema
 from tests.commands import ROOT, assert_fails_in_one_line, run_command
 
-WHOLE = {"base", "paper", "full_width"}
+WHOLE = {"base", "custom", "paper", "full_width"}
 CONFIGS = sorted(p.stem for p in (ROOT / "experiments/configs").glob("[a-z]*.py"))
 
 
@@ -81,7 +81,7 @@ def test_a_damaged_data_file_is_one_line_and_status_2(tmp_path):
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"damaged" * 99)
     done = run_command(
-        "launch",
+        "experiments.launch",
         "--config=experiments/configs/fig12.py:smoke",
         "--config.stages=('cifar10',)",
         f"--data_dir={tmp_path / 'data'}",

@@ -96,7 +96,7 @@ def test_another_config_is_refused_with_both_values(smoke_run, config):
 )
 def test_bad_input_is_one_line_and_writes_nothing(flag, words, tmp_path):
     workdir = tmp_path / "run"
-    done = run_command("launch", SMOKE, f"--workdir={workdir}", flag)
+    done = run_command("experiments.launch", SMOKE, f"--workdir={workdir}", flag)
     assert_fails_in_one_line(done, *words)
     assert not workdir.exists(), "something was written before the config was checked"
 
@@ -111,12 +111,12 @@ def test_bad_input_is_one_line_and_writes_nothing(flag, words, tmp_path):
     ],
 )
 def test_missing_and_mistyped_flags_are_one_line(arguments, words):
-    assert_fails_in_one_line(run_command("launch", *arguments), *words)
+    assert_fails_in_one_line(run_command("experiments.launch", *arguments), *words)
 
 
 def test_a_workdir_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
-    done = run_command("launch", SMOKE, f"--workdir={tmp_path / 'file' / 'run'}")
+    done = run_command("experiments.launch", SMOKE, f"--workdir={tmp_path / 'file' / 'run'}")
     assert_fails_in_one_line(done, "workdir", "file/run")
 
 
@@ -126,14 +126,14 @@ def test_a_report_of_damaged_results_is_one_line(damage, smoke_run, tmp_path):
     if damage != "missing":
         damaged = whole[: len(whole) // 2] if damage == "truncated" else b"not netCDF" * 99
         (tmp_path / "results.nc").write_bytes(damaged)
-    done = run_command("report", f"--workdir={tmp_path}")
+    done = run_command("experiments.report", f"--workdir={tmp_path}")
     assert_fails_in_one_line(done, "results file", str(tmp_path))
     assert not (tmp_path / "index.html").exists()
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_afterwards(tmp_path):
     fig07 = command(
-        "launch", "--config=experiments/configs/fig07.py:smoke", f"--workdir={tmp_path}"
+        "experiments.launch", "--config=experiments/configs/fig07.py:smoke", f"--workdir={tmp_path}"
     )
     no_large_files = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]  # of more than 20 KiB
     full = subprocess.run(

@@ -44,7 +44,7 @@ KILLED_AT = {
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing stopped."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    done = run_command("launch", *FIG09, f"--workdir={folder}")
+    done = run_command("experiments.launch", *FIG09, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -52,7 +52,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kill_after(milestone: Path, seconds: float, flags: tuple[str, ...], folder: Path) -> None:
     """Starts the run and kills it ``seconds`` after ``milestone`` is there."""
     process = subprocess.Popen(
-        command("launch", *flags, f"--workdir={folder}"),
+        command("experiments.launch", *flags, f"--workdir={folder}"),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -71,7 +71,7 @@ def test_a_killed_run_ends_with_the_same_values(uninterrupted, tmp_path):
 
 def test_killed_pretraining_selection_and_section_5_end_with_the_same_values(tmp_path):
     whole = tmp_path / "whole"
-    done = run_command("launch", *METHODS, f"--workdir={whole}")
+    done = run_command("experiments.launch", *METHODS, f"--workdir={whole}")
     assert done.returncode == 0, done.stderr
     assert_resumes(METHODS, whole, tmp_path / "killed")
 
@@ -81,7 +81,7 @@ def assert_resumes(flags: tuple[str, ...], uninterrupted: Path, folder: Path) ->
     moments = random.Random(1)
     for milestone in KILLED_AT[flags]:
         kill_after(folder / milestone, moments.uniform(0, 0.2), flags, folder)
-    done = run_command("launch", *flags, f"--workdir={folder}")
+    done = run_command("experiments.launch", *flags, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     resumed, whole = (schema.load(f / "results.nc") for f in (folder, uninterrupted))
     for name, variable in whole.variables.items():
@@ -91,7 +91,7 @@ def assert_resumes(flags: tuple[str, ...], uninterrupted: Path, folder: Path) ->
 def test_report_rebuilds_everything_from_the_results(uninterrupted, tmp_path):
     folder = uninterrupted
     (tmp_path / "results.nc").write_bytes((folder / "results.nc").read_bytes())
-    done = run_command("report", f"--workdir={tmp_path}")
+    done = run_command("experiments.report", f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
     for name in ("index.html", "claims.json", "summary.md", "figures/fig09.svg"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()

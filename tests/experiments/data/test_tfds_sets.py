@@ -433,7 +433,7 @@ def test_bad_arguments_are_named(arguments, field):
 def test_tfds_is_imported_only_when_needed():
     program = (
         "import sys\n"
-        "from glorot_jax.data import tfds_sets\n"
+        "from experiments.data import tfds_sets\n"
         "tfds_sets.task('digits', block_size=10)\n"
         "assert 'tensorflow_datasets' not in sys.modules\n"
     )
