@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from experiments.conditions import DENOISING, check_activation, check_initializer
 from experiments.configs.base import PRESETS, SETS, TRAINED
 from experiments.data import tfds_sets
 from experiments.errors import ConfigError, at_least, choose
 from experiments.measurements.trained import conditions
+from experiments.networks import DENOISING, check_activation, check_scheme
 from experiments.stages import STAGES
 from glorot_jax.losses import LOSSES
 from glorot_jax.training.optimizers import OPTIMIZERS
@@ -46,7 +46,7 @@ def validate(config: ConfigDict) -> None:
 
 def _validate_own(config: ConfigDict) -> None:
     for path in config.own_initializers:
-        check_initializer(path, field="config.own_initializers:")
+        check_scheme(path, field="config.own_initializers:")
     for path in config.own_activations:
         check_activation(path, field="config.own_activations:")
 
@@ -70,7 +70,7 @@ def _validate_initial(settings: ConfigDict) -> None:
     counts = ("depth", "width", "examples", "seeds", "jacobian_examples", "bins")
     _positive(settings, counts, prefix=prefix)
     choose(settings.dataset, DATA, field=f"{prefix}.dataset")
-    for name, check in (("activations", check_activation), ("initializers", check_initializer)):
+    for name, check in (("activations", check_activation), ("initializers", check_scheme)):
         _some(settings[name], field=f"{prefix}.{name}")
         for value in settings[name]:
             if value == DENOISING:
@@ -107,7 +107,7 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
     for condition in named:
         if settings.widths and len(settings.widths) != condition.depth:
             raise ConfigError(
-                f"{prefix}.widths: {len(settings.widths)} widths, but {condition.label} "
+                f"{prefix}.widths: {len(settings.widths)} widths, but {condition.name} "
                 f"has depth {condition.depth}; give one width a layer"
             )
     for width in settings.widths:
@@ -118,7 +118,7 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
         choose(optimizer, OPTIMIZERS, field=field)
         _validate_rates(rates, field=f"{field}.{optimizer}")
     _validate_schedule(settings, prefix=prefix)
-    if any(condition.initializer == DENOISING for condition in named):
+    if any(condition.scheme == DENOISING for condition in named):
         _validate_pretraining(settings, prefix=prefix)
 
 

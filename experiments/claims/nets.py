@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from experiments.claims.measured import condition
-from experiments.results.schema import PAPER_DEPTH, USUAL
+from experiments.networks import PAPER_DEPTH
+from experiments.results.schema import USUAL
 
 
 class Net(NamedTuple):

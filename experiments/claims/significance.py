@@ -11,7 +11,7 @@ from experiments.claims.measured import condition
 from experiments.claims.nets import NETS
 from experiments.claims.predicates.errors import FINAL, PAPER_P
 from experiments.claims.verdict import FEWEST_SEEDS, NotTested
-from experiments.results.schema import PAPER_DEPTH
+from experiments.networks import PAPER_DEPTH
 
 TABLE_NETS = ("Softsign", "Softsign N", "Tanh", "Tanh N", "Sigmoid")
 NO_SPREAD = 1e-6  # less than one example of any test set, more than float32 rounds by

@@ -17,8 +17,9 @@ from ml_collections import ConfigDict
 
 from experiments import svm
 from experiments.checkpoint import CheckpointError
+from experiments.networks import PAPER_DEPTH
 from experiments.progress import Progress, progress
-from experiments.results.schema import PAPER_DEPTH, labelled
+from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import tanh
 from glorot_jax.data import shapeset

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from experiments.results.schema import condition_name, labelled
+from experiments.networks import NetworkSpec
+from experiments.results.schema import labelled
 
 
 class Selection(NamedTuple):
@@ -75,7 +76,7 @@ def choose_depth(trained: xr.Dataset) -> xr.Dataset:
     return trained.assign(
         {name: labelled(name, dims, values) for name, (dims, values) in found.items()}
     ).assign_coords(
-        model=[condition_name(*model, 5) for model in models],
+        model=[NetworkSpec(*model).name for model in models],
         model_activation=("model", [activation for activation, _ in models]),
         model_initializer=("model", [initializer for _, initializer in models]),
         candidate_depth=depths,

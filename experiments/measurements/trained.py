@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 from ml_collections import ConfigDict
 
-from experiments.conditions import DENOISING, Condition, parse
 from experiments.measurements import pretrained
 from experiments.measurements.networks import DATA_DEPENDENT, START_EXAMPLES, draw
 from experiments.measurements.selected import choose_depth, select
-from experiments.results.schema import USUAL, labelled
+from experiments.networks import DENOISING, NetworkSpec, coordinates, parse
+from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import resolve
 from glorot_jax.data.stream import Task
@@ -33,13 +33,13 @@ OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
 
 
 class Program(NamedTuple):
-    """Conditions that one compiled program can hold: they differ in how they start."""
+    """NetworkSpecs that one compiled program can hold: they differ in how they start."""
 
     name: str
     model: MLP
     optimizer: str
     loss: str
-    conditions: tuple[Condition, ...]
+    conditions: tuple[NetworkSpec, ...]
 
 
 class Setting(NamedTuple):
@@ -78,13 +78,13 @@ def measure(
         seconds_between,
     )
     found = conditions(settings, field="conditions")
-    histories: dict[Condition, dict[str, np.ndarray]] = {}
+    histories: dict[NetworkSpec, dict[str, np.ndarray]] = {}
     for program in programs(found, settings, classes=len(task.class_names)):
         histories |= _train(program, shared)
     return _dataset(histories, found, shared)
 
 
-def conditions(settings: ConfigDict, *, field: str) -> list[Condition]:
+def conditions(settings: ConfigDict, *, field: str) -> list[NetworkSpec]:
     """The conditions that ``settings`` name, each with every depth of ``depths`` if there are any.
 
     Raises:
@@ -93,21 +93,22 @@ def conditions(settings: ConfigDict, *, field: str) -> list[Condition]:
     named = [parse(text, field=field, loss=settings.loss) for text in settings.conditions]
     if not settings.depths:
         return named
-    return [condition._replace(depth=depth) for condition in named for depth in settings.depths]
+    return [condition.replace(depth=depth) for condition in named for depth in settings.depths]
 
 
-def programs(found: Sequence[Condition], settings: ConfigDict, *, classes: int) -> list[Program]:
-    """Conditions grouped by what makes another program: all but the initialiser."""
+def programs(found: Sequence[NetworkSpec], settings: ConfigDict, *, classes: int) -> list[Program]:
+    """NetworkSpecs grouped by what makes another program: all but the initialiser."""
 
-    def kind(condition: Condition) -> Condition:
-        return condition._replace(initializer="")
+    def kind(condition: NetworkSpec) -> NetworkSpec:
+        return condition.replace(scheme="")
 
     made = []
     for shared in dict.fromkeys(map(kind, found)):
         widths = tuple(settings.widths) or shared.widths(settings.width)
         model = MLP(widths, classes, resolve(shared.activation))
-        unusual = [getattr(shared, name) for name in USUAL if getattr(shared, name) != USUAL[name]]
-        name = "-".join([shared.activation.rsplit(":")[-1], str(shared.depth), *unusual])
+        name = "-".join(
+            [shared.activation.rsplit(":")[-1], str(shared.depth), *shared.unusual.values()]
+        )
         members = tuple(condition for condition in found if kind(condition) == shared)
         made.append(Program(name, model, shared.optimizer, shared.loss, members))
     return made
@@ -118,7 +119,7 @@ def learning_rates(settings: ConfigDict, optimizer: str) -> tuple[float, ...]:
     return tuple(settings.optimizer_learning_rates.get(optimizer, settings.learning_rates))
 
 
-def _train(program: Program, shared: Setting) -> dict[Condition, dict[str, np.ndarray]]:
+def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.ndarray]]:
     """One history a condition: name -> [learning_rate, seed, point, ...]."""
     settings, task = shared.settings, shared.task
     starts = {condition: _starts(program, condition, shared) for condition in program.conditions}
@@ -183,10 +184,10 @@ class _Starts(NamedTuple):
     measured: Mapping[str, np.ndarray]
 
 
-def _starts(program: Program, condition: Condition, shared: Setting) -> _Starts:
+def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Starts:
     task, seeds = shared.task, range(shared.settings.seeds)
     keys = [jax.random.fold_in(shared.key, seed) for seed in seeds]
-    if condition.initializer == DENOISING:
+    if condition.scheme == DENOISING:
         found = pretrained.pretrain(
             program.model,
             shared.settings.pretraining,
@@ -201,16 +202,16 @@ def _starts(program: Program, condition: Condition, shared: Setting) -> _Starts:
         )
         return _Starts(found.params, {pretrained.COST: found.reconstruction_cost})
     x = task.validation.x
-    if condition.initializer in DATA_DEPENDENT:
+    if condition.scheme in DATA_DEPENDENT:
         _, block = jax.jit(task.train.next)(task.train.arrays, task.train.init(shared.key))
         x = block.x[:START_EXAMPLES]
-    begin = partial(draw, condition.initializer, program.model)
+    begin = partial(draw, condition.scheme, program.model)
     return _Starts([begin(key, x) for key in keys], {})
 
 
 def _dataset(
-    histories: Mapping[Condition, dict[str, np.ndarray]],
-    found: Sequence[Condition],
+    histories: Mapping[NetworkSpec, dict[str, np.ndarray]],
+    found: Sequence[NetworkSpec],
     shared: Setting,
 ) -> xr.Dataset:
     settings, task = shared.settings, shared.task
@@ -256,8 +257,8 @@ def _dataset(
     variables |= _probe_variables(in_order, np.array(own))
     variables |= _reconstruction(in_order, depth=max(c.depth for c in found))
     coords = {
-        "condition": [c.label for c in found],
-        **{name: ("condition", [getattr(c, name) for c in found]) for name in Condition._fields},
+        "condition": [c.name for c in found],
+        **coordinates(found),
         "learning_rate": rates,
         "seed": np.arange(settings.seeds),
         "update": updates,

@@ -72,18 +72,16 @@ The attribute ``left_out`` of the whole lists, one a line, what was asked for an
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 import xarray as xr
 
+from experiments.networks import DEFAULTS, NetworkSpec
 from glorot_jax.files import first_line
 
 PARTS = "parts"
 LEFT_OUT = "left_out"
-PAPER_DEPTH = 5
-
-# How networks are trained where nothing else is said, and where results have no such coordinate.
-USUAL = MappingProxyType({"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy"})
+USUAL = DEFAULTS
 
 # Data sets first, in the order of Table 1, then studies.
 DATA_SETS = (
@@ -147,29 +145,9 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
 
 
-def condition_name(
-    activation: str,
-    initializer: str,
-    depth: int,
-    optimizer: str = USUAL["optimizer"],
-    shape: str = USUAL["shape"],
-    loss: str = USUAL["loss"],
-) -> str:
-    """The paper's name of a network, N for normalized, and whatever isn't as usual there."""
-    unit = activation.rsplit(":")[-1]
-    start = initializer.rsplit(":")[-1]
-    suffix = {"standard": "", "normalized": " N", "denoising": " pre-trained"}.get(
-        initializer, f" {start}"
-    )
-    unusual = [
-        ("" if depth == PAPER_DEPTH else f"depth {depth}"),
-        {"sgd": "", "hessian_diagonal": "Hessian rates", "gradient_variance": "variance rates"}.get(
-            optimizer, optimizer
-        ),
-        {"equal": ""}.get(shape, shape),
-        {"cross_entropy": ""}.get(loss, loss),
-    ]
-    return ", ".join([unit[:1].upper() + unit[1:] + suffix, *filter(None, unusual)])
+def condition_name(*fields: Any) -> str:
+    """The name of the network with those fields of ``NetworkSpec``."""
+    return NetworkSpec(*fields).name
 
 
 def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:

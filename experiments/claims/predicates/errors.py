@@ -21,7 +21,7 @@ from experiments.claims.measured import (
 from experiments.claims.nets import MODERN, NETS, SYMMETRIC, WITHOUT_PRETRAINING, find
 from experiments.claims.predicates.sigmoid import LEAVING_EPOCH
 from experiments.claims.verdict import CONFIDENCE, NotTested, Verdict, decide, interval
-from experiments.results.schema import PAPER_DEPTH
+from experiments.networks import PAPER_DEPTH
 from experiments.results.schema import part as part_of
 
 FINAL = ("final_test_error", "seed")

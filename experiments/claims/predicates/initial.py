@@ -16,7 +16,7 @@ from experiments.claims.measured import (
     values,
 )
 from experiments.claims.verdict import NotTested, Verdict, decide
-from experiments.results.schema import PAPER_DEPTH
+from experiments.networks import PAPER_DEPTH
 
 # Var[W]: n draws from a uniform law give their variance to a relative sqrt((1.8 - 1) / n), 1.8
 # being its kurtosis. 5% is three such errors for a kernel of 2880 entries, so no smaller kernel is

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from experiments.results.schema import DATA_SETS, PAPER_DEPTH, USUAL, condition_name, part
+from experiments.networks import PAPER_DEPTH
+from experiments.results.schema import DATA_SETS, USUAL, condition_name, part
 from glorot_jax.plotting import WIDTH
 
 ONLINE = "shapeset"  # the set that the paper shows wherever it shows one only

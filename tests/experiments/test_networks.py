@@ -1,45 +1,45 @@
-"""Conditions as a config writes them."""
+"""Networks as a config and the paper name them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.conditions import SHAPES, Condition, parse
 from experiments.errors import ConfigError
+from experiments.networks import OPTIONS, SHAPES, NetworkSpec, parse
 
 
 @pytest.mark.parametrize(
-    ("text", "condition", "label"),
+    ("text", "network", "name"),
     [
-        ("tanh standard", Condition("tanh", "standard"), "Tanh"),
-        ("tanh normalized 5", Condition("tanh", "normalized"), "Tanh N"),
-        ("sigmoid standard 4", Condition("sigmoid", "standard", 4), "Sigmoid, depth 4"),
-        ("tanh denoising", Condition("tanh", "denoising"), "Tanh pre-trained"),
+        ("tanh standard", NetworkSpec("tanh", "standard"), "Tanh"),
+        ("tanh normalized 5", NetworkSpec("tanh", "normalized"), "Tanh N"),
+        ("sigmoid standard 4", NetworkSpec("sigmoid", "standard", 4), "Sigmoid, depth 4"),
+        ("tanh denoising", NetworkSpec("tanh", "denoising"), "Tanh pre-trained"),
         (
             "relu gaussian(0.1) 2",
-            Condition("relu", "gaussian(0.1)", 2),
+            NetworkSpec("relu", "gaussian(0.1)", 2),
             "Relu gaussian(0.1), depth 2",
         ),
         (
             "tanh standard optimizer=hessian_diagonal shape=growing",
-            Condition("tanh", "standard", 5, "hessian_diagonal", "growing"),
+            NetworkSpec("tanh", "standard", 5, "hessian_diagonal", "growing"),
             "Tanh, Hessian rates, growing",
         ),
         (
             "gelu lsuv loss=quadratic",
-            Condition("gelu", "lsuv", loss="quadratic"),
+            NetworkSpec("gelu", "lsuv", loss="quadratic"),
             "Gelu lsuv, quadratic",
         ),
         (
             "jax.nn:swish jax.nn.initializers:he_uniform",
-            Condition("jax.nn:swish", "jax.nn.initializers:he_uniform"),
+            NetworkSpec("jax.nn:swish", "jax.nn.initializers:he_uniform"),
             "Swish he_uniform",
         ),
     ],
 )
-def test_what_a_text_means(text, condition, label):
-    assert parse(text, field="f") == condition
-    assert condition.label == label
+def test_what_a_text_means(text, network, name):
+    assert parse(text, field="f") == network
+    assert network.name == name
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,23 @@ def test_what_is_wrong_is_named(text, words):
     width=st.integers(2, 2000),
 )
 def test_shapes_keep_the_mean_width_and_their_direction(shape, depth, width):
-    widths = Condition("tanh", "standard", depth, shape=shape).widths(width)
+    widths = NetworkSpec("tanh", "standard", depth, shape=shape).widths(width)
     assert len(widths) == depth
     if depth > 1:
         assert abs(sum(widths) / depth - width) <= 0.5
     ordered = {"growing": sorted(widths), "shrinking": sorted(widths, reverse=True)}
     assert list(widths) == ordered.get(shape, [width] * depth)
+
+
+@given(
+    network=st.builds(
+        NetworkSpec,
+        activation=st.sampled_from(["tanh", "relu", "jax.nn:swish"]),
+        scheme=st.sampled_from(["standard", "gaussian(0.1)", "denoising"]),
+        depth=st.integers(1, 9),
+        **{name: st.sampled_from(list(choices)) for name, choices in OPTIONS.items()},
+    )
+)
+def test_what_is_written_is_read_again(network):
+    assert parse(network.text, field="f") == network
+    assert network.plain == ("=" not in network.text)
