@@ -28,6 +28,7 @@ from experiments.validate import validate
 from experiments.workdir import RESULTS, Workdir
 from glorot_jax import command
 from glorot_jax.files import write_netcdf
+from glorot_jax.keys import named
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, as file.py:preset.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for results, checkpoints and the page.")
@@ -47,10 +48,10 @@ def run(config: ConfigDict, workdir: str) -> Path:
     folder = Workdir(workdir, config)
     parts: dict[str, xr.Dataset] = {}
     left_out = []
-    for index, (stage, measure) in enumerate(STAGES.items()):
+    for stage, measure in STAGES.items():
         if stage not in config.stages:
             continue
-        key = jax.random.fold_in(jax.random.key(config.seed), index)
+        key = named(jax.random.key(config.seed), stage)
         try:
             measured = folder.stage(stage, partial(measure, config, key, folder))
         except DataMissing as missing:

@@ -42,7 +42,6 @@ def _surface(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
 def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     del folder
     settings = config.initial
-    batch_key, seed_key = jax.random.split(key)
     task = None
     if settings.dataset != "shapeset":
         task = _finite_task(config, settings.dataset, block_size=1)
@@ -51,8 +50,8 @@ def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     with progress(f"initialisation, {settings.depth} x {settings.width}", total, "networks") as bar:
         return "initial", initial.measure(
             settings,
-            initial.monitored(settings, task, batch_key, tuple(config.pixel_range)),
-            key=seed_key,
+            initial.monitored(settings, task, key, tuple(config.pixel_range)),
+            key=key,
             tick=lambda: bar.advance(at_once),
         )
 
@@ -60,10 +59,9 @@ def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
 def _trained(name: str, config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     """``config.<name>``: a part called as its data set, or as the study."""
     settings = config[name]
-    data_key, train_key = jax.random.split(key)
     if settings.dataset == "shapeset":
         task = shapeset.task(
-            data_key,
+            key,
             block_size=settings.block_size,
             pixel_range=tuple(config.pixel_range),
             validation=settings.validation_examples,
@@ -81,7 +79,7 @@ def _trained(name: str, config: ConfigDict, key: jax.Array, folder: Workdir) -> 
     return part, trained.measure(
         settings,
         task,
-        key=train_key,
+        key=key,
         checkpoints=folder.checkpoints / part,
         seconds_between=config.checkpoint_seconds,
     )

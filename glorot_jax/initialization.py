@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from glorot_jax import dotted
 from glorot_jax.initializers import INITIALIZERS, Initializer, gaussian, standard
+from glorot_jax.keys import named
 from glorot_jax.network import MLP, Params, init, layer_names
 
 # (model, key, x [n, inputs]) -> params; x are training examples, which most starts ignore.
@@ -17,8 +18,6 @@ Start = Callable[[MLP, jax.Array, jax.Array], Params]
 
 LSUV_TOLERANCE = 0.01  # of the variance; the paper's 0.1 would do for training
 LSUV_ITERATIONS = 10
-# Far from the small numbers that whoever gives a key may fold into it.
-_BIASES = 20_160_513
 
 
 def drawn(initializer: Initializer, model: MLP, key: jax.Array, x: jax.Array) -> Params:
@@ -36,8 +35,7 @@ def pytorch(model: MLP, key: jax.Array, x: jax.Array) -> Params:
     def with_bias(index: int, kernel: jax.Array) -> Params:
         fan_in, units = kernel.shape
         bound = fan_in**-0.5
-        own = jax.random.fold_in(jax.random.fold_in(key, _BIASES), index)
-        bias = jax.random.uniform(own, (units,), minval=-bound, maxval=bound)
+        bias = jax.random.uniform(named(key, "bias", index), (units,), minval=-bound, maxval=bound)
         return {"kernel": kernel, "bias": bias}
 
     names = layer_names(len(model.widths))

@@ -26,6 +26,7 @@ from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, finite_stream
 from glorot_jax.files import first_line, write_atomically
 from glorot_jax.initializers import normalized
+from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, logits
 from glorot_jax.training import ensemble as ensembles
@@ -74,10 +75,8 @@ def measure(
       CheckpointError: a file there can't be read or written.
       OSError: the folder can't be written.
     """
-    data_key, net_key = jax.random.split(key)
     samples = [
-        _draw(settings, jax.random.fold_in(data_key, seed), pixel_range)
-        for seed in range(settings.seeds)
+        _draw(settings, named(key, "sample", seed), pixel_range) for seed in range(settings.seeds)
     ]
     times = schedule(
         updates=settings.updates,
@@ -86,7 +85,7 @@ def measure(
         batch_size=settings.batch_size,
     )
     machines = _machines(settings, samples, checkpoints)
-    courses = _courses(settings, samples, times, net_key, checkpoints, seconds_between)
+    courses = _courses(settings, samples, times, key, checkpoints, seconds_between)
     rates = np.asarray(settings.learning_rates, np.float32)
     nets = [_chosen_net(course, rates, times.updates) for course in courses]
     found = [machine | net for machine, net in zip(machines, nets, strict=True)]

@@ -18,6 +18,7 @@ from glorot_jax import probes
 from glorot_jax.activations import resolve
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, Task
+from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, Params, kernels
 from glorot_jax.probes.activations import ACTIVATION_RANGE
@@ -52,8 +53,13 @@ def monitored(
     count = settings.examples
     if task is None:
         draw_x = partial(shapeset.sample, pixel_range=pixel_range)
-        start_x = draw_x(jax.random.fold_in(key, 1), START_EXAMPLES).x
-        return Monitored("shapeset", len(shapeset.CLASS_NAMES), draw_x(key, count), start_x)
+        start_x = draw_x(named(key, "initialization examples"), START_EXAMPLES).x
+        return Monitored(
+            "shapeset",
+            len(shapeset.CLASS_NAMES),
+            draw_x(named(key, "monitored examples"), count),
+            start_x,
+        )
     if count > len(task.test.y):
         raise DataError(
             f"config.initial.examples: {count} is more than the {len(task.test.y)} test examples "
@@ -77,7 +83,7 @@ def measure(
     batch = examples.batch
     layers = (settings.width,) * settings.depth
     sizes = [batch.x.shape[1], *layers, examples.classes]
-    seed_keys = jax.random.split(key, settings.seeds)
+    seed_keys = [named(key, "weights", seed) for seed in range(settings.seeds)]
     grid = (len(settings.initializers), settings.seeds)
     measured = []
     for activation in settings.activations:
@@ -103,7 +109,7 @@ def measure(
 
 
 def _draw(
-    initializers: Sequence[str], model: MLP, seed_keys: jax.Array, start_x: jax.Array
+    initializers: Sequence[str], model: MLP, seed_keys: Sequence[jax.Array], start_x: jax.Array
 ) -> Params:
     """Parameters of every initialiser x seed, stacked in that order on axis 0."""
     drawn = [draw(name, model, key, start_x) for name in initializers for key in seed_keys]

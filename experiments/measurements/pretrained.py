@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from experiments.measurements.networks import draw
 from experiments.training import Schedule, schedule, train
 from glorot_jax.data.stream import Task
+from glorot_jax.keys import named
 from glorot_jax.network import MLP, Params
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
@@ -19,7 +20,6 @@ from glorot_jax.training.pretraining import begin_layer, make_layer_probe, make_
 
 COST = "reconstruction_cost"
 FIRST_START = "normalized"  # what the layers are drawn by before they are pre-trained
-NOISE = 2  # folded into a seed's key; 1 is its examples' in fine-tuning
 
 
 class Pretrained(NamedTuple):
@@ -64,9 +64,7 @@ def pretrain(
     costs = []
     for layer in range(1, len(model.widths) + 1):
         members = [
-            begin_layer(
-                network, layer, jax.random.fold_in(key, NOISE + layer), settings.learning_rate
-            )
+            begin_layer(network, layer, named(key, "noise", layer), settings.learning_rate)
             for network, key in zip(networks, keys, strict=True)
         ]
         seeds = list(range(len(keys)))
@@ -90,7 +88,7 @@ def pretrain(
                 members,
                 seeds,
                 stream=task.train,
-                key=jax.random.fold_in(stream_key, layer),
+                key=named(stream_key, "layer", layer),
                 mesh=mesh,
             ),
             members=len(members),

@@ -18,6 +18,7 @@ from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import resolve
 from glorot_jax.data.stream import Task
+from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES
 from glorot_jax.network import MLP, Params
 from glorot_jax.probes import QUANTILES
@@ -28,7 +29,6 @@ from glorot_jax.training.optimizers import OPTIMIZERS
 from glorot_jax.training.update import make_update
 
 GRID = ("condition", "learning_rate", "seed")
-PRETRAINING = 1_000_000  # folded into a part's key; smaller numbers are seeds
 OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
 
 
@@ -186,7 +186,7 @@ class _Starts(NamedTuple):
 
 def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Starts:
     task, seeds = shared.task, range(shared.settings.seeds)
-    keys = [jax.random.fold_in(shared.key, seed) for seed in seeds]
+    keys = [named(shared.key, "weights", seed) for seed in seeds]
     if condition.scheme == DENOISING:
         found = pretrained.pretrain(
             program.model,
@@ -194,7 +194,7 @@ def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Start
             task,
             shared.sets,
             keys=keys,
-            stream_key=jax.random.fold_in(shared.key, PRETRAINING),
+            stream_key=named(shared.key, "pre-training"),
             title=f"{shared.folder.name} {program.name}",
             folder=shared.folder / f"{program.name}-pretraining",
             seconds_between=shared.seconds_between,
@@ -203,7 +203,9 @@ def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Start
         return _Starts(found.params, {pretrained.COST: found.reconstruction_cost})
     x = task.validation.x
     if condition.scheme in DATA_DEPENDENT:
-        _, block = jax.jit(task.train.next)(task.train.arrays, task.train.init(shared.key))
+        _, block = jax.jit(task.train.next)(
+            task.train.arrays, task.train.init(named(shared.key, "initialization examples"))
+        )
         x = block.x[:START_EXAMPLES]
     begin = partial(draw, condition.scheme, program.model)
     return _Starts([begin(key, x) for key in keys], {})

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.data.stream import Batch, Stream, Task
+from glorot_jax.keys import named
 
 CLASS_NAMES = (
     "triangle",
@@ -48,9 +49,6 @@ _PAIR_CLASS = np.array([[6, 3, 5], [3, 7, 4], [5, 4, 8]], np.int32)  # [first ki
 # A regular n-gon's share of the area of the circle around it.
 _AREA_RATIO = np.array([n * math.sin(2 * math.pi / n) / (2 * math.pi) for n in _SIDES], np.float32)
 _HALF_ANGLE = np.array([math.pi / n for n in _SIDES], np.float32)
-# Held-out sets take their keys from far away of the small numbers that ``jax.random.split`` folds
-# in, so that one key may serve both a task and a training stream.
-_HELD_OUT = 20_100_513
 
 
 def _regular_polygons() -> np.ndarray:
@@ -164,9 +162,7 @@ def task(
     train = stream(block_size=block_size, size=size, pixel_range=pixel_range)
     sizes = _count("validation", validation), _count("test", test)
     # One draw for both: a second number of images would be a second program to compile.
-    both = sample(
-        jax.random.fold_in(key, _HELD_OUT), sum(sizes), size=size, pixel_range=pixel_range
-    )
+    both = sample(named(key, "held out"), sum(sizes), size=size, pixel_range=pixel_range)
     cut = sizes[0]
     validation_set, test_set = Batch(both.x[:cut], both.y[:cut]), Batch(both.x[cut:], both.y[cut:])
     return Task(

@@ -16,6 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from glorot_jax.data.stream import Stream
 from glorot_jax.initializers import Initializer
+from glorot_jax.keys import named
 from glorot_jax.network import MLP, init
 from glorot_jax.training.update import MakeOptimizer, Member
 
@@ -84,7 +85,7 @@ def create(
     def member(variant: Variant) -> Member:
         # The activation has no part in drawing weights: one program serves every one of them.
         shape_only = MLP(tuple(model.widths), model.classes, kernel_init=variant.initializer)
-        params = draw_params(shape_only, jax.random.fold_in(key, variant.seed), inputs)
+        params = draw_params(shape_only, named(key, "weights", variant.seed), inputs)
         return fresh_member(params, variant.learning_rate, make_optimizer)
 
     seeds = [variant.seed for variant in variants]
@@ -113,7 +114,7 @@ def gather(
     seats = _seats(seeds, mesh.size)
 
     def start_stream(seed: jax.Array) -> Any:
-        return stream.init(jax.random.fold_in(jax.random.fold_in(key, seed), 1))
+        return stream.init(named(key, "stream", seed))
 
     stacked = jax.tree.map(lambda *leaves: jnp.stack([leaves[i] for i in seats.member]), *members)
     ensemble = Ensemble(

@@ -13,6 +13,7 @@ from experiments import training
 from experiments.checkpoint import CheckpointError
 from experiments.measurements import baseline
 from experiments.results.schema import part
+from glorot_jax.keys import named
 from tests.experiments import made_up
 from tests.experiments.made_up_baseline import baseline_part
 
@@ -58,8 +59,7 @@ def measured(folder: Path) -> xr.Dataset:
 @pytest.fixture
 def samples() -> list[baseline.Sample]:
     """What the two seeds of ``measured`` learn from, in NumPy."""
-    key = jax.random.split(KEY)[0]
-    drawn = [baseline._draw(SETTINGS, jax.random.fold_in(key, seed), RANGE) for seed in range(2)]
+    drawn = [baseline._draw(SETTINGS, named(KEY, "sample", seed), RANGE) for seed in range(2)]
     return jax.tree.map(np.asarray, drawn)
 
 
