@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,6 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_TEMPORARY = ".partial-"  # how the name of a file that is being written begins
+_SEAL = b"\nsha256 "
+_SEAL_SIZE = len(_SEAL) + hashlib.sha256().digest_size * 2 + 1
+
+
+class DamagedFile(ValueError):
+    """A file that isn't as it was written, with the reason in one line."""
 
 
 def write_atomically(path: Path | str, write: Callable[[Path], object], /) -> Path:
@@ -35,7 +44,8 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> Path:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    prefix = f"{_TEMPORARY}{path.stem}-"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -49,13 +59,51 @@ def _write(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed left unfinished in ``folder`` and the folders in it."""
+    for temporary in folder.rglob(f"{_TEMPORARY}*"):
+        temporary.unlink(missing_ok=True)
+
+
+def seal(path: Path) -> None:
+    """Appends the checksum of all that is in ``path``, for ``check_seal``.
+
+    HDF5 and zip files are read as before: what follows their end isn't looked at.
+    """
+    with path.open("rb+") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0, os.SEEK_END)
+        file.write(_SEAL + digest.encode() + b"\n")
+
+
+def check_seal(path: Path) -> None:
+    """Reads a sealed file through, to find out whether each bit is as it was written.
+
+    Raises:
+      DamagedFile: one isn't, or ``path`` was never sealed.
+      OSError: ``path`` can't be read.
+    """
+    size = path.stat().st_size - _SEAL_SIZE
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        left = size
+        while left > 0 and (chunk := file.read(min(left, 1 << 20))):
+            digest.update(chunk)
+            left -= len(chunk)
+        found = file.read()
+    if size < 0 or not found.startswith(_SEAL):
+        raise DamagedFile("its checksum is missing: it is cut short, or of another program")
+    if found != _SEAL + digest.hexdigest().encode() + b"\n":
+        raise DamagedFile("its checksum is wrong: a part of it has changed since it was written")
+
+
 def write_text(path: Path | str, text: str, /) -> Path:
     """``text`` as UTF-8 to ``path``, atomically."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_netcdf(dataset: "xr.Dataset", path: Path | str, /) -> Path:
-    """Writes ``dataset`` as netCDF 4, compressed and atomically.
+    """Writes ``dataset`` as netCDF 4, compressed, sealed and atomically.
 
     Raises:
       OSError: the folder can't be written or the disk is full; an older file is then untouched.
@@ -67,7 +115,12 @@ def write_netcdf(dataset: "xr.Dataset", path: Path | str, /) -> Path:
     }
     # In memory first: HDF5 crashes the process when its own writing meets a full disk.
     data = bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
-    return write_atomically(path, lambda temporary: temporary.write_bytes(data))
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+        seal(temporary)
+
+    return write_atomically(path, write)
 
 
 def first_line(error: BaseException) -> str:

@@ -5,8 +5,10 @@ import os
 import stat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from glorot_jax.files import write_atomically, write_text
+from glorot_jax.files import DamagedFile, check_seal, seal, sweep, write_atomically, write_text
 
 OLD, NEW = "old", "new ñ"
 
@@ -100,3 +102,41 @@ def test_a_missing_folder_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_text(tmp_path / "nowhere" / "a.txt", NEW)
     assert list(tmp_path.iterdir()) == []
+
+
+@given(data=st.binary(max_size=300), flipped=st.integers(0, 10_000))
+def test_one_flipped_bit_breaks_a_seal(data, flipped, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "sealed"
+    path.write_bytes(data)
+    seal(path)
+    check_seal(path)
+    sealed = path.read_bytes()
+    assert sealed.startswith(data)
+    place, bit = divmod(flipped % (8 * len(sealed)), 8)
+    path.write_bytes(sealed[:place] + bytes([sealed[place] ^ 1 << bit]) + sealed[place + 1 :])
+    with pytest.raises(DamagedFile, match="its checksum is"):
+        check_seal(path)
+
+
+@given(length=st.integers(0, 400))
+def test_a_cut_file_has_no_seal(length, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "cut"
+    path.write_bytes(bytes(range(256)))
+    seal(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: min(length, len(whole) - 1)])
+    with pytest.raises(DamagedFile, match="its checksum is missing"):
+        check_seal(path)
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path):
+    (tmp_path / "inner").mkdir()
+    kept = [write_text(tmp_path / "inner/.hidden-file", OLD), write_text(tmp_path / "a.nc", OLD)]
+
+    def killed(temporary):
+        os.link(temporary, temporary.with_name(f"{temporary.name}2"))  # as if it stayed
+
+    for folder in (tmp_path, tmp_path / "inner"):
+        kept.append(write_atomically(folder / "b.nc", killed))
+    sweep(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)

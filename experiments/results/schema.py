@@ -77,7 +77,7 @@ from typing import Any
 import xarray as xr
 
 from experiments.networks import DEFAULTS, NetworkSpec
-from glorot_jax.files import first_line
+from glorot_jax.files import check_seal, first_line
 
 PARTS = "parts"
 LEFT_OUT = "left_out"
@@ -207,12 +207,13 @@ def load(path: Path | str) -> xr.Dataset:
     """Reads a results file whole into memory.
 
     Raises:
-      ResultsError: the file is missing, truncated or not a results file.
+      ResultsError: the file is missing, has changed since it was written or isn't one of results.
     """
     path = Path(path)
     if not path.is_file():
         raise ResultsError(f"results file: {path} is not there; run experiments.launch first")
     try:
+        check_seal(path)
         with xr.open_dataset(path, engine="h5netcdf") as results:
             loaded = results.load()
     except Exception as error:  # h5py raises OSError, RuntimeError, KeyError and others
