@@ -113,8 +113,27 @@ def variables(atoms: Iterable[Any]) -> set[Any]:
 def inside(eqn: core.JaxprEqn) -> list[core.ClosedJaxpr]:
     """The functions an equation calls: the body of a loop, the branches of a cond."""
     values = [v for held in eqn.params.values() for v in (held if _is_list(held) else [held])]
-    closed = [core.ClosedJaxpr(v, ()) if isinstance(v, core.Jaxpr) else v for v in values]
-    return [v for v in closed if isinstance(v, core.ClosedJaxpr)]
+    return [_closed(v) for v in values if isinstance(v, (core.Jaxpr, core.ClosedJaxpr))]
+
+
+def _closed(jaxpr: Any) -> core.ClosedJaxpr:
+    # From jax 0.11 both are one type, and closing it again would take its constants for inputs.
+    return jaxpr if isinstance(jaxpr, core.ClosedJaxpr) else core.ClosedJaxpr(jaxpr, ())
+
+
+def scan_parts(eqn: core.JaxprEqn, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """``values``, one an input of a scan: its constants, its carry, and what it steps through."""
+    if "ft_in" in eqn.params:  # from jax 0.11
+        consts, carry, _ = (len(part) for part in eqn.params["ft_in"].unpack())
+    else:
+        consts, carry = eqn.params["num_consts"], eqn.params["num_carry"]
+    values = list(values)
+    return values[:consts], values[consts : consts + carry], values[consts + carry :]
+
+
+def scan_options(eqn: core.JaxprEqn) -> dict[str, Any]:
+    """What else ``jax.lax.scan`` was called with."""
+    return {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
 
 
 def _is_list(value: Any) -> bool:

@@ -19,6 +19,8 @@ from glorot_jax.diagnosis.tracing.jaxpr import (
     function,
     inside,
     may_contract,
+    scan_options,
+    scan_parts,
     variables,
 )
 
@@ -237,8 +239,8 @@ def _other(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, found: Fou
 
 
 def _scan(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, found: Found) -> _Planned:
-    body = flatten(eqn.params["jaxpr"])
-    consts, carry, rest = _split(ins, eqn.params["num_consts"], eqn.params["num_carry"])
+    body = flatten(inside(eqn)[0])
+    consts, carry, rest = scan_parts(eqn, ins)
     depth, first = len(place.loops), len(found.sites)
     loop = frozenset({depth})
     xs = [_joined(origin, _Origin(loops=loop)) for origin in rest]
@@ -247,7 +249,7 @@ def _scan(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, found: Foun
     while True:
         # What a carry is made of is known once another step adds nothing to it.
         trial = Found(list(found.sites), list(found.unreached))
-        inside_scan = place.in_scan(eqn.params["length"])
+        inside_scan = place.in_scan(scan_options(eqn)["length"])
         block, outs = _plan(body, [*consts, *carry, *xs], inside_scan, trial)
         after = [
             before if received is given else _joined(before, out, _Origin(loops=loop))
@@ -264,18 +266,11 @@ def _scan(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, found: Foun
     return (block._replace(kept=kept),), leaving
 
 
-def _split(
-    values: Sequence[Any], first: int, second: int
-) -> tuple[list[Any], list[Any], list[Any]]:
-    values = list(values)
-    return values[:first], values[first : first + second], values[first + second :]
-
-
 def _cond(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, found: Found) -> _Planned:
     index, *operands = ins
     first = len(found.sites)
     blocks, outs = [], []
-    for branch, closed in enumerate(eqn.params["branches"]):
+    for branch, closed in enumerate(inside(eqn)):
         block, made = _plan(flatten(closed), operands, place.at(branch), found)
         blocks.append(block)
         outs.append(made)
@@ -343,7 +338,7 @@ def _run_scan(
     A kernel that is the same at each step is carried out of it, so that there is one copy.
     """
     (block,) = blocks
-    consts, init, xs = _split(values, eqn.params["num_consts"], eqn.params["num_carry"])
+    consts, init, xs = scan_parts(eqn, values)
 
     def body(carry: Any, step: Any) -> Any:
         outs, seen = run(block, [*consts, *carry[0], *step[0]], step[1])
@@ -360,8 +355,8 @@ def _run_scan(
         return {site: seen[site].kernel for site in block.kept}
 
     empty = _filled(jax.eval_shape(kernels_of_first_step), 0)
-    how = {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
-    (last, kept), (ys, seen) = jax.lax.scan(body, (init, empty), (xs, dict(taps)), **how)
+    steps = (xs, dict(taps))
+    (last, kept), (ys, seen) = jax.lax.scan(body, (init, empty), steps, **scan_options(eqn))
     for site, kernel in kept.items():
         seen[site] = seen[site]._replace(kernel=kernel)
     return [*last, *ys], seen
