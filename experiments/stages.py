@@ -8,9 +8,10 @@ import jax
 import xarray as xr
 from ml_collections import ConfigDict
 
-from experiments.configs.base import SETS, TRAINED
-from experiments.data import tfds_sets
+from experiments.configs.base import SET_STAGES, TRAINED
+from experiments.data import registry
 from experiments.data.errors import DataMissing
+from experiments.data.registry import SHAPESET
 from experiments.measurements import baseline, examples, initial, surface, trained
 from experiments.progress import progress
 from experiments.workdir import Workdir
@@ -43,7 +44,7 @@ def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     del folder
     settings = config.initial
     task = None
-    if settings.dataset != "shapeset":
+    if settings.dataset != SHAPESET:
         task = _finite_task(config, settings.dataset, block_size=1)
     at_once = len(settings.initializers) * settings.seeds
     total = at_once * len(settings.activations)
@@ -59,7 +60,7 @@ def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
 def _trained(name: str, config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
     """``config.<name>``: a part called as its data set, or as the study."""
     settings = config[name]
-    if settings.dataset == "shapeset":
+    if settings.dataset == SHAPESET:
         task = shapeset.task(
             key,
             block_size=settings.block_size,
@@ -75,7 +76,7 @@ def _trained(name: str, config: ConfigDict, key: jax.Array, folder: Workdir) -> 
             download=settings.download,
             fallback=settings.fallback or None,
         )
-    part = task.name if name in SETS else name
+    part = task.name if name in SET_STAGES else name
     return part, trained.measure(
         settings,
         task,
@@ -93,7 +94,7 @@ def _finite_task(
     download: bool = True,
     fallback: str | None = None,
 ) -> Task:
-    return tfds_sets.task(
+    return registry.task(
         name,
         block_size=block_size,
         data_dir=config.data_dir or None,

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from experiments.configs.base import PRESETS, SETS, TRAINED
-from experiments.data import tfds_sets
+from experiments.configs.base import ONLINE, PRESETS, SET_STAGES, TRAINED
+from experiments.data.registry import DATA_SETS, FINITE
 from experiments.errors import ConfigError, at_least, choose
 from experiments.measurements.trained import conditions
 from experiments.networks import DENOISING, check_activation, check_scheme
@@ -13,7 +13,7 @@ from experiments.stages import STAGES
 from glorot_jax.losses import LOSSES
 from glorot_jax.training.optimizers import OPTIMIZERS
 
-DATA = ("shapeset", *tfds_sets.NAMES)
+FINITE_STAGES = tuple(stage for stage in SET_STAGES if stage != ONLINE)
 
 
 def validate(config: ConfigDict) -> None:
@@ -34,7 +34,7 @@ def validate(config: ConfigDict) -> None:
     _validate_own(config)
     _positive(config.examples, ("count",), prefix="config.examples")
     for name in config.examples.sets:
-        choose(name, SETS[1:], field="config.examples.sets")
+        choose(name, FINITE_STAGES, field="config.examples.sets")
     _positive(config.surface, ("nets", "examples", "reach"), prefix="config.surface")
     at_least(config.surface.grid, 2, field="config.surface.grid")
     _validate_initial(config.initial)
@@ -54,7 +54,7 @@ def _validate_own(config: ConfigDict) -> None:
 def _validate_data_sets(config: ConfigDict) -> None:
     """No two stages make the same part."""
     trained_by: dict[str, str] = {}
-    for name in SETS:
+    for name in SET_STAGES:
         dataset = config[name].dataset
         if name in config.stages and dataset in trained_by:
             raise ConfigError(
@@ -69,7 +69,7 @@ def _validate_initial(settings: ConfigDict) -> None:
     prefix = "config.initial"
     counts = ("depth", "width", "examples", "seeds", "jacobian_examples", "bins")
     _positive(settings, counts, prefix=prefix)
-    choose(settings.dataset, DATA, field=f"{prefix}.dataset")
+    choose(settings.dataset, DATA_SETS, field=f"{prefix}.dataset")
     for name, check in (("activations", check_activation), ("initializers", check_scheme)):
         _some(settings[name], field=f"{prefix}.{name}")
         for value in settings[name]:
@@ -95,8 +95,8 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
             f"{prefix}.probe_examples: {settings.probe_examples} is more than the "
             f"{settings.test_examples} of {prefix}.test_examples"
         )
-    choose(settings.dataset, DATA, field=f"{prefix}.dataset")
-    choose(settings.fallback, ("", *tfds_sets.NAMES), field=f"{prefix}.fallback")
+    choose(settings.dataset, DATA_SETS, field=f"{prefix}.dataset")
+    choose(settings.fallback, ("", *FINITE), field=f"{prefix}.fallback")
     choose(settings.loss, LOSSES, field=f"{prefix}.loss")
     _some(settings.conditions, field=f"{prefix}.conditions")
     for depth in settings.depths:

@@ -1,128 +1,91 @@
-"""What every config is composed from: the presets' sizes and the stages each figure needs.
+"""What every config is composed from: the stages, and their sizes by preset.
 
 Presets: ``smoke`` runs in a minute or two and proves only that everything runs; ``quick`` is made
 for two CPU cores and a few minutes; ``paper`` has the paper's own sizes, for a GPU or TPU.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
+from experiments.data.registry import DATA_SETS, SHAPESET, STAND_IN
 from experiments.errors import choose
-from experiments.results.schema import STUDIES
+from experiments.exhibits import EXHIBITS
+from experiments.networks import NetworkSpec
+from experiments.studies import PRETRAINED, SIGMOID_4, STUDIES, TABLE_1
 
 PRESETS = ("smoke", "quick", "paper")
-
-# Stages that train on a data set of the paper, or on one like it; ``online`` on drawn examples.
-SETS = ("online", "mnist", "cifar10", "small_imagenet", "fashion_mnist")
-TRAINED = (*SETS, *STUDIES)
-
-# What each config runs. ``paper`` leaves out what isn't the paper's, and what would take too long.
-FIGURE_STAGES: Mapping[str, tuple[str, ...]] = {
-    "fig01": ("examples",),
-    "fig02": ("online",),
-    "fig03": ("online",),
-    "fig04": ("online",),
-    "fig05": ("surface",),
-    "fig06": ("initial",),
-    "fig07": ("initial",),
-    "fig08": ("initial",),
-    "eq17": ("initial",),
-    "variances": ("initial",),
-    "phase": ("initial",),
-    "fig09": ("online",),
-    "fig10": ("online",),
-    "fig11": ("online",),
-    "fig12": ("mnist", "cifar10"),
-    "table1": ("online", "mnist", "cifar10", "small_imagenet"),
-    "pretraining": ("online",),
-    "selection": ("selection",),
-    "section5": ("section5",),
-    "costs": ("costs",),
-    "gaussians": ("gaussians",),
-    "modern": ("initial", "modern"),
-    "baseline": ("baseline",),
-    "fashion_mnist": ("fashion_mnist",),
-}
-PAPER_STAGES = (
-    *("examples", "surface", "initial", "online", "mnist", "cifar10", "small_imagenet"),
-    *("selection", "section5", "costs", "baseline"),
+ONLINE = "online"  # the stage that trains on drawn examples; others are called as their data set
+SET_STAGES = (
+    ONLINE,
+    *(info.name for info in DATA_SETS.values() if info.load and not info.stands_in_for),
 )
-# 25 networks by 15 programs: a few minutes by itself.
-TOO_LONG_FOR_QUICK = ("selection",)
+TRAINED = (*SET_STAGES, *STUDIES)
+NOT_OF_THE_PAPER = ("fashion_mnist", *(s.name for s in STUDIES.values() if not s.of_the_paper))
 
-TABLE_1 = (
-    "softsign standard",
-    "softsign normalized",
-    "tanh standard",
-    "tanh normalized",
-    "sigmoid standard",
-)
-PRETRAINED = "tanh denoising"
-FIGURE_CONDITIONS = {
-    "fig02": ("sigmoid standard 4", "sigmoid standard"),
-    "fig03": ("tanh standard", "softsign standard"),
-    "fig04": ("tanh standard", "softsign standard"),
-    "fig09": ("tanh standard", "tanh normalized"),
-    "fig10": ("tanh normalized", "softsign standard"),
-    "table1": TABLE_1,
-    "pretraining": ("tanh standard", "tanh normalized", PRETRAINED),
-}
-FIGURE_ACTIVATIONS = {
-    **dict.fromkeys(("fig07", "fig08", "variances"), ("tanh",)),
-    "modern": ("tanh", "softsign", "relu", "gelu"),
-}
-MODERN_STARTS = (
-    *("standard", "normalized", "pytorch"),
-    *("lecun_normal", "he_normal", "orthogonal", "lsuv"),
-)
+
+def stages(preset: str) -> tuple[str, ...]:
+    """The stages of the whole paper that fit the preset, in the order in which they run."""
+    too_long = {study.name for study in STUDIES.values() if preset in study.left_out_of}
+    every = ("examples", "surface", "initial", *TRAINED, "baseline")
+    return tuple(stage for stage in every if stage not in {*NOT_OF_THE_PAPER, *too_long})
 
 
 def paper(preset: str) -> ConfigDict:
-    """The whole paper: every figure, table and sentence that fits the preset."""
+    """The whole paper: every figure, table and sentence that fits the preset.
+
+    Raises:
+      ConfigError: there is no such preset.
+    """
     choose(preset, PRESETS, field="preset")
     return ConfigDict(
         {
             "name": "paper",
             "preset": preset,
             "seed": 0,
-            "stages": tuple(
-                stage
-                for stage in PAPER_STAGES
-                if preset != "quick" or stage not in TOO_LONG_FOR_QUICK
-            ),
+            "stages": stages(preset),
             "data_dir": "",
             "checkpoint_seconds": 15.0,
             # Half the time of a short run is compiling; slow programs are quick to compile.
             "compile_fast": preset == "smoke",
-            "pixel_range": (-1.0, 1.0),
+            "pixel_range": DATA_SETS[SHAPESET].pixel_range,
             # Dotted paths, my_package.my_module:name, measured and trained beside the paper's.
             "own_initializers": (),
             "own_activations": (),
             "examples": {"count": 18, "sets": ("small_imagenet",)},
             "surface": _surface(preset),
             "initial": _initial(preset),
-            "online": _online(preset),
-            **{name: _finite(name, preset) for name in SETS[1:]},
+            ONLINE: _online(preset),
+            **{name: _finite(name, preset) for name in SET_STAGES if name != ONLINE},
             **{name: _study(name, preset) for name in STUDIES},
             "baseline": _baseline(preset),
         }
     )
 
 
-def figure(name: str, preset: str) -> ConfigDict:
-    """One figure, table or study alone, with only the networks it shows."""
+def figure(key: str, preset: str) -> ConfigDict:
+    """One figure, table or study alone, with only the networks it shows.
+
+    Raises:
+      ConfigError: there is no such figure or preset.
+    """
+    exhibit = EXHIBITS[choose(key, EXHIBITS, field="figure")]
     config = paper(preset)
-    config.name = choose(name, FIGURE_STAGES, field="figure")
-    config.stages = FIGURE_STAGES[name]
-    config.initial.activations = FIGURE_ACTIVATIONS.get(name, config.initial.activations)
-    config.online.conditions = FIGURE_CONDITIONS.get(name, config.online.conditions)
-    if name == "modern":
-        config.initial.initializers = MODERN_STARTS
-        config.initial.seeds = 2  # 28 rows: decompositions take most of the time
-    if len(config.stages) == 1 and name in SETS:
-        config[name].optional = False
+    config.name, config.stages = key, exhibit.stages
+    if exhibit.networks:
+        config.online.conditions = _texts(exhibit.networks)
+    if exhibit.activations:
+        config.initial.activations = exhibit.activations
+    if exhibit.initializers:
+        config.initial.initializers = exhibit.initializers
+        config.initial.seeds = 2  # many rows: decompositions take most of the time
+    if exhibit.stages == (key,) and key in SET_STAGES:
+        config[key].optional = False
     return config
+
+
+def _texts(networks: Iterable[NetworkSpec]) -> tuple[str, ...]:
+    return tuple(network.text for network in networks)
 
 
 def _surface(preset: str) -> dict:
@@ -137,7 +100,7 @@ def _surface(preset: str) -> dict:
 def _initial(preset: str) -> dict:
     full_size = preset != "smoke"
     return {
-        "dataset": "shapeset",
+        "dataset": SHAPESET,
         "activations": ("sigmoid", "tanh", "softsign"),
         "initializers": ("standard", "normalized", "gaussian"),
         "depth": 5,
@@ -152,11 +115,11 @@ def _initial(preset: str) -> dict:
 def _training(preset: str) -> dict:
     """What every stage that trains has."""
     return {
-        "dataset": "shapeset",
+        "dataset": SHAPESET,
         "fallback": "",
         "download": True,
         "optional": False,  # left out, and said so, where its data can't be had
-        "conditions": TABLE_1,
+        "conditions": _texts(TABLE_1),
         "depths": (),  # every condition at each of these; () as the conditions say
         "loss": "cross_entropy",
         "batch_size": 10,
@@ -189,7 +152,7 @@ def _training(preset: str) -> dict:
 def _online(preset: str) -> dict:
     return {
         **_training(preset),
-        "conditions": (*TABLE_1[:-1], "sigmoid standard 4", TABLE_1[-1], PRETRAINED),
+        "conditions": _texts((*TABLE_1[:-1], SIGMOID_4, TABLE_1[-1], PRETRAINED)),
         "updates": {"smoke": 40, "quick": 20_000, "paper": 5_000_000}[preset],
         "points": {"smoke": 4, "quick": 16, "paper": 250}[preset],
     }
@@ -202,60 +165,19 @@ def _finite(name: str, preset: str) -> dict:
         **_training(preset),
         **(short if preset == "quick" else {}),
         "dataset": name,
-        "fallback": {"mnist": "digits", "small_imagenet": "imagenette"}.get(name, ""),
+        "fallback": STAND_IN.get(name, ""),
         "download": name == "mnist" or preset == "paper",
         "optional": name != "mnist",
-        "conditions": ("tanh standard", "tanh normalized") if preset == "smoke" else TABLE_1,
+        "conditions": _texts(TABLE_1[2:4] if preset == "smoke" else TABLE_1),
         "block_size": 100 if preset == "smoke" else 1000,  # also fits the stand-ins
     }
 
 
 def _study(name: str, preset: str) -> dict:
-    settings = {**_training(preset), "conditions": _STUDY_CONDITIONS[name]}
-    if preset == "quick":
-        settings |= {"points": 5, "updates": 4000 if name == "modern" else 7000}
-    if name == "selection":
-        settings["depths"] = (1, 2, 3, 4, 5) if preset != "smoke" else (1, 2)
-        settings["updates"] = {"smoke": 40, "quick": 8000, "paper": 5_000_000}[preset]
-    shown = _SHORTENED.get((preset, name), slice(None))
-    settings["conditions"] = settings["conditions"][shown]
-    return settings
-
-
-_SHORTENED = {
-    ("quick", "costs"): slice(6),  # a sigmoid net of 5 layers learns nothing in a short run
-    # Few, but of each kind one.
-    ("smoke", "selection"): slice(2),
-    ("smoke", "section5"): slice(0, None, 2),
-    ("smoke", "costs"): slice(2),
-    ("smoke", "gaussians"): slice(4),
-    ("smoke", "modern"): slice(2),
-}
-_METHODS = ("optimizer=hessian_diagonal", "optimizer=gradient_variance")
-_LAYERS = ("shape=growing", "shape=shrinking")
-_STUDY_CONDITIONS = {
-    "selection": TABLE_1,
-    "section5": tuple(
-        f"tanh {start} {option}".strip()
-        for option in ("", *_METHODS, *_LAYERS)
-        for start in ("standard", "normalized")
-    ),
-    "costs": tuple(
-        f"{net} loss={loss}"
-        for net in ("tanh standard", "tanh normalized", "softsign standard", "sigmoid standard")
-        for loss in ("quadratic", "cross_entropy")
-    ),
-    "gaussians": (
-        "tanh standard",
-        "tanh normalized",
-        *(f"tanh gaussian({scale})" for scale in (0.001, 0.01, 0.03, 0.1, 0.3)),
-    ),
-    "modern": tuple(
-        f"{unit} {start}"
-        for unit in ("tanh", "softsign", "relu", "gelu")
-        for start in MODERN_STARTS
-    ),
-}
+    study = STUDIES[name]
+    sizes = dict(study.sizes.get(preset, {}))
+    networks = sizes.pop("networks", study.networks)
+    return {**_training(preset), "conditions": _texts(networks), **sizes}
 
 
 def _baseline(preset: str) -> dict:

@@ -76,6 +76,8 @@ from typing import Any
 
 import xarray as xr
 
+from experiments import studies
+from experiments.data import registry
 from experiments.networks import DEFAULTS, NetworkSpec
 from glorot_jax.files import check_seal, first_line
 
@@ -83,18 +85,9 @@ PARTS = "parts"
 LEFT_OUT = "left_out"
 USUAL = DEFAULTS
 
-# Data sets first, in the order of Table 1, then studies.
-DATA_SETS = (
-    "shapeset",
-    "mnist",
-    "digits",
-    "cifar10",
-    "small_imagenet",
-    "imagenette",
-    "fashion_mnist",
-)
-STUDIES = ("selection", "section5", "costs", "gaussians", "modern")
-STAND_INS = {"digits": "mnist", "imagenette": "small_imagenet"}
+DATA_SETS = tuple(registry.DATA_SETS)
+STUDIES = tuple(studies.STUDIES)
+STAND_INS = {name: of for of, name in registry.STAND_IN.items()}
 
 
 class ResultsError(ValueError):

@@ -8,6 +8,7 @@ import pytest
 from experiments import launch
 from experiments.configs import base
 from experiments.data.errors import DataError, DataMissing
+from experiments.exhibits import EXHIBITS
 from experiments.report.figures import FIGURES
 from experiments.results import schema
 from tests.commands import ROOT, assert_fails_in_one_line, run_command
@@ -18,7 +19,7 @@ CONFIGS = sorted(p.stem for p in (ROOT / "experiments/configs").glob("[a-z]*.py"
 
 def test_every_figure_has_a_config():
     assert set(FIGURES) | {"table1", "fashion_mnist"} == set(CONFIGS) - WHOLE
-    assert set(base.FIGURE_STAGES) == set(CONFIGS) - WHOLE
+    assert set(EXHIBITS) == set(CONFIGS) - WHOLE
 
 
 # Those that need neither files nor a stage that the whole smoke run has been through.

@@ -4,11 +4,12 @@ import pytest
 
 from experiments.configs import base, paper
 from experiments.errors import ConfigError
+from experiments.exhibits import EXHIBITS
 from experiments.validate import validate
 
 
 @pytest.mark.parametrize("preset", base.PRESETS)
-@pytest.mark.parametrize("figure", [None, *base.FIGURE_STAGES])
+@pytest.mark.parametrize("figure", [None, *EXHIBITS])
 def test_every_config_is_valid(figure, preset):
     validate(paper.get_config(preset) if figure is None else base.figure(figure, preset))
 

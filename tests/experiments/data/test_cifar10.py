@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from experiments.data import cifar10, preparing, tfds_sets
+from experiments.data import cifar10, preparing, registry
 from experiments.data.errors import DataError, DataMissing
 from glorot_jax.data import stream
 
@@ -41,7 +41,7 @@ def real(test_data_dir):
     data_dir = test_data_dir / "tfds"
     if not (data_dir / "cifar10").is_dir():
         pytest.skip(f"{data_dir} holds no prepared cifar10")
-    return tfds_sets.load("cifar10", data_dir=data_dir, download=False)
+    return registry.load("cifar10", data_dir=data_dir, download=False)
 
 
 def _as_batches(x, y):
@@ -57,7 +57,7 @@ def test_byte_for_byte_the_official_batches_in_their_order(real):
 
 
 def test_real_task_has_the_papers_split_and_a_mean_near_zero(real):
-    task = tfds_sets.as_task(real, block_size=10)
+    task = registry.as_task("cifar10", real, block_size=10)
     assert task.train.arrays.x.shape == (40_000, 3072)
     assert task.validation.x.shape == task.test.x.shape == (10_000, 3072)
     assert task.image_shape == (32, 32, 3)
@@ -146,14 +146,14 @@ def test_a_prepared_set_needs_no_archive_and_other_examples_are_noticed(archive,
     archive.unlink()
     assert _prepare(archive, tmp_path / "new") == folder
     with pytest.raises(DataError) as error:
-        tfds_sets.load("cifar10", data_dir=tmp_path / "new", download=False)
+        registry.load("cifar10", data_dir=tmp_path / "new", download=False)
     _assert_one_line(error, folder, "other examples than cifar10's train")
 
 
 @pytest.mark.parametrize("download", [True, False])
 def test_no_archive_is_missing_data(tmp_path, download):
     with pytest.raises(DataMissing) as error:
-        tfds_sets.task("cifar10", block_size=10, data_dir=tmp_path / "new", download=download)
+        registry.task("cifar10", block_size=10, data_dir=tmp_path / "new", download=download)
     reason = NO_NETWORK if download else "downloading is switched off"
     _assert_one_line(error, "cifar-10-binary.tar.gz", reason, "--data_dir")
     assert not (tmp_path / "new").exists()
@@ -193,7 +193,7 @@ def _replace_by_a_folder(path):
 def test_damaged_archive_is_named_and_nothing_is_written(archive, tmp_path, spoil):
     what = spoil(archive)
     with pytest.raises(DataError) as error:
-        tfds_sets.task(
+        registry.task(
             "cifar10",
             block_size=10,
             data_dir=tmp_path / "new",

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from experiments.data import mnist_builder, preparing, tfds_sets
+from experiments.data import mnist_builder, preparing, registry
 from experiments.data.errors import DataError, DataMissing
 
 BUILDERS = {"mnist": mnist_builder.MNIST, "fashion_mnist": mnist_builder.FashionMNIST}
@@ -93,13 +93,14 @@ def test_each_set_finds_its_own_files(manual, tmp_path):
 
 
 def test_set_in_memory(manual, tmp_path):
-    finite = tfds_sets.load(
+    finite = registry.load(
         "fashion_mnist", data_dir=tmp_path / "new", manual_dir=manual, download=False
     )
     assert finite.x.shape == (90, 784)
     np.testing.assert_array_equal(finite.y, np.concatenate([_balanced(60), _balanced(30)]))
     assert finite.sizes == (50_000, 10_000, 10_000)
-    assert (finite.white, finite.pixel_range, finite.image_shape) == (255, (0.0, 1.0), (28, 28, 1))
+    assert (finite.white, finite.image_shape) == (255, (28, 28, 1))
+    assert registry.DATA_SETS["fashion_mnist"].pixel_range == (0.0, 1.0)
     assert finite.class_names[9] == "ankle boot"
     assert "Fashion-MNIST, TFDS's fashion_mnist/3.0.1" in finite.origin
 
@@ -109,7 +110,7 @@ def test_mnists_files_are_not_fashion_mnists(manual, tmp_path):
         path.unlink()
     (manual / "fashion_mnist").rmdir()
     with pytest.raises(DataError) as error:
-        tfds_sets.load("fashion_mnist", data_dir=tmp_path / "new", manual_dir=manual)
+        registry.load("fashion_mnist", data_dir=tmp_path / "new", manual_dir=manual)
     assert not isinstance(error.value, DataMissing)
     assert "official file" in str(error.value)
     assert "\n" not in str(error.value)
@@ -121,15 +122,15 @@ def test_mnist_prepared_in_its_folder_is_noticed(manual, tmp_path):
     (tmp_path / "new" / "fashion_mnist").mkdir()
     folder.rename(tmp_path / "new" / "fashion_mnist" / "3.0.1")
     with pytest.raises(DataError, match="the train set's classes are not equally large") as error:
-        tfds_sets.load("fashion_mnist", data_dir=tmp_path / "new")
+        registry.load("fashion_mnist", data_dir=tmp_path / "new")
     assert "\n" not in str(error.value)
 
 
 def test_no_files_are_missing_data(tmp_path):
     with pytest.raises(DataMissing) as error:
-        tfds_sets.task("fashion_mnist", block_size=10, data_dir=tmp_path / "new")
+        registry.task("fashion_mnist", block_size=10, data_dir=tmp_path / "new")
     assert str(error.value).startswith("fashion_mnist: t10k-images-idx3-ubyte.gz")
-    task = tfds_sets.task(
+    task = registry.task(
         "fashion_mnist", block_size=10, data_dir=tmp_path / "new", fallback="digits"
     )
     assert task.name == "digits"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from experiments.data import imagenette, photographs, preparing, tfds_sets
+from experiments.data import imagenette, photographs, preparing, registry
 from experiments.data.errors import DataError, DataMissing
 from tests.experiments.data import photo_files
 
@@ -42,7 +42,7 @@ def source(test_data_dir):
 @pytest.fixture(scope="module")
 def real(test_data_dir, source, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("tfds")
-    return tfds_sets.load("imagenette", data_dir=data_dir, manual_dir=test_data_dir, download=False)
+    return registry.load("imagenette", data_dir=data_dir, manual_dir=test_data_dir, download=False)
 
 
 def test_the_real_set_is_a_shuffle_of_its_source(real, source):
@@ -60,7 +60,7 @@ def test_the_real_set_is_a_shuffle_of_its_source(real, source):
 
 
 def test_task_of_the_real_set(real):
-    task = tfds_sets.as_task(real, block_size=10)
+    task = registry.as_task("imagenette", real, block_size=10)
     assert task.name == "imagenette"
     assert task.image_shape == (37, 37, 1)
     assert task.class_names[:3] == ("tench", "English springer", "cassette player")
@@ -134,7 +134,7 @@ def test_archive_and_reduced_file_give_the_same_set(small, manual, tmp_path, mon
 @pytest.mark.parametrize("download", [True, False])
 def test_nothing_there_is_missing_data(tmp_path, download):
     with pytest.raises(DataMissing) as error:
-        tfds_sets.load("imagenette", data_dir=tmp_path / "new", download=download)
+        registry.load("imagenette", data_dir=tmp_path / "new", download=download)
     reason = NO_NETWORK if download else "downloading is switched off"
     _assert_one_line(error, "imagenette2-160.tgz", imagenette.REDUCED, reason, "--data_dir")
     assert not (tmp_path / "new").exists()
@@ -142,7 +142,7 @@ def test_nothing_there_is_missing_data(tmp_path, download):
 
 def test_small_imagenet_falls_back_on_imagenette(small, manual, tmp_path):
     np.savez(manual / imagenette.REDUCED, **_reduced(small))
-    task = tfds_sets.task(
+    task = registry.task(
         "small_imagenet",
         block_size=10,
         data_dir=tmp_path / "new",
@@ -157,7 +157,7 @@ def test_small_imagenet_falls_back_on_imagenette(small, manual, tmp_path):
 
 def test_neither_the_set_nor_its_stand_in(tmp_path):
     with pytest.raises(DataMissing) as error:
-        tfds_sets.task(
+        registry.task(
             "small_imagenet", block_size=10, data_dir=tmp_path / "new", fallback="imagenette"
         )
     _assert_one_line(error, "imagenette2-160.tgz")

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
 
-from experiments.data import photographs, preparing, small_imagenet, tfds_sets
+from experiments.data import photographs, preparing, registry, small_imagenet
 from experiments.data.errors import DataError, DataMissing
 from glorot_jax.data import stream
 from tests.experiments.data import photo_files
@@ -159,7 +159,7 @@ def test_task(good, tmp_path, monkeypatch):
     own = tmp_path / "manual" / "small_imagenet"
     own.parent.mkdir()
     own.symlink_to(good)
-    task = tfds_sets.task(
+    task = registry.task(
         "small_imagenet", block_size=10, data_dir=tmp_path / "new", manual_dir=own.parent
     )
     sizes = [len(part.y) for part in (task.train.arrays, task.validation, task.test)]
@@ -181,7 +181,7 @@ def test_missing_archives_are_named_and_imagenette_stands_in(archives, tmp_path)
         small_imagenet.prepare(tmp_path / "new", manual_dir=archives, config=TINY)
     _assert_one_line(error, f"{WNIDS[3]}.tar of 20 archives not in {archives}", "--data_dir")
     assert not (tmp_path / "new").exists()
-    task = tfds_sets.task(
+    task = registry.task(
         "small_imagenet", block_size=10, data_dir=tmp_path / "new", fallback="digits"
     )
     assert task.name == "digits"

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from experiments.data import mnist_builder, preparing, tfds_sets
+from experiments.data import arrays, mnist_builder, preparing, registry
 from experiments.data.errors import DataError, DataMissing
 
 GZ = {
@@ -51,7 +51,7 @@ def mnist(prepared):
     """MNIST as read from the folder that TFDS_DATA_DIR names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(prepared))
-        return tfds_sets.load("mnist", download=False)
+        return registry.load("mnist", download=False)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_label_counts_are_the_published_ones(mnist):
 
 
 def test_task_has_the_papers_split_and_range(mnist):
-    task = tfds_sets.as_task(mnist, block_size=100)
+    task = registry.as_task("mnist", mnist, block_size=100)
     assert task.train.arrays.x.shape == (50_000, 784)
     assert task.validation.x.shape == task.test.x.shape == (10_000, 784)
     for batch in (task.train.arrays, task.validation, task.test):
@@ -156,7 +156,7 @@ def test_a_prepared_set_is_reused_untouched(prepared):
 def test_no_files_and_no_network_is_one_line_at_once(tmp_path, download):
     start = time.perf_counter()
     with pytest.raises(DataMissing) as error:
-        tfds_sets.load("mnist", data_dir=tmp_path / "empty", download=download)
+        registry.load("mnist", data_dir=tmp_path / "empty", download=download)
     assert time.perf_counter() - start < 2.0
     reason = NO_NETWORK if download else "downloading is switched off"
     manual = tmp_path / "empty" / "downloads" / "manual"
@@ -166,16 +166,16 @@ def test_no_files_and_no_network_is_one_line_at_once(tmp_path, download):
 
 def test_tfds_data_dir_is_the_default(tmp_path):
     with pytest.raises(DataMissing) as error:
-        tfds_sets.load("mnist")
+        registry.load("mnist")
     _assert_one_line(error, tmp_path / "default" / "downloads" / "manual")
 
 
 def test_default_data_dir_follows_tfds(monkeypatch, tmp_path):
-    assert tfds_sets.default_data_dir("given").name == "given"
-    assert tfds_sets.default_data_dir("") == tmp_path / "default"
+    assert arrays.default_data_dir("given").name == "given"
+    assert arrays.default_data_dir("") == tmp_path / "default"
     monkeypatch.delenv("TFDS_DATA_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert tfds_sets.default_data_dir() == tmp_path / "tensorflow_datasets"
+    assert arrays.default_data_dir() == tmp_path / "tensorflow_datasets"
 
 
 def test_one_missing_file_is_named_alone(gz_copies, tmp_path):
@@ -187,7 +187,7 @@ def test_one_missing_file_is_named_alone(gz_copies, tmp_path):
 
 
 def test_fallback_says_what_it_is_and_why():
-    task = tfds_sets.task("mnist", block_size=10, fallback="digits")
+    task = registry.task("mnist", block_size=10, fallback="digits")
     assert task.name == "digits"
     assert task.origin.startswith("mnist could not be had (mnist: ")
     assert NO_NETWORK in task.origin
@@ -240,9 +240,7 @@ def test_damaged_gz_file_is_named_and_nothing_is_written(gz_copies, tmp_path, sp
     path, what = spoil(gz_copies)
     new = tmp_path / "new"
     with pytest.raises(DataError) as error:
-        tfds_sets.task(
-            "mnist", block_size=10, data_dir=new, manual_dir=gz_copies, fallback="digits"
-        )
+        registry.task("mnist", block_size=10, data_dir=new, manual_dir=gz_copies, fallback="digits")
     assert not isinstance(error.value, DataMissing)
     _assert_one_line(error, path, what)
     assert not new.exists()
@@ -290,7 +288,7 @@ def test_damaged_record_file_is_named_and_the_good_set_still_reads(
     [path] = (copy_of_prepared / "mnist" / "3.0.1").glob("mnist-train.array_record*")
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(DataError) as error:
-        tfds_sets.task("mnist", block_size=10, data_dir=copy_of_prepared, fallback="digits")
+        registry.task("mnist", block_size=10, data_dir=copy_of_prepared, fallback="digits")
     _assert_one_line(error, path, "remove")
     x, y = mnist_builder.read_split("test", data_dir=prepared)
     np.testing.assert_array_equal(x, mnist.x[60_000:])
@@ -311,7 +309,7 @@ def test_damaged_dataset_info_is_named(copy_of_prepared, content):
     if content is not None:
         info.write_text(content)
     with pytest.raises(DataError) as error:
-        tfds_sets.load("mnist", data_dir=copy_of_prepared)
+        registry.load("mnist", data_dir=copy_of_prepared)
     _assert_one_line(error, info.parent, "remove")
 
 
@@ -391,7 +389,7 @@ def test_refused_download_is_missing_data(gz_copies, tmp_path, serve):
 def test_digits_are_scikit_learns_shuffled_once():
     import sklearn.datasets
 
-    digits = tfds_sets.load("digits")
+    digits = registry.load("digits")
     x, y = sklearn.datasets.load_digits(return_X_y=True)
     order = np.random.RandomState(2010).permutation(1797)
     np.testing.assert_array_equal(digits.x, x[order])
@@ -401,7 +399,7 @@ def test_digits_are_scikit_learns_shuffled_once():
 
 
 def test_digits_task():
-    task = tfds_sets.task("digits", block_size=10)
+    task = registry.task("digits", block_size=10)
     parts = (task.train.arrays, task.validation, task.test)
     assert [part.y.shape[0] for part in parts] == [1283, 257, 257]
     for part in parts:
@@ -426,15 +424,15 @@ def test_digits_task():
 )
 def test_bad_arguments_are_named(arguments, field):
     with pytest.raises(DataError) as error:
-        tfds_sets.task(**arguments)
+        registry.task(**arguments)
     _assert_one_line(error, field)
 
 
 def test_tfds_is_imported_only_when_needed():
     program = (
         "import sys\n"
-        "from experiments.data import tfds_sets\n"
-        "tfds_sets.task('digits', block_size=10)\n"
+        "from experiments.data import registry\n"
+        "registry.task('digits', block_size=10)\n"
         "assert 'tensorflow_datasets' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
