@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKDIR ?= results/quick
-CONFIG ?= experiments/configs/paper.py:quick
+CONFIG ?= paper:quick
 
 .PHONY: help reproduce report test lint bench notebooks clean
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from absl import app, flags
 
-from experiments.configs import paper
+from experiments.configs import base
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, Stream, Task
 from glorot_jax.losses import cross_entropy
@@ -34,7 +34,7 @@ def _held_out(count: int) -> Batch:
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    settings = paper.get_config("paper").online
+    settings = base.paper("paper").online
     classes = len(shapeset.CLASS_NAMES)
     model = MLP((settings.width,) * 5, classes)
     stream: Stream = shapeset.stream(block_size=settings.block_size)

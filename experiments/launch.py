@@ -1,6 +1,7 @@
 """Runs an experiment from its config to its page.
 
-  python -m experiments.launch --config=experiments/configs/paper.py:quick --workdir=results/quick
+  python -m experiments.launch --config=paper:quick --workdir=results/quick
+  python -m experiments.launch --list
 
 Started again with the same command, a run that was stopped goes on where it was.
 """
@@ -15,9 +16,10 @@ import jax
 import scipy.linalg  # noqa: F401  (loads the LAPACK whose threads are limited)
 import xarray as xr
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
+from experiments import config_flag
 from experiments.configs.custom import with_own
 from experiments.data.errors import DataMissing
 from experiments.provenance import provenance
@@ -30,7 +32,7 @@ from glorot_jax import command
 from glorot_jax.files import write_netcdf
 from glorot_jax.keys import named
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, as file.py:preset.")
+_CONFIG = config_flag.define()
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for results, checkpoints and the page.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS data folder; TFDS_DATA_DIR unless given.")
 

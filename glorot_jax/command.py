@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from absl import app, flags, logging
 
@@ -18,7 +17,6 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
 
     def parse(argv: Sequence[str]) -> list[str]:
         try:
-            _check_config_file(argv)
             left = FLAGS(argv)
             _check_flags(left, required)
         except Exception as error:  # a config file can raise anything
@@ -41,13 +39,6 @@ def fail(message: str) -> None:
     """Prints the message in one line and leaves with status 2."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(2)
-
-
-def _check_config_file(argv: Sequence[str]) -> None:
-    for argument in argv:
-        file = argument.removeprefix("--config=").partition(":")[0]
-        if argument.startswith("--config=") and not Path(file).is_file():
-            raise ValueError(f"--config: {file} is not a file; see experiments/configs/")
 
 
 def _check_flags(left: Sequence[str], required: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SMOKE = "--config=experiments/configs/paper.py:smoke"
+SMOKE = "--config=paper:smoke"
 
 
 def command(module: str, *arguments: str) -> list[str]:

@@ -1,10 +1,7 @@
-"""What every config is composed from: the stages, and their sizes by preset.
+"""What every config is composed from: the stages, and their sizes by preset."""
 
-Presets: ``smoke`` runs in a minute or two and proves only that everything runs; ``quick`` is made
-for two CPU cores and a few minutes; ``paper`` has the paper's own sizes, for a GPU or TPU.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from ml_collections import ConfigDict
 
@@ -14,7 +11,14 @@ from experiments.exhibits import EXHIBITS
 from experiments.networks import NetworkSpec
 from experiments.studies import PRETRAINED, SIGMOID_4, STUDIES, TABLE_1
 
-PRESETS = ("smoke", "quick", "paper")
+PRESETS: Mapping[str, str] = MappingProxyType(
+    {
+        "smoke": "a minute or two; proves only that everything runs",
+        "quick": "a few minutes on two CPU cores",
+        "paper": "the paper's own sizes, for a GPU or TPU",
+    }
+)
+WHOLE = "paper"  # the config of everything
 ONLINE = "online"  # the stage that trains on drawn examples; others are called as their data set
 SET_STAGES = (
     ONLINE,
@@ -40,7 +44,7 @@ def paper(preset: str) -> ConfigDict:
     choose(preset, PRESETS, field="preset")
     return ConfigDict(
         {
-            "name": "paper",
+            "name": WHOLE,
             "preset": preset,
             "seed": 0,
             "stages": stages(preset),
@@ -69,7 +73,7 @@ def figure(key: str, preset: str) -> ConfigDict:
     Raises:
       ConfigError: there is no such figure or preset.
     """
-    exhibit = EXHIBITS[choose(key, EXHIBITS, field="figure")]
+    exhibit = EXHIBITS[choose(key, EXHIBITS, field="config")]
     config = paper(preset)
     config.name, config.stages = key, exhibit.stages
     if exhibit.networks:
@@ -82,6 +86,16 @@ def figure(key: str, preset: str) -> ConfigDict:
     if exhibit.stages == (key,) and key in SET_STAGES:
         config[key].optional = False
     return config
+
+
+def named(name: str, preset: str) -> ConfigDict:
+    """The config ``paper`` or that of one exhibit.
+
+    Raises:
+      ConfigError: there is no such config or preset.
+    """
+    choose(name, (WHOLE, *EXHIBITS), field="config")
+    return paper(preset) if name == WHOLE else figure(name, preset)
 
 
 def _texts(networks: Iterable[NetworkSpec]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The paper's width on two CPU cores, in about 90 minutes.
 
-  --config=experiments/configs/full_width.py
+  --config=full_width
 
 The networks of Figs. 2-4 and 6-12 and Table 1, 5 layers of 1000 units; what is short is the
 training, 20 000 of the paper's 5 million updates.

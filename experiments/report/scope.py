@@ -19,7 +19,7 @@ PAPER_SCALE = "the paper: 5 layers of 1000 units, 5 000 000 updates of 10 exampl
 
 
 PICTURE = "image_"  # of a set, in part ``examples``
-CONFIG = "--config=experiments/configs/{}.py:quick"
+CONFIG = "--config={}:quick"
 
 
 class LeftOut(NamedTuple):

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from experiments import launch
-from experiments.configs import paper
+from experiments.configs import base
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def compile_fast() -> Iterator[None]:
 
 def smoke_config() -> ConfigDict:
     """The whole paper at ``smoke``, on data that needs no files."""
-    config = paper.get_config("smoke")
+    config = base.paper("smoke")
     config.data_dir = "no-such-folder"
     config.mnist.dataset = "digits"
     return config

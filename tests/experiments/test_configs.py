@@ -1,25 +1,63 @@
 """Every config by itself: figures alone, on other sets, with one's own, without their data."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
-from experiments import launch
+from experiments import configs, launch
 from experiments.configs import base
 from experiments.data.errors import DataError, DataMissing
+from experiments.errors import ConfigError
 from experiments.exhibits import EXHIBITS
 from experiments.report.figures import FIGURES
 from experiments.results import schema
 from tests.commands import ROOT, assert_fails_in_one_line, run_command
 
-WHOLE = {"base", "custom", "paper", "full_width"}
-CONFIGS = sorted(p.stem for p in (ROOT / "experiments/configs").glob("[a-z]*.py"))
+
+def loaded(name: str) -> ConfigDict:
+    """The config that ``--config=name`` loads."""
+    file, _, argument = configs.path(name).partition(":")
+    return runpy.run_path(file)["get_config"](*filter(None, [argument]))
 
 
-def test_every_figure_has_a_config():
-    assert set(FIGURES) | {"table1", "fashion_mnist"} == set(CONFIGS) - WHOLE
-    assert set(EXHIBITS) == set(CONFIGS) - WHOLE
+@pytest.mark.parametrize("key", FIGURES)
+def test_every_figure_has_a_config(key):
+    assert loaded(f"{key}:smoke") == base.figure(key, "smoke")
+
+
+def test_a_config_has_a_short_name():
+    assert loaded("paper") == base.paper("quick")
+    assert loaded("paper:smoke") == base.paper("smoke")
+    assert loaded("full_width").name == "full_width"
+    file = str(ROOT / "experiments/configs/figure.py")
+    assert configs.path("fig03:quick") == f"{file}:fig03,quick"
+    assert configs.path(f"{file}:fig03,quick") == f"{file}:fig03,quick"
+    assert loaded(file) == base.paper("quick")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fig99:quick", "config: 'fig99' is not one of paper, full_width, fig01, "),
+        ("fig03:quik", "preset: 'quik' is not one of smoke, quick, paper"),
+        ("fig03:", "preset: '' is not one of smoke"),
+        ("no/such.py:quick", "config: no/such.py is not a file"),
+    ],
+)
+def test_a_mistyped_config_is_named_with_what_there_is(name, message):
+    with pytest.raises(ConfigError, match=message):
+        configs.path(name)
+
+
+def test_the_list_has_a_line_each():
+    lines = configs.listing().splitlines()
+    named = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert named == ["paper", "full_width", *EXHIBITS, *base.PRESETS]
+    done = run_command("experiments.launch", "--list")
+    assert (done.returncode, done.stdout.splitlines()) == (0, lines)
 
 
 # Those that need neither files nor a stage that the whole smoke run has been through.
@@ -83,7 +121,7 @@ def test_a_damaged_data_file_is_one_line_and_status_2(tmp_path):
     damaged.write_bytes(b"damaged" * 99)
     done = run_command(
         "experiments.launch",
-        "--config=experiments/configs/fig12.py:smoke",
+        "--config=fig12:smoke",
         "--config.stages=('cifar10',)",
         f"--data_dir={tmp_path / 'data'}",
         f"--workdir={tmp_path / 'run'}",

@@ -50,7 +50,7 @@ def test_a_study_s_config_is_its_networks_and_sizes(study, preset):
 
 
 def test_what_is_not_listed_is_refused():
-    with pytest.raises(ConfigError, match=r"figure: 'fig13' is not one of fig01, fig02"):
+    with pytest.raises(ConfigError, match=r"config: 'fig13' is not one of fig01, fig02"):
         base.figure("fig13", "smoke")
     with pytest.raises(FrozenInstanceError):
         STUDIES["costs"].title = "another"

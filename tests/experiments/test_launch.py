@@ -108,6 +108,7 @@ def test_bad_input_is_one_line_and_writes_nothing(flag, words, tmp_path):
         ([SMOKE], ["--workdir", "missing"]),
         ([SMOKE.replace("smoke", "smok"), "--workdir=w"], ["'smok'", "smoke, quick, paper"]),
         (["--config=experiments/configs/fig99.py", "--workdir=w"], ["fig99.py"]),
+        (["--config=fig99:quick", "--workdir=w"], ["'fig99'", "paper, full_width, fig01"]),
     ],
 )
 def test_missing_and_mistyped_flags_are_one_line(arguments, words):
@@ -132,9 +133,7 @@ def test_a_report_of_damaged_results_is_one_line(damage, smoke_run, tmp_path):
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_afterwards(tmp_path):
-    fig07 = command(
-        "experiments.launch", "--config=experiments/configs/fig07.py:smoke", f"--workdir={tmp_path}"
-    )
+    fig07 = command("experiments.launch", "--config=fig07:smoke", f"--workdir={tmp_path}")
     no_large_files = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]  # of more than 20 KiB
     full = subprocess.run(
         [*no_large_files, *fig07], cwd=ROOT, capture_output=True, text=True, timeout=300

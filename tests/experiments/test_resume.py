@@ -12,7 +12,7 @@ from experiments.results import schema
 from tests.commands import ROOT, SMOKE, command, run_command
 
 FIG09 = (
-    "--config=experiments/configs/fig09.py:smoke",
+    "--config=fig09:smoke",
     "--config.online.updates=1600",
     "--config.online.points=8",
     "--config.checkpoint_seconds=0",

@@ -2,16 +2,16 @@
 
 import pytest
 
-from experiments.configs import base, paper
+from experiments.configs import base
 from experiments.errors import ConfigError
 from experiments.exhibits import EXHIBITS
 from experiments.validate import validate
 
 
 @pytest.mark.parametrize("preset", base.PRESETS)
-@pytest.mark.parametrize("figure", [None, *EXHIBITS])
-def test_every_config_is_valid(figure, preset):
-    validate(paper.get_config(preset) if figure is None else base.figure(figure, preset))
+@pytest.mark.parametrize("name", [base.WHOLE, *EXHIBITS])
+def test_every_config_is_valid(name, preset):
+    validate(base.named(name, preset))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_every_config_is_valid(figure, preset):
     ],
 )
 def test_a_bad_field_is_named_with_its_value(field, value, words):
-    config = paper.get_config("smoke")
+    config = base.paper("smoke")
     with config.ignore_type():
         config.update_from_flattened_dict({field: value})
     with pytest.raises(ConfigError) as refusal:

@@ -142,7 +142,7 @@ def test_page_says_what_is_left_out(page):
     text = " ".join(page.text)
     assert "not here: Fig. 12 and Table 1 on MNIST" in text
     assert "here digits of 8 x 8 pixels (not MNIST) instead" in text
-    assert "--config=experiments/configs/selection.py:quick" in text
+    assert "--config=selection:quick" in text
     assert "not here: Fig. 5" not in text
     assert "5 000 000 updates of 10 examples" in text
 

@@ -22,7 +22,7 @@ def test_it_says_what_is_left_out_and_why():
     results = made_up.results(surface=made_up.surface_part())
     text = summary(results.assign_attrs(left_out="cifar10: no files\nelse: nor this"), [])
     line = next(line for line in text.splitlines() if "CIFAR-10" in line)
-    assert "`--config=experiments/configs/fig12.py:quick`" in line
+    assert "`--config=fig12:quick`" in line
     assert line.endswith("cifar10: no files")
     assert "- else: nor this." in text
 

@@ -1,9 +1,0 @@
-"""``baseline`` alone; ``--config=experiments/configs/baseline.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("baseline", preset)

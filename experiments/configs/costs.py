@@ -1,9 +1,0 @@
-"""``costs`` alone; ``--config=experiments/configs/costs.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("costs", preset)

@@ -1,9 +1,0 @@
-"""``fig01`` alone; ``--config=experiments/configs/fig01.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("fig01", preset)

@@ -1,9 +1,0 @@
-"""``fig03`` alone; ``--config=experiments/configs/fig03.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("fig03", preset)

@@ -1,9 +1,0 @@
-"""``fig07`` alone; ``--config=experiments/configs/fig07.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("fig07", preset)

@@ -1,9 +1,0 @@
-"""``fig11`` alone; ``--config=experiments/configs/fig11.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("fig11", preset)

@@ -1,9 +1,0 @@
-"""``gaussians`` alone; ``--config=experiments/configs/gaussians.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("gaussians", preset)

@@ -1,9 +1,0 @@
-"""``modern`` alone; ``--config=experiments/configs/modern.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("modern", preset)

@@ -1,9 +1,0 @@
-"""``pretraining`` alone; ``--config=experiments/configs/pretraining.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("pretraining", preset)

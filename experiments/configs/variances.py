@@ -1,9 +1,0 @@
-"""``variances`` alone; ``--config=experiments/configs/variances.py:quick``."""
-
-from ml_collections import ConfigDict
-
-from experiments.configs import base
-
-
-def get_config(preset: str = "quick") -> ConfigDict:
-    return base.figure("variances", preset)
