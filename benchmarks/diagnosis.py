@@ -23,8 +23,8 @@ from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch
 from glorot_jax.diagnosis import QUANTILES, Traced, site_statistics, trace
-from glorot_jax.diagnosis.judging.prediction import fixed
-from glorot_jax.diagnosis.measuring.site_statistics import site_details
+from glorot_jax.diagnosis.judging.prediction import row_constants
+from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
 from glorot_jax.diagnosis.reporting.dataset import assemble
 from glorot_jax.diagnosis.reporting.report import BINS
 from glorot_jax.losses import cross_entropy
@@ -76,8 +76,8 @@ def _programs(
 
     gradient = jax.jit(jax.value_and_grad(cost))
     measure = jax.jit(partial(site_statistics, traced))
-    details = jax.jit(partial(site_details, traced, bins=BINS))
-    rows = fixed(traced)
+    details = jax.jit(partial(full_site_statistics, traced, bins=BINS))
+    rows = row_constants(traced)
 
     def report() -> object:
         found = {name: np.asarray(a)[None] for name, a in details(params, *batch).items()}

@@ -73,7 +73,7 @@ report.plot()
 # `calibrate` scales each kernel as the finding asks for, so that n Var[W] E[f'(s)^2] = 1.
 
 # %%
-cured = gj.calibrate(apply, params, x, y, mode="critical")
+cured = gj.calibrate(apply, params, x, y, mode="critical", report=True)
 print([round(factor, 2) for factor in cured.factors.values()])
 print(cured.reports[1])
 
@@ -106,7 +106,7 @@ def train(params, learning_rate):
     return 100 * jnp.mean(jnp.argmax(apply(params, test_x), axis=1) != test_y)
 
 
-lsuv = gj.calibrate(apply, params, x, y, mode="forward", report=False)
+lsuv = gj.calibrate(apply, params, x, y, mode="forward")
 starts = {"standard": params, "critical": cured.params, "LSUV": lsuv.params}
 print("test error in % at learning rates 0.01, 0.03, 0.1")
 for name, start in starts.items():

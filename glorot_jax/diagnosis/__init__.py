@@ -3,16 +3,17 @@
 from glorot_jax.diagnosis.judging.findings import Finding
 from glorot_jax.diagnosis.measuring.site_statistics import QUANTILES, site_statistics
 from glorot_jax.diagnosis.reporting.report import Model, Report, UnhealthyError, diagnose
-from glorot_jax.diagnosis.tracing.sites import Row, Signals, Site, Traced, Unreached, trace
+from glorot_jax.diagnosis.tracing.layout import Site, SiteRow, Unreached
+from glorot_jax.diagnosis.tracing.sites import Signals, Traced, trace
 
 __all__ = [
     "QUANTILES",
     "Finding",
     "Model",
     "Report",
-    "Row",
     "Signals",
     "Site",
+    "SiteRow",
     "Traced",
     "UnhealthyError",
     "Unreached",

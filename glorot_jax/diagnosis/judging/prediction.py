@@ -6,6 +6,7 @@ after a normalisation, a sum of branches, attention. Every example is followed b
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -15,8 +16,10 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from glorot_jax.activations import SATURATED_SLOPE
+from glorot_jax.diagnosis.measuring.fingerprints import input_sources
+from glorot_jax.diagnosis.measuring.gains import inputs_of_an_output
 from glorot_jax.diagnosis.measuring.site_statistics import slope_of
-from glorot_jax.diagnosis.tracing.plan import Site
+from glorot_jax.diagnosis.tracing.layout import Site
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.theory import meanfield, spectrum
 
@@ -26,7 +29,6 @@ _RIGHT = np.append(1e-7, np.sinh(np.linspace(0, 8, 2049))[1:])
 GRID = np.concatenate([-_RIGHT[::-1], [0.0], _RIGHT]).astype(np.float32)
 STRAIGHT = 1e-10  # q below which f is taken for its tangent at 0
 GROWN = 1.01  # what q is multiplied by to see how E[f^2] follows it
-SAME = 1e-4  # relative, between two float32 means of the same values
 CURVE = 20  # points of a curve over q
 FEW = 5  # values of q, where that of each example would take too long
 
@@ -50,7 +52,8 @@ class Table(NamedTuple):
         return max(abs(float(self.slope[0])), abs(float(self.slope[-1]))) < SATURATED_SLOPE * middle
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class RowConstants:
     """What is fixed for one row: its f, and how its contraction multiplies mean squares.
 
     ``forward``: inputs that an output adds up, on average; fewer than fan_in beside a border.
@@ -63,29 +66,17 @@ class Row(NamedTuple):
     used_once: bool
 
 
-def fixed(traced: Traced) -> tuple[Row, ...]:
+def row_constants(traced: Traced) -> tuple[RowConstants, ...]:
     """The rows of ``traced``, in its order, before any parameters are given."""
     tables = _tables(traced.sites)
     sites = [_row(site, table) for site, table in zip(traced.sites, tables, strict=True)]
-    steps = [int(np.prod(site.steps, dtype=int)) for site in traced.sites]
-    flat = [row for row, count in zip(sites, steps, strict=True) for _ in range(count)]
-    return tuple(flat[index] for index in traced.row_order())
+    return traced.layout.repeat(sites)
 
 
-def _row(site: Site, table: Table | None) -> Row:
+def _row(site: Site, table: Table | None) -> RowConstants:
     seen = inputs_of_an_output(site)
     ratio = np.prod(site.s.shape) / max(np.prod(site.z.shape), 1)
-    return Row(table, seen, seen * ratio, site.used_once)
-
-
-def inputs_of_an_output(site: Site) -> float:
-    """How many inputs an output adds up, on average: fewer than fan_in beside a border."""
-    if site.kind == "embedding":
-        return np.nan
-    if site.kind == "dense":
-        return float(site.fan_in)
-    ones = [jnp.ones(shape.shape, shape.dtype) for shape in (site.z, site.kernel)]
-    return float(jnp.mean(jax.jit(site.contract)(*ones).astype(jnp.float32)))
+    return RowConstants(table, seen, seen * ratio, site.used_once)
 
 
 def _tables(sites: Sequence[Site]) -> list[Table | None]:
@@ -107,22 +98,23 @@ def _tabulate(site: Site, grid: jax.Array) -> Table:
         assert site.activation is not None
         return site.activation(s), slope_of(site.activation, s)
 
-    found = jax.lax.map(one, padded.reshape(blocks, *site.s.shape))
-    return Table(*(part.reshape(-1)[: GRID.size].astype(jnp.float32) for part in found))
+    made = jax.lax.map(one, padded.reshape(blocks, *site.s.shape))
+    return Table(*(part.reshape(-1)[: GRID.size].astype(jnp.float32) for part in made))
 
 
 def predict(
-    rows: Sequence[Row], measured: Mapping[str, np.ndarray], /
+    rows: Sequence[RowConstants], measured: Mapping[str, np.ndarray], /
 ) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
     """What is expected of one net, by the names in ``PREDICTED``: [rows] each, NaN if unknown.
 
     Also, by [rows], how far a net of this width strays from it by the draw of its weights: one
     relative standard deviation of s_mean_square, that of the rows before it included.
-    ``measured`` is what ``site_details`` returned. ``jacobian_mean_square`` is that of the singular
-    values of diag(f'(s)) W, for as many of them as there are outputs.
+    ``measured`` is what ``full_site_statistics`` returned. ``jacobian_mean_square`` is that of the
+    singular values of diag(f'(s)) W, for as many of them as there are outputs.
     """
     count = len(rows)
-    follows = [False, *(_follows(measured, row) for row in range(1, count))]
+    sources = input_sources(measured["z_fingerprint"], measured["f_fingerprint"])
+    follows = [row > 0 and source.row == row - 1 for row, source in enumerate(sources)]
     z, s, chi = (np.full(count, np.nan) for _ in range(3))
     slope_square: list[np.ndarray] = []
     noise = np.zeros(count)
@@ -149,17 +141,8 @@ def _units(measured: Mapping[str, np.ndarray], row: int) -> float:
     return float(measured["fan_out"][row])
 
 
-def _follows(measured: Mapping[str, np.ndarray], row: int) -> bool:
-    """Whether z of this row is f(s) of the row before: the same mean and, of each example, q."""
-    pairs = [
-        (measured["f_example"][row - 1], measured["z_example"][row]),
-        (measured["f_mean"][row - 1], measured["z_mean"][row]),
-    ]
-    return all(np.allclose(f, z, rtol=SAME, atol=0) for f, z in pairs)
-
-
 def _backwards(
-    rows: Sequence[Row],
+    rows: Sequence[RowConstants],
     follows: Sequence[bool],
     measured: Mapping[str, np.ndarray],
     slope_square: Sequence[np.ndarray],
@@ -221,22 +204,22 @@ def few_examples(s_example: np.ndarray) -> np.ndarray:
 
 
 def mean_singular_values(
-    rows: Sequence[Row], q: np.ndarray, sigma_w2: np.ndarray, aspects: Sequence[float]
+    rows: Sequence[RowConstants], q: np.ndarray, sigma_w2: np.ndarray, aspects: Sequence[float]
 ) -> np.ndarray:
     """Of diag(f'(s)) W of each row by free probability, s ~ N(0, q), averaged over q [rows, k].
 
     NaN where ``sigma_w2`` or q is. Rows of one f and shape, such as the steps of a scan, share one
     curve over q.
     """
-    found = np.full(len(rows), np.nan)
+    predicted = np.full(len(rows), np.nan)
     known = np.isfinite(q).all(axis=1) & (sigma_w2 > 0)
     kinds: dict[tuple[int, float], list[int]] = {}
     for i in np.flatnonzero(known).tolist():
         kinds.setdefault((id(rows[i].table), aspects[i]), []).append(i)
     for (_, aspect), same in kinds.items():
         curve = _mean_over(rows[same[0]].table, q[same], aspect)
-        found[same] = np.sqrt(sigma_w2[same]) * curve
-    return found
+        predicted[same] = np.sqrt(sigma_w2[same]) * curve
+    return predicted
 
 
 def _mean_over(table: Table | None, q: np.ndarray, aspect: float) -> np.ndarray:
@@ -258,7 +241,7 @@ def _mean_over(table: Table | None, q: np.ndarray, aspect: float) -> np.ndarray:
     return np.mean(curve(log_q), axis=1)
 
 
-def critical_gain(row: Row, q: np.ndarray, n_var: float) -> float:
+def critical_gain(row: RowConstants, q: np.ndarray, n_var: float) -> float:
     """The factor for the kernel that makes n Var[W] E[f'(s)^2] 1, s ~ N(0, q), over q [k].
 
     q grows with the square of the factor. The nearest one to 1, NaN where none up to 100 does it.

@@ -89,7 +89,7 @@ def singular_values(
     /,
     *,
     matvecs: int = MATVECS,
-    probes: int = 8,
+    num_vectors: int = 8,
     rms: jax.Array | None = None,
     bins: int = BINS,
 ) -> Spectrum:
@@ -97,7 +97,7 @@ def singular_values(
 
     Args:
       matvecs: Lanczos steps, at most min(inputs, outputs) of which are made.
-      probes: start vectors.
+      num_vectors: start vectors.
       rms: root of the mean square singular value, |A| / sqrt(k) by Frobenius' norm; it lowers
         the error of the mean about fourfold.
     """
@@ -105,9 +105,9 @@ def singular_values(
     def from_one_vector(key: jax.Array) -> Ritz:
         return ritz(bidiagonal(matvec, like, key, matvecs=matvecs))
 
-    found = jax.vmap(from_one_vector)(jax.random.split(key, probes))
-    found = jax.tree.map(lambda values: values[None], found)
-    return summary(found, None if rms is None else jnp.reshape(rms, (1,)), bins=bins)
+    values = jax.vmap(from_one_vector)(jax.random.split(key, num_vectors))
+    values = jax.tree.map(lambda a: a[None], values)
+    return summary(values, None if rms is None else jnp.reshape(rms, (1,)), bins=bins)
 
 
 def bidiagonal(matvec: Matvec, like: Any, key: jax.Array, /, *, matvecs: int) -> Bidiagonal:
@@ -138,10 +138,10 @@ def bidiagonal(matvec: Matvec, like: Any, key: jax.Array, /, *, matvecs: int) ->
         return flat(v) / divisor + jnp.pad(added * v, (0, outputs - inputs))
 
     steps = decomp.bidiag(min(matvecs, inputs), materialize=False)
-    found = steps(scaled, start)
-    diagonal, above = found.J_small
+    made = steps(scaled, start)
+    diagonal, above = made.J_small
     # After as many steps as there are inputs nothing may be left, and matfree divides by that.
-    left = jnp.linalg.norm(found.residual)
+    left = jnp.linalg.norm(made.residual)
     left = jnp.where(jnp.isnan(left), 0, left)
     return Bidiagonal(scale * diagonal, scale * jnp.append(above, left), jnp.float32(inputs))
 
@@ -204,25 +204,25 @@ def _with_zeros(values: jax.Array) -> jax.Array:
 
 
 def summary(
-    found: Ritz,
+    every: Ritz,
     rms: jax.Array | None = None,
     singular: jax.Array | None = None,
     /,
     *,
     bins: int = BINS,
 ) -> Spectrum:
-    """What start vectors, ``found`` with leading axes [operators, probes], say together.
+    """What start vectors, ``every`` with leading axes [operators, vectors], say together.
 
     ``rms`` [operators]: the root of each one's mean square singular value, where it is known. It
     corrects each estimate by how far off that of the mean square is, a control variate.
     ``singular`` [operators], bools: which are known to have a singular value 0.
     """
-    unit = _or_one(jnp.max(found.values[..., 0]))
-    values = found.values / unit
+    unit = _or_one(jnp.max(every.values[..., 0]))
+    values = every.values / unit
     first, square, third, fourth = (
-        jnp.sum(found.weights * values**power, axis=-1) for power in (1, 2, 3, 4)
+        jnp.sum(every.weights * values**power, axis=-1) for power in (1, 2, 3, 4)
     )
-    bracket = jnp.maximum(first - found.mean_below / unit, 0)
+    bracket = jnp.maximum(first - every.mean_below / unit, 0)
     mean = first - bracket / 3
     a, b, c, d = (jnp.mean(moment) for moment in (first, square, third, fourth))
     variance = b - a**2
@@ -234,13 +234,13 @@ def summary(
         variance = b - 2 * slope * c + slope**2 * d - (a - slope * b) ** 2
         square = known
     # With random signs v'Bv / k has at most 2 / k times the variance of B's eigenvalues.
-    of_vectors = 2 * jnp.maximum(variance, 0) / jnp.mean(found.k) / mean.size
+    of_vectors = 2 * jnp.maximum(variance, 0) / jnp.mean(every.k) / mean.size
     error = jnp.sqrt(of_vectors) + jnp.mean(bracket) / 3
-    top = jnp.max(found.values[..., 0], axis=1)
-    largest = jnp.argmax(found.values[..., 0], axis=1)[:, None]
-    short = jnp.minimum(found.residuals[..., 0], (found.values[..., 0] - found.half_maximum) / 3)
+    top = jnp.max(every.values[..., 0], axis=1)
+    largest = jnp.argmax(every.values[..., 0], axis=1)[:, None]
+    short = jnp.minimum(every.residuals[..., 0], (every.values[..., 0] - every.half_maximum) / 3)
     short = jnp.take_along_axis(short, largest, axis=1)
-    bottom = jnp.min(found.values[..., -1], axis=1)
+    bottom = jnp.min(every.values[..., -1], axis=1)
     if singular is not None:
         bottom = jnp.where(singular, 0, bottom)
     return Spectrum(
@@ -251,7 +251,7 @@ def summary(
         maximum_error=jnp.mean(jnp.maximum(short, 0)),
         minimum=jnp.mean(bottom),
         condition=_condition(top, bottom),
-        **_density(found.values, found.weights, found.residuals, bins),
+        **_density(every.values, every.weights, every.residuals, bins),
         exact=jnp.array(False),
     )
 

@@ -1,14 +1,13 @@
-"""Singular values of the Jacobians of any traced model: of each site, and up to the logits."""
+"""Singular values of the Jacobian of each site of any traced model."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.custom_batching import custom_vmap
 from jax.extend import core
 
 from glorot_jax.diagnosis.measuring.lanczos import (
@@ -25,7 +24,7 @@ from glorot_jax.diagnosis.measuring.lanczos import (
 )
 from glorot_jax.diagnosis.measuring.site_statistics import slope_of
 from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
-from glorot_jax.diagnosis.tracing.plan import Site
+from glorot_jax.diagnosis.tracing.layout import Site, each_step
 from glorot_jax.diagnosis.tracing.sites import Traced
 
 EXACT_UP_TO = 64
@@ -45,7 +44,7 @@ def site_spectra(
     *,
     exact_up_to: int = EXACT_UP_TO,
     matvecs: int = MATVECS,
-    probes: int = 1,
+    num_vectors: int = 1,
     bins: int = BINS,
     memory: int = MEMORY,
 ) -> Mapping[str, jax.Array]:
@@ -63,41 +62,43 @@ def site_spectra(
     Args:
       exact_up_to: a Jacobian with at most this many singular values is decomposed exactly. One
         matrix of that many rows is held, and examples are done one after the other.
-      matvecs, probes: Lanczos steps from each start vector, and start vectors of each example.
-      memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 probes matvecs
-        (inputs + outputs) floats an example, as many examples at once as fit. Beside them there
-        are the signals of one forward pass, as many slopes and a copy of the kernels.
+      matvecs, num_vectors: Lanczos steps from each start vector, and start vectors an example.
+      memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 num_vectors
+        matvecs (inputs + outputs) floats an example, as many examples at once as fit. Beside them
+        there are the signals of one forward pass, as many slopes and a copy of the kernels.
     """
-    found = traced.run(params, x)
-    how = _How(exact_up_to, matvecs, probes, bins, memory)
-    spectra = [_nothing(prod(site.steps), bins) for site in traced.sites]
+    signals = traced.run(params, x)
+    how = _How(exact_up_to, matvecs, num_vectors, bins, memory)
+    spectra = [nothing(prod(site.steps), bins) for site in traced.sites]
     # One program for sites that are alike, one after the other: all together they take as long
     # to compile as a single one, and the memory of a single one.
     for group, axes in _alike(traced.sites):
         first = traced.sites[group[0]]
-        site = first._replace(
-            steps=(len(group), *first.steps), kernel_varies=(True, *first.kernel_varies)
+        site = replace(
+            first, steps=(len(group), *first.steps), kernel_varies=(True, *first.kernel_varies)
         )
-        slopes = jnp.stack([_slopes(traced.sites[i], found.s[i]) for i in group])
-        kernels = jnp.stack([found.kernels[i] for i in group])
-        keys = jax.random.split(jax.random.fold_in(key, group[0]), prod(site.steps))
+        slopes = jnp.stack([_slopes(traced.sites[i], signals.s[i]) for i in group])
+        kernels = jnp.stack([signals.kernels[i] for i in group])
+        keys = jax.random.split(jax.random.fold_in(key, group[0]), site.steps)
         # Nothing of this group is made before the last one is done.
         slopes, spectra = jax.lax.optimization_barrier((slopes, spectra))
-        measured = _each_step(site, partial(_site_spectrum, site, axes, how), slopes, kernels, keys)
+        measured = each_step(site, partial(_site_spectrum, site, axes, how), kernels, slopes, keys)
         for index, member in zip(group, _split(measured, len(group)), strict=True):
             spectra[index] = member
-    return _in_row_order(traced, _named(_joined(spectra)))
+    return traced.layout.to_rows([named(spectrum) for spectrum in spectra])
 
 
-class _How(NamedTuple):
+@dataclass(frozen=True)
+class _How:
     exact_up_to: int
     matvecs: int
-    probes: int
+    num_vectors: int
     bins: int
     memory: int
 
 
-class _Axes(NamedTuple):
+@dataclass(frozen=True)
+class _Axes:
     """Those of the examples."""
 
     z: int
@@ -141,7 +142,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-def _named(spectrum: Spectrum) -> dict[str, jax.Array]:
+def named(spectrum: Spectrum) -> dict[str, jax.Array]:
     return {_NAMES.get(name, name): values for name, values in spectrum._asdict().items()}
 
 
@@ -155,16 +156,7 @@ _NAMES = {
 }
 
 
-def _joined(parts: list[Any]) -> Any:
-    return jax.tree.map(lambda *values: jnp.concatenate(values), *parts)
-
-
-def _in_row_order(traced: Traced, values: Any) -> Any:
-    order = np.array(traced.row_order())
-    return jax.tree.map(lambda a: a[order], values)
-
-
-def _nothing(count: int, bins: int) -> Spectrum:
+def nothing(count: int, bins: int) -> Spectrum:
     shapes = jax.eval_shape(partial(exact_summary, bins=bins), jnp.zeros((1, 1)))
     return jax.tree.map(
         lambda a: jnp.full((count, *a.shape), False if a.dtype == bool else jnp.nan, a.dtype),
@@ -172,27 +164,8 @@ def _nothing(count: int, bins: int) -> Spectrum:
     )
 
 
-def _each_step(
-    site: Site, measure: Callable[..., Any], slopes: jax.Array, kernel: jax.Array, keys: jax.Array
-) -> Any:
-    """``measure(slopes, kernel, key)`` at each step around the site, one after the other."""
-
-    def one(step: tuple[jax.Array, jax.Array]) -> Any:
-        at, key = step
-        own = tuple(at[loop] for loop, varies in enumerate(site.kernel_varies) if varies)
-        return measure(slopes[tuple(at)], kernel[own], key)
-
-    return jax.lax.map(one, (_steps(site), keys))
-
-
-def _steps(site: Site) -> jax.Array:
-    """The index of each step, [steps, scans]; one without scans has a single step ()."""
-    indices = np.array(list(np.ndindex(*site.steps)), np.int32)
-    return jnp.asarray(indices.reshape(prod(site.steps), len(site.steps)))
-
-
 def _site_spectrum(
-    site: Site, axes: _Axes, how: _How, slopes: jax.Array, kernel: jax.Array, key: jax.Array
+    site: Site, axes: _Axes, how: _How, kernel: jax.Array, slopes: jax.Array, key: jax.Array
 ) -> Spectrum:
     taken = ~jnp.isnan(slopes).all()
     kernel = jnp.where(taken, kernel.astype(jnp.float32), 0)
@@ -204,22 +177,22 @@ def _site_spectrum(
         matrix = _matrix(linear, like, slopes[0].size)
         # Without an activation all examples have the same Jacobian.
         each = slopes[:1] if site.activation is None else slopes
-        values = jax.lax.map(lambda d: _singular_values(d.reshape(-1, 1) * matrix), each)
-        found = exact_summary(values, bins=how.bins)
+        values = jax.lax.map(lambda d: singular_values_of(d.reshape(-1, 1) * matrix), each)
+        spectrum = exact_summary(values, bins=how.bins)
     else:
         rms = _rms(_linear_part(site, axes), kernel, like, slopes)
         # Fewer units let something through than there are singular values.
         passing = jnp.sum(slopes.reshape(len(slopes), -1) != 0, axis=1)
         singular = passing < min(like.size, slopes[0].size)
         every = _site_ritz(linear, like, how, slopes, key)
-        found = summary(every, rms, singular, bins=how.bins)
-    return jax.tree.map(lambda a: a if a.dtype == bool else jnp.where(taken, a, jnp.nan), found)
+        spectrum = summary(every, rms, singular, bins=how.bins)
+    return jax.tree.map(lambda a: a if a.dtype == bool else jnp.where(taken, a, jnp.nan), spectrum)
 
 
 def _site_ritz(
     linear: Operator, like: jax.ShapeDtypeStruct, how: _How, slopes: jax.Array, key: jax.Array
 ) -> Ritz:
-    """Of every example and start vector, [n, probes, ..]."""
+    """Of every example and start vector, [n, vectors, ..]."""
 
     def one_example(of_example: tuple[jax.Array, jax.Array]) -> Bidiagonal:
         slope, keys = of_example
@@ -229,10 +202,12 @@ def _site_ritz(
 
     n, outputs = len(slopes), slopes[0].size
     steps = min(how.matvecs, like.size, outputs)
-    at_once = max(1, how.memory // (_COPIES * _FLOAT * how.probes * steps * (like.size + outputs)))
+    at_once = max(
+        1, how.memory // (_COPIES * _FLOAT * how.num_vectors * steps * (like.size + outputs))
+    )
     # As many turns, but all of about one size.
     at_once = ceil(n / ceil(n / at_once))
-    keys = jax.random.split(key, (n, how.probes))
+    keys = jax.random.split(key, (n, how.num_vectors))
     every = jax.lax.map(one_example, (slopes, keys), batch_size=at_once)
     return jax.vmap(jax.vmap(ritz))(every)
 
@@ -297,7 +272,7 @@ def _matrix(operator: Operator, like: jax.ShapeDtypeStruct, outputs: int) -> jax
 
 
 @one_at_a_time
-def _singular_values(matrix: jax.Array) -> jax.Array:
+def singular_values_of(matrix: jax.Array) -> jax.Array:
     return jnp.linalg.svd(matrix, compute_uv=False)
 
 
@@ -322,183 +297,3 @@ def _rms(
 
 def _or_one(value: jax.Array) -> jax.Array:
     return jnp.where(value == 0, 1, value)
-
-
-def end_to_end(
-    traced: Traced,
-    params: Any,
-    x: Any,
-    key: jax.Array,
-    /,
-    *,
-    exact_up_to: int = EXACT_UP_TO,
-    matvecs: int = MATVECS,
-    probes: int = 1,
-    bins: int = BINS,
-) -> Mapping[str, jax.Array]:
-    """Singular values of one example's logits as a function of its input, and of every s.
-
-    Returns the arrays of ``site_spectra`` of d logits / d x, without the axis of rows, and
-    ``s_sigma_mean``, ``s_sigma_max``, ``s_sigma_mean_square`` [rows] of d logits / d s: how much
-    of a small change at each row reaches the output. Averages over the examples. For token ids x
-    the input is what the embeddings look up. NaN where x is of integers without an embedding, at
-    an s whose examples can't be told from something else, and in a branch not taken. Examples are
-    taken not to see each other, as they do in a batch norm that trains. Pure, for ``jit`` and for
-    ``vmap`` over seeds.
-
-    Args:
-      exact_up_to: up to as many logits an example all values are exact, from one backward pass a
-        logit; these are held, logits times as much as x and all s.
-      matvecs, probes: of Lanczos elsewhere, for all examples at once; its vectors take matvecs
-        times as much as x or a single s. The rows are then done one after the other.
-    """
-    flat, structure = jax.tree.flatten(x)
-    moving = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in flat]
-
-    def run(inputs: list[jax.Array], taps: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
-        given = iter(inputs)
-        leaves = [next(given) if moves else a for moves, a in zip(moving, flat, strict=True)]
-        found = traced.run(params, jax.tree.unflatten(structure, leaves), taps)
-        return _examples_first(found.logits, 0), found.s
-
-    inputs = [leaf for moves, leaf in zip(moving, flat, strict=True) if moves]
-    logits, backward, s = jax.vjp(run, inputs, traced.taps(), has_aux=True)
-    if logits.shape[1] <= exact_up_to:
-        spectrum = _exactly(backward, logits, bins)
-    else:
-        spectrum = _by_lanczos(backward, logits, matvecs=matvecs, probes=probes, bins=bins)
-
-    of_input, of_rows = jax.random.split(key)
-    whole = jax.tree.map(lambda a: a[0], _nothing(1, bins))
-    if _has_input(traced, inputs):
-        whole = spectrum(partial(_of_input, traced), jnp.zeros(0, jnp.int32), of_input)
-    sites = []
-    for index, site in enumerate(traced.sites):
-        count = prod(site.steps)
-        if site.s_axis is None:
-            sites.append(_nothing(count, bins))
-            continue
-        keys = jax.random.split(jax.random.fold_in(of_rows, index), count)
-        row = partial(_of_row, index, site.s_axis)
-        each = jax.lax.map(lambda step, row=row: spectrum(row, *step), (_steps(site), keys))
-        taken = ~jnp.isnan(s[index]).reshape(count, -1).all(axis=1)
-        sites.append(jax.tree.map(partial(_where, taken), each, _nothing(count, bins)))
-    rows = _named(_in_row_order(traced, _joined(sites)))
-    kept = ("sigma_mean", "sigma_max", "sigma_mean_square")
-    return {**_named(whole), **{f"s_{name}": rows[name] for name in kept}}
-
-
-_Cotangents = tuple[list[jax.Array], tuple[jax.Array, ...]]
-# (cotangents of the inputs and the taps, index of a step) to those of one part, [n, size].
-_Part = Callable[[_Cotangents, jax.Array], jax.Array]
-_PartSpectrum = Callable[[_Part, jax.Array, jax.Array], Spectrum]
-
-
-def _has_input(traced: Traced, inputs: Sequence[jax.Array]) -> bool:
-    looked_up = [site.s_axis for site in traced.sites if site.kind == "embedding"]
-    return bool(inputs or looked_up) and (bool(inputs) or None not in looked_up)
-
-
-def _of_input(traced: Traced, cotangents: _Cotangents, _: jax.Array) -> jax.Array:
-    of_inputs, of_taps = cotangents
-    parts = [_examples_first(a, 0) for a in of_inputs] or [
-        _examples_first(a, len(site.steps) + (site.s_axis or 0))
-        for site, a in zip(traced.sites, of_taps, strict=True)
-        if site.kind == "embedding"
-    ]
-    return jnp.concatenate(parts, axis=1)
-
-
-def _of_row(index: int, axis: int, cotangents: _Cotangents, step: jax.Array) -> jax.Array:
-    return _examples_first(cotangents[1][index][tuple(step)], axis)
-
-
-def _examples_first(values: jax.Array, axis: int) -> jax.Array:
-    """[n, size] in float32."""
-    moved = jnp.moveaxis(values, axis, 0)
-    return moved.reshape(len(moved), -1).astype(jnp.float32)
-
-
-def _where(known: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.where(known.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-
-def _exactly(
-    backward: Callable[[jax.Array], _Cotangents], logits: jax.Array, bins: int
-) -> _PartSpectrum:
-    def one_logit(chosen: jax.Array) -> _Cotangents:
-        return backward(jnp.broadcast_to(chosen, logits.shape))
-
-    every = jax.lax.map(one_logit, jnp.eye(logits.shape[1]))
-
-    def spectrum(part: _Part, step: jax.Array, _: jax.Array) -> Spectrum:
-        jacobians = jax.vmap(part, in_axes=(0, None), out_axes=1)(every, step)
-        return exact_summary(jax.lax.map(_singular_values, jacobians), bins=bins)
-
-    return spectrum
-
-
-def _by_lanczos(
-    backward: Callable[[jax.Array], _Cotangents],
-    logits: jax.Array,
-    *,
-    matvecs: int,
-    probes: int,
-    bins: int,
-) -> _PartSpectrum:
-    n, outputs = logits.shape
-
-    def spectrum(part: _Part, step: jax.Array, key: jax.Array) -> Spectrum:
-        def back(context: Any, g: jax.Array) -> jax.Array:
-            backward, step = context
-            return part(backward(g), step)
-
-        def forth(context: Any, v: jax.Array) -> jax.Array:
-            # Not a jvp, which a custom_vjp doesn't have.
-            return jax.linear_transpose(partial(back, context), logits)(v)[0]
-
-        context = backward, step
-        like = jax.eval_shape(back, context, logits)
-        short = min(outputs, like.shape[1])
-        apply, transpose = (back, forth) if short == outputs else (forth, back)
-        product = _of_one_example(apply, transpose, n)
-        start = jax.ShapeDtypeStruct((short,), jnp.float32)
-
-        def one_example(key: jax.Array) -> Bidiagonal:
-            return bidiagonal(partial(product, context), start, key, matvecs=matvecs)
-
-        steps = jax.lax.map(jax.vmap(one_example), jax.random.split(key, (probes, n)))
-        found = jax.vmap(jax.vmap(ritz))(steps)
-        return summary(jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), found), bins=bins)
-
-    return spectrum
-
-
-def _of_one_example(
-    apply: Callable[[Any, jax.Array], jax.Array],
-    transpose: Callable[[Any, jax.Array], jax.Array],
-    n: int,
-) -> Callable[[Any, jax.Array], jax.Array]:
-    """A linear operator on all of n examples, as one on each: ``vmap`` of it calls ``apply`` once.
-
-    Examples don't see each other, so that what goes into one comes out of that one alone.
-    """
-
-    def one(function: Callable[[Any, jax.Array], jax.Array]) -> Any:
-        @custom_vmap
-        def of_one(context: Any, v: jax.Array) -> jax.Array:
-            return function(context, jnp.broadcast_to(v, (n, *v.shape)))[0]
-
-        @of_one.def_vmap
-        def _(size: int, batched: Any, context: Any, v: jax.Array) -> tuple[jax.Array, bool]:
-            return function(context, v), True
-
-        return of_one
-
-    forward, back = one(apply), one(transpose)
-    product = jax.custom_vjp(lambda context, v: forward(context, v))
-    product.defvjp(
-        lambda context, v: (forward(context, v), context),
-        lambda context, g: (None, back(context, g)),
-    )
-    return product

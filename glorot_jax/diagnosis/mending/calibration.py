@@ -15,29 +15,31 @@ a sum with a residual, a norm or a pool, nothing is put in the place of f'.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import exp, inf, isfinite, log
-from typing import Any, NamedTuple
+from typing import Any, Generic, Literal, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glorot_jax.diagnosis.measuring.site_statistics import check_costs
-from glorot_jax.diagnosis.mending.gains import (
+from glorot_jax.diagnosis.measuring.gains import (
     Measured,
     as_statistics,
-    find_below,
-    measure_both,
-    measure_forward,
+    both_gains,
+    find_input_sources,
+    forward_gains,
 )
+from glorot_jax.diagnosis.measuring.site_statistics import Statistics, check_costs
 from glorot_jax.diagnosis.mending.kernel_scales import Group, find_groups, find_scales, multiplied
-from glorot_jax.diagnosis.reporting.monitor import Statistics
-from glorot_jax.diagnosis.reporting.report import Report, diagnose
-from glorot_jax.diagnosis.tracing.sites import Apply, Row, Traced, Unreached, trace
-from glorot_jax.losses import Loss, cross_entropy
+from glorot_jax.diagnosis.tracing.layout import SiteRow, Unreached
+from glorot_jax.diagnosis.tracing.sites import Traced, trace
+from glorot_jax.losses import cross_entropy
+from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
 
-MODES = ("forward", "backward", "geometric", "critical")
+Mode: TypeAlias = Literal["forward", "backward", "geometric", "critical"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 TOLERANCE = 1e-3  # of what is to be kept, while one kernel is scaled
 RESCALINGS = 12  # of one kernel in one sweep; one is enough where there is no bias
 SETTLED = 0.02  # when all are as near as this, no other sweep is made
@@ -47,34 +49,33 @@ NEAR = 0.1  # a kernel that can't be brought as near as this by itself keeps its
 _WEIGHTS = 20_100_513
 
 
-class Calibrated(NamedTuple):
+@dataclass(frozen=True)
+class Calibrated(Generic[Params]):
     """``params`` as given but for the scales of kernels, and what that did.
 
     ``factors``: by the label of a row, what its kernel was multiplied by. ``before``, ``after``:
     ``s_std`` and ``ds_std`` of each row. ``skipped``: what kept its scale, or isn't quite as asked
-    for, and why. ``reports``: on the parameters before and after, None unless asked for.
+    for, and why.
     """
 
-    params: Any
+    params: Params
     factors: Mapping[str, float]
     before: Statistics
     after: Statistics
     skipped: tuple[Unreached, ...]
-    reports: tuple[Report, Report] | None
 
 
 def calibrate(
-    apply_fn: Apply,
-    params: Any,
-    x: Any,
-    y: jax.Array | None = None,
+    apply_fn: ApplyFn[Params],
+    params: Params,
+    x: PyTree,
+    y: PyTree = None,
     /,
     *,
-    mode: str = "forward",
+    mode: Mode = "forward",
     target: float = 1.0,
     loss: Loss = cross_entropy,
-    report: bool = True,
-) -> Calibrated:
+) -> Calibrated[Params]:
     """Parameters of ``apply_fn(params, x) -> logits [n, ..]`` whose kernels keep variance.
 
     ``target`` is the std of every s, in the modes forward and geometric. dC/ds is that of ``loss``
@@ -84,38 +85,42 @@ def calibrate(
     from several parameters the first that scales it. No gradient leaves an embedding downwards, so
     it is left alone in mode backward and scaled as in forward in the other two.
 
-    Runs the model once or twice for each kernel, by three compiled programs, and one more for the
-    ``report`` before and after; not for the inside of ``jit``.
+    Runs the model once or twice for each kernel, by three compiled programs; not for the inside of
+    ``jit``.
 
     Raises:
       ValueError: as ``trace`` does; ``mode``, ``target``, ``loss`` or ``y`` isn't such a thing.
     """
     _check(mode, target, params)
-    found = trace(apply_fn, params, x)
-    kernels = find_scales(found, params, x)
-    loss, labels = _loss_and_labels(found, y, loss)
+    traced = trace(apply_fn, params, x)
+    kernels = find_scales(traced, params, x)
+    loss, labels = loss_and_labels(traced, y, loss)
     # What only some modes ask for isn't compiled for the others.
-    below = find_below(found, params, x) if mode in ("backward", "geometric") else None
-    measure = measure_both(found, x, lambda logits: jnp.sum(loss(logits, labels)), mode, below)
-    groups, skipped = find_groups(found, kernels)
+    both_ways = mode in ("backward", "geometric")
+    sources = find_input_sources(traced, params, x) if both_ways else None
+
+    def cost(logits: Any) -> jax.Array:
+        return jnp.sum(loss(logits, labels))
+
+    measure = both_gains(traced, x, cost, sources, jacobian=mode == "critical")
+    groups, skipped = find_groups(traced, kernels)
     before = measure(params)
-    wanted = partial(_wanted, mode=mode, target=target, rows=found.rows())
-    quick = measure if mode != "forward" else measure_forward(found, x)
+    wanted = partial(_wanted, mode=mode, target=target, rows=traced.rows())
+    quick = measure if mode != "forward" else forward_gains(traced, x)
     scaled, scales, failed = _balance(params, groups, quick, wanted)
-    factors = dict.fromkeys((row.label for row in found.rows()), 1.0)
+    factors = dict.fromkeys((row.label for row in traced.rows()), 1.0)
     for group, scale in zip(groups, scales, strict=True):
-        factors.update((found.rows()[row].label, scale) for row in group.rows)
+        factors.update((traced.rows()[row].label, scale) for row in group.rows)
     return Calibrated(
         scaled,
         factors,
-        as_statistics(found, before),
-        as_statistics(found, measure(scaled)),
+        as_statistics(traced, before),
+        as_statistics(traced, measure(scaled)),
         (*skipped, *failed),
-        _reports(apply_fn, params, scaled, x, labels, loss) if report else None,
     )
 
 
-def _check(mode: str, target: float, params: Any) -> None:
+def _check(mode: Mode, target: float, params: Any) -> None:
     if mode not in MODES:
         raise ValueError(f"mode: {mode} is not one of {', '.join(MODES)}")
     if not (isinstance(target, (int, float)) and isfinite(target) and target > 0):
@@ -124,12 +129,12 @@ def _check(mode: str, target: float, params: Any) -> None:
         raise ValueError("params: are traced; calibrate runs programs of its own, outside of jit")
 
 
-def _loss_and_labels(found: Traced, y: jax.Array | None, loss: Loss) -> tuple[Loss, jax.Array]:
+def loss_and_labels(traced: Traced, y: PyTree, loss: Loss) -> tuple[Loss, PyTree]:
     """Those given; without labels a random combination of each example's logits as its cost."""
     if y is not None:
-        check_costs(loss, found.logits, y)
+        check_costs(loss, traced.logits, y)
         return loss, y
-    shape, dtype = found.logits.shape, found.logits.dtype
+    shape, dtype = traced.logits.shape, traced.logits.dtype
     weights = jnp.asarray(np.random.default_rng(_WEIGHTS).normal(size=shape), dtype)
 
     def combination(logits: jax.Array, _: jax.Array) -> jax.Array:
@@ -138,17 +143,8 @@ def _loss_and_labels(found: Traced, y: jax.Array | None, loss: Loss) -> tuple[Lo
     return combination, jnp.zeros(shape[0], jnp.int32)
 
 
-def _reports(
-    apply_fn: Apply, before: Any, after: Any, x: Any, y: jax.Array, loss: Loss
-) -> tuple[Report, Report]:
-    """Both from one program, as if they were two seeds."""
-    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), before, after)
-    data = diagnose(apply_fn, both, x, y, loss=loss, seeds=2, spectra=False).data
-    return Report(data.isel(seed=[0])), Report(data.isel(seed=[1]))
-
-
 def _wanted(
-    measured: Measured, group: Group, *, mode: str, target: float, rows: Sequence[Row]
+    measured: Measured, group: Group, *, mode: Mode, target: float, rows: Sequence[SiteRow]
 ) -> float:
     """The logarithm of the factor still to be applied, NaN where there is none to be had."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -157,10 +153,10 @@ def _wanted(
         if mode == "forward":
             asked = forward
         elif mode == "backward":
-            asked = -np.log(measured["carried"][mine])
+            asked = -np.log(measured["backward_gain"][mine])
         else:
             critical = mode == "critical"
-            asked = -np.log(measured["jacobian" if critical else "carried"][mine])
+            asked = -np.log(measured["jacobian_gain" if critical else "backward_gain"][mine])
             asked = asked if critical else (forward + asked) / 2
             embeds = np.array([rows[row].kind == "embedding" for row in mine])
             asked = np.where(embeds, forward, asked)

@@ -2,28 +2,31 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glorot_jax.diagnosis.tracing.plan import Site
-from glorot_jax.diagnosis.tracing.sites import Traced, Unreached
+from glorot_jax.diagnosis.tracing.layout import Site, Unreached, step_indices
+from glorot_jax.diagnosis.tracing.sites import Traced
+from glorot_jax.typing import PyTree
 
 
-class Scaled(NamedTuple):
+@dataclass(frozen=True)
+class Scaled:
     """Where the scale of a site's kernel is: a leaf, and its axes that are the steps of scans."""
 
     leaf: int
     axes: tuple[int, ...]
 
 
-def find_scales(found: Traced, params: Any, x: Any) -> list[Scaled | str]:
+def find_scales(traced: Traced, params: PyTree, x: PyTree) -> list[Scaled | str]:
     """What scales each site's kernel, or why nothing does."""
-    look = jax.jit(lambda params, x: found.run(params, x).kernels)
+    look = jax.jit(lambda params, x: traced.run(params, x).kernels)
     kernels = jax.device_get(look(params, x))
     leaves, structure = jax.tree.flatten(params)
     tried: dict[Scaled, Any] = {}
@@ -39,14 +42,14 @@ def find_scales(found: Traced, params: Any, x: Any) -> list[Scaled | str]:
         return _is_multiple(kernels[index], tried[where][index], factors)
 
     return [
-        _where(site, found, kernels[index], leaves, partial(scales, index))
-        for index, site in enumerate(found.sites)
+        _where(site, traced, kernels[index], leaves, partial(scales, index))
+        for index, site in enumerate(traced.sites)
     ]
 
 
 def _where(
     site: Site,
-    found: Traced,
+    traced: Traced,
     kernel: np.ndarray,
     leaves: Sequence[jax.Array],
     scales: Callable[[Scaled], bool],
@@ -54,7 +57,7 @@ def _where(
     if np.isnan(np.asarray(kernel, np.float32)).all():
         return "is in a branch that isn't taken"
     lengths = [n for n, varies in zip(site.steps, site.kernel_varies, strict=True) if varies]
-    for leaf in _leaves_of(site, [name for name, _ in found.inputs[: len(leaves)]]):
+    for leaf in _leaves_of(site, [name for name, _ in traced.inputs[: len(leaves)]]):
         shape = leaves[leaf].shape
         if jnp.issubdtype(leaves[leaf].dtype, jnp.floating):
             for axes in permutations(range(len(shape)), len(lengths)):
@@ -90,7 +93,8 @@ def _is_multiple(kernel: np.ndarray, scaled: np.ndarray, factors: np.ndarray) ->
     return bool((np.abs(after - wanted * before) <= 0.02 * np.abs(before).max()).all())
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """Rows whose kernels have one scale in common: a leaf, or one step of it along ``axes``."""
 
     where: Scaled
@@ -100,7 +104,7 @@ class Group(NamedTuple):
 
 
 def find_groups(
-    found: Traced, kernels: Sequence[Scaled | str]
+    traced: Traced, kernels: Sequence[Scaled | str]
 ) -> tuple[list[Group], list[Unreached]]:
     """Groups in the order of their first rows; what can't be scaled and why."""
     axes: dict[int, tuple[int, ...]] = {}
@@ -109,23 +113,19 @@ def find_groups(
             # Uses that don't agree on the steps can only be scaled together.
             agreed = axes.setdefault(where.leaf, where.axes) == where.axes
             axes[where.leaf] = where.axes if agreed else ()
-    places = [
-        (site, where, step)
-        for site, where in zip(found.sites, kernels, strict=True)
-        for step in np.ndindex(*site.steps)
-    ]
     rows: dict[tuple[Scaled, tuple[int, ...]], list[int]] = {}
     skipped: dict[str, str] = {}
-    for row, flat in enumerate(found.row_order()):
-        site, where, step = places[flat]
+    for row, (index, count) in enumerate(traced.layout.places):
+        site, where = traced.sites[index], kernels[index]
         if isinstance(where, str):
             skipped[site.name] = where
             continue
-        where = where._replace(axes=axes[where.leaf])
+        where = replace(where, axes=axes[where.leaf])
+        step = step_indices(site)[count]
         own = tuple(i for i, varies in zip(step, site.kernel_varies, strict=True) if varies)
         rows.setdefault((where, own if where.axes else ()), []).append(row)
     groups = [
-        Group(where, step, tuple(mine), found.rows()[mine[0]].label)
+        Group(where, step, tuple(mine), traced.rows()[mine[0]].label)
         for (where, step), mine in rows.items()
     ]
     return groups, [Unreached(name, why) for name, why in skipped.items()]

@@ -72,21 +72,21 @@ _LAST = {
 }
 # Of every example or only for the noise: used here and not kept.
 _ONLY_FOR_THEORY = {
-    *("z_example", "s_example", "f_example", "ds_example", "f_mean"),
-    *("s_unit_spread", "ds_unit_spread"),
+    *("z_example", "s_example", "ds_example", "ds_example_norm"),
+    *("z_fingerprint", "f_fingerprint", "s_unit_spread", "ds_unit_spread"),
 }
 
 
-def assemble(
+def build_dataset(
     traced: Traced,
-    fixed: Sequence[prediction.Row],
+    constants: Sequence[prediction.RowConstants],
     details: Arrays,
     spectra: Arrays,
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Arrays [seed, rows, ..] of ``site_details`` and of the Jacobians, labelled, with theory.
+    """Arrays [seed, rows, ..] of ``full_site_statistics`` and the Jacobians, labelled, with theory.
 
-    ``fixed`` is what ``prediction.fixed`` says of the rows.
+    ``constants`` is what ``prediction.row_constants`` says of the rows.
 
     Returns a Dataset with dims seed and site, and quantile, bin or sigma_bin where needed.
     """
@@ -97,8 +97,8 @@ def assemble(
         **{name: values for name, values in details.items() if name not in _ONLY_FOR_THEORY},
         "gain_forward": _ratio(rms["s"], np.roll(rms["s"], 1, axis=1), missing=0),
         "gain_backward": _ratio(rms["ds"], np.roll(rms["ds"], -1, axis=1), missing=-1),
-        **_predictions(traced, fixed, details),
-        **(_predicted_spectra(traced, fixed, details) if spectra else {}),
+        **_predictions(traced, constants, details),
+        **(_predicted_spectra(traced, constants, details) if spectra else {}),
         **spectra,
     }
     return xr.Dataset(
@@ -113,9 +113,15 @@ def assemble(
             "kind": ("site", [row.kind for row in rows]),
             "fan_in": ("site", [row.fan_in for row in rows]),
             "fan_out": ("site", [row.fan_out for row in rows]),
-            "two_sided": ("site", [row.table is not None and row.table.two_sided for row in fixed]),
+            "two_sided": (
+                "site",
+                [row.table is not None and row.table.two_sided for row in constants],
+            ),
         },
-        attrs={**attrs, "unreached": json.dumps([list(pair) for pair in traced.unreached])},
+        attrs={
+            **attrs,
+            "unreached": json.dumps([[one.name, one.reason] for one in traced.unreached]),
+        },
     )
 
 
@@ -142,7 +148,9 @@ def _dims(name: str, ndim: int) -> tuple[str, ...]:
     return dims[len(dims) - ndim :]
 
 
-def _predictions(traced: Traced, fixed: Sequence[prediction.Row], details: Arrays) -> Arrays:
+def _predictions(
+    traced: Traced, constants: Sequence[prediction.RowConstants], details: Arrays
+) -> Arrays:
     """By name: [seed, rows], and [rows] of what hardly differs between seeds."""
     rows = traced.rows()
     fan_out = np.array([row.fan_out for row in rows], np.float64)
@@ -150,11 +158,11 @@ def _predictions(traced: Traced, fixed: Sequence[prediction.Row], details: Array
         {**{name: values[seed] for name, values in details.items()}, "fan_out": fan_out}
         for seed in range(len(details["s_mean"]))
     ]
-    predicted, noise = zip(*(prediction.predict(fixed, one) for one in seeds), strict=True)
+    predicted, noise = zip(*(prediction.predict(constants, one) for one in seeds), strict=True)
     few, weights = prediction.few_examples(details["s_example"]), _weights(details)
     gains = [
         prediction.critical_gain(plan, few[i], plan.forward * weights[i])
-        for i, plan in enumerate(fixed)
+        for i, plan in enumerate(constants)
     ]
     names = prediction.PREDICTED
     return {
@@ -164,12 +172,14 @@ def _predictions(traced: Traced, fixed: Sequence[prediction.Row], details: Array
     }
 
 
-def _predicted_spectra(traced: Traced, fixed: Sequence[prediction.Row], details: Arrays) -> Arrays:
+def _predicted_spectra(
+    traced: Traced, constants: Sequence[prediction.RowConstants], details: Arrays
+) -> Arrays:
     rows = traced.rows()
     # Free probability knows matrices of independent entries only.
     fan_in = np.array([row.fan_in if row.kind == "dense" else np.nan for row in rows])
     found = prediction.mean_singular_values(
-        fixed,
+        constants,
         prediction.few_examples(details["s_example"]),
         fan_in * _weights(details),
         [row.fan_out / row.fan_in for row in rows],

@@ -8,7 +8,7 @@ from matplotlib.style import context
 from matplotlib.ticker import MaxNLocator
 
 from glorot_jax.confidence import mean_interval
-from glorot_jax.diagnosis.measuring.site_statistics import HISTOGRAM_REACH
+from glorot_jax.diagnosis.measuring.moments import HISTOGRAM_REACH
 from glorot_jax.plotting import STYLE, WIDTH, layer_colours, legend_below, shortened, widen
 
 FORWARD, BACKWARD, THIRD = "#0072b2", "#d55e00", "#009e73"

@@ -1,36 +1,22 @@
 """Statistics of every site while a model trains, measured inside one's own jitted update."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from glorot_jax.diagnosis.measuring.site_statistics import site_statistics
-from glorot_jax.diagnosis.tracing.sites import Apply, trace
-from glorot_jax.losses import Loss, cross_entropy
-
-
-@partial(jax.tree_util.register_dataclass, data_fields=("values",), meta_fields=("sites",))
-@dataclass(frozen=True)
-class Statistics:
-    """What ``site_statistics`` measures, as a pytree that leaves a jitted function.
-
-    ``values``: arrays by the name of a statistic, [site] or [site, quantile], after the axes that
-    vmap and scan put before. ``sites``: their labels, the same for every measurement of a model.
-    """
-
-    values: Mapping[str, Any]
-    sites: tuple[str, ...]
+from glorot_jax.diagnosis.measuring.site_statistics import Statistics, site_statistics
+from glorot_jax.diagnosis.tracing.sites import trace
+from glorot_jax.losses import cross_entropy
+from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
 
 
 def monitor(
-    apply_fn: Apply,
-    params: Any,
-    x: Any,
-    y: jax.Array,
+    apply_fn: ApplyFn[Params],
+    params: Params,
+    x: PyTree,
+    y: PyTree,
     /,
     *,
     loss: Loss = cross_entropy,
@@ -50,12 +36,12 @@ def monitor(
     """
     if jnp.shape(when) or jnp.result_type(when) != jnp.bool_:
         raise ValueError(f"when: {jax.typeof(when).str_short()} is not one bool")
-    found = trace(apply_fn, params, x)
+    traced = trace(apply_fn, params, x)
 
     # Jitted, so that the shapes below and the branch come from tracing it once.
     @jax.jit
-    def measure(params: Any, x: Any, y: jax.Array) -> Mapping[str, jax.Array]:
-        return site_statistics(found, params, x, y, loss=loss)
+    def measure(params: PyTree, x: PyTree, y: PyTree) -> Mapping[str, jax.Array]:
+        return site_statistics(traced, params, x, y, loss=loss)
 
     def nothing(*_: Any) -> Mapping[str, jax.Array]:
         shapes = jax.eval_shape(measure, params, x, y)
@@ -66,4 +52,4 @@ def monitor(
         if when is True
         else jax.lax.cond(when, measure, nothing, params, x, y)
     )
-    return Statistics(values, tuple(row.label for row in found.rows()))
+    return Statistics(values, tuple(row.label for row in traced.rows()))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from glorot_jax.diagnosis.judging.findings import Finding
 from glorot_jax.diagnosis.reporting import figure
 from glorot_jax.diagnosis.reporting.table import against_theory, cells, through
-from glorot_jax.diagnosis.tracing.sites import Unreached
+from glorot_jax.diagnosis.tracing.layout import Unreached
 from glorot_jax.files import write_text
 from glorot_jax.templates import template
 

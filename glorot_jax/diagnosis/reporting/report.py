@@ -14,15 +14,18 @@ import numpy as np
 import xarray as xr
 
 from glorot_jax.diagnosis.judging.findings import SEVERE, Finding, find
-from glorot_jax.diagnosis.judging.prediction import fixed
-from glorot_jax.diagnosis.measuring.site_jacobians import end_to_end, site_spectra
-from glorot_jax.diagnosis.measuring.site_statistics import check_costs, site_details
-from glorot_jax.diagnosis.reporting.dataset import assemble
+from glorot_jax.diagnosis.judging.prediction import row_constants
+from glorot_jax.diagnosis.measuring.end_to_end import end_to_end
+from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
+from glorot_jax.diagnosis.measuring.site_statistics import check_costs, full_site_statistics
+from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.table import as_text
-from glorot_jax.diagnosis.tracing.sites import Apply, Traced, Unreached, named_leaves, trace
+from glorot_jax.diagnosis.tracing.layout import Unreached
+from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves, trace
 from glorot_jax.dotted import reason
 from glorot_jax.files import write_netcdf
-from glorot_jax.losses import Loss, cross_entropy
+from glorot_jax.losses import cross_entropy
+from glorot_jax.typing import ApplyFn, InitFn, Loss, Params, PyTree
 
 # Matplotlib takes longer to import than all the rest, and a training job draws nothing.
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ MEMORY = 2**29  # bytes, of the signals of the seeds that are measured at once
 class Model(NamedTuple):
     """Something to diagnose: the arguments of ``diagnose`` in one value."""
 
-    apply_fn: Apply
+    apply_fn: ApplyFn[Any]
     params: Any
     x: Any
     y: jax.Array
@@ -112,10 +115,10 @@ class Report:
 
 
 def diagnose(
-    apply_fn: Apply,
-    params: Any,
-    x: Any,
-    y: jax.Array,
+    apply_fn: ApplyFn[Params],
+    params: Params | InitFn[Params],
+    x: PyTree,
+    y: PyTree,
     /,
     *,
     loss: Loss = cross_entropy,
@@ -143,14 +146,16 @@ def diagnose(
     nets = _nets(params, seeds, key)
     traced = _trace_all(apply_fn, nets, x)
     check_costs(loss, traced.logits, y)
-    details = _over_seeds(partial(site_details, traced, loss=loss, bins=BINS), traced, nets, x, y)
+    details = _over_seeds(
+        partial(full_site_statistics, traced, loss=loss, bins=BINS), traced, nets, x, y
+    )
     found = _spectra(traced, nets, x, jax.random.fold_in(key, START_VECTORS)) if spectra else {}
     attrs = {
         "model": name or "Signals of a model",
         "examples": traced.logits.shape[0],
         "loss": getattr(loss, "__name__", str(loss)),
     }
-    return Report(assemble(traced, fixed(traced), details, found, attrs))
+    return Report(build_dataset(traced, row_constants(traced), details, found, attrs))
 
 
 def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
@@ -177,7 +182,7 @@ def _is_function(params: Any) -> bool:
     return callable(params) and len(leaves) == 1 and leaves[0] is params
 
 
-def _trace_all(apply_fn: Apply, nets: Any, x: Any) -> Traced:
+def _trace_all(apply_fn: ApplyFn[Any], nets: Any, x: Any) -> Traced:
     """The trace of the first net, once all are known to be finite."""
     first = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, nets)
     traced = trace(apply_fn, first, x)

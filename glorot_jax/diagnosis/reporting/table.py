@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from glorot_jax.diagnosis.judging.findings import SEVERE, WARNING, Finding
-from glorot_jax.diagnosis.tracing.sites import Unreached
+from glorot_jax.diagnosis.tracing.layout import Unreached
 
 MARKS = {SEVERE: "!!", WARNING: "!"}
 MOST_ROWS = 40
@@ -96,7 +96,7 @@ def as_text(data: xr.Dataset, findings: Sequence[Finding], unreached: Sequence[U
     nets = "1 net" if seeds == 1 else f"{seeds} nets"
     head = f"{len(rows)} sites, {examples} examples, {nets}, worst first"
     said = [f"  {finding}" for finding in findings] or ["  nothing to find fault with"]
-    unseen = [f"  {name} {why}" for name, why in unreached]
+    unseen = [f"  {one.name} {one.reason}" for one in unreached]
     theory = against_theory(data)
     wide = max(60, min(shutil.get_terminal_size().columns, 110))
     wrapped = [textwrap.fill(line, wide, subsequent_indent="    ") for line in ["Findings", *said]]

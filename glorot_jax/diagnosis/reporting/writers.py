@@ -16,8 +16,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from glorot_jax.diagnosis.measuring.site_statistics import QUANTILES
-from glorot_jax.diagnosis.reporting.monitor import Statistics
+from glorot_jax.diagnosis.measuring.site_statistics import QUANTILES, Statistics
 from glorot_jax.files import naming
 
 Record = tuple[int, Statistics]

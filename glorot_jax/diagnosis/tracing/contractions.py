@@ -1,16 +1,20 @@
 """The products that can be sites: which operand is the kernel, and how many inputs a unit has."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from jax.extend import core
 
+from glorot_jax.diagnosis.tracing.layout import Kind
 
-class Contraction(NamedTuple):
+
+@dataclass(frozen=True)
+class Contraction:
     """A product of a signal ``z`` with a ``kernel``, two variables of one equation."""
 
-    kind: str
+    kind: Kind
     z: Any
     kernel: Any
     fan_in: int

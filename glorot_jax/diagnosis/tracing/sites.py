@@ -7,8 +7,8 @@ pre-activation s = z W, plus a bias where one is added.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,25 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from glorot_jax.diagnosis.tracing.plan import Block, Found, Site, Unreached, plan, run
+from glorot_jax.diagnosis.tracing.layout import Block, Site, SiteLayout, SiteRow, Unreached
+from glorot_jax.diagnosis.tracing.plan import Draft, plan
+from glorot_jax.diagnosis.tracing.run import run_block
 from glorot_jax.dotted import reason
-
-Apply = Callable[[Any, Any], jax.Array]
-
-
-class Row(NamedTuple):
-    """One site at one step of the scans around it; ``step`` is () outside scans."""
-
-    name: str
-    kind: str
-    step: tuple[int, ...]
-    fan_in: int
-    fan_out: int
-
-    @property
-    def label(self) -> str:
-        """The name with the step behind it: ``layers/w[3]``, ``layers/w[3, 1]`` in two scans."""
-        return self.name + (f"[{', '.join(map(str, self.step))}]" if self.step else "")
+from glorot_jax.typing import ApplyFn, PyTree
 
 
 class Signals(NamedTuple):
@@ -51,45 +37,59 @@ class Signals(NamedTuple):
     biases: tuple[jax.Array | None, ...]
 
 
-class Traced(NamedTuple):
+@dataclass(frozen=True)
+class Traced:
     """A model, for parameters and examples of given shapes, with its sites exposed.
 
-    ``unreached``: what isn't seen, or is less than it seems. ``logits``: their shape.
-    ``structure`` and ``inputs``: of (params, x), the pytree and each leaf's name and shape.
+    ``layout``: the sites, and the rows their steps are. ``unreached``: what isn't seen, or is less
+    than it seems. ``logits``: their shape. ``structure`` and ``inputs``: of (params, x), the
+    pytree and each leaf's name and shape.
     """
 
-    sites: tuple[Site, ...]
+    layout: SiteLayout
     unreached: tuple[Unreached, ...]
     logits: jax.ShapeDtypeStruct
     block: Block
     structure: Any
     inputs: tuple[tuple[str, jax.ShapeDtypeStruct], ...]
 
-    def taps(self) -> tuple[jax.Array, ...]:
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Every site, in the order of the program."""
+        return self.layout.sites
+
+    def rows(self) -> tuple[SiteRow, ...]:
+        """One row a site and step, in the order of the program; a scan's steps by their index."""
+        return self.layout.rows
+
+    def perturbations(self) -> tuple[jax.Array, ...]:
         """Zeros shaped like each s, the steps of the scans around it first."""
         return tuple(jnp.zeros((*site.steps, *site.s.shape), site.s.dtype) for site in self.sites)
 
-    def run(self, params: Any, x: Any, taps: Sequence[jax.Array] | None = None) -> Signals:
-        """The model's logits with z, s and kernel of each site; ``taps[i]`` is added to s[i].
+    def run(
+        self, params: PyTree, x: PyTree, perturbations: Sequence[jax.Array] | None = None
+    ) -> Signals:
+        """The model's logits with z, s and kernel of each site.
 
-        The gradient of a cost with respect to zero taps is dC/ds. Logits and their derivatives
-        are the model's own. Pure, for ``jit`` and ``vmap``.
+        ``perturbations[i]`` is added to s[i]; the gradient of a cost with respect to those of
+        zeros is dC/ds. Logits and their derivatives are the model's own. Pure, for ``jit`` and
+        ``vmap``.
 
         Raises:
-          ValueError: params, x or taps aren't shaped as those traced.
+          ValueError: params, x or perturbations aren't shaped as those traced.
         """
         self.check(params, x)
-        zeros = self.taps()
-        given = zeros if taps is None else tuple(taps)
-        if [_described(tap) for tap in given] != [_described(tap) for tap in zeros]:
-            raise ValueError("taps: are not shaped like those of Traced.taps()")
+        zeros = self.perturbations()
+        given = zeros if perturbations is None else tuple(perturbations)
+        if [_described(one) for one in given] != [_described(one) for one in zeros]:
+            raise ValueError("perturbations: are not shaped like those of Traced.perturbations()")
         order = [site.order for site in self.sites]
         leaves = jax.tree.leaves((params, x))
-        outputs, seen = run(self.block, leaves, dict(zip(order, given, strict=True)))
+        outputs, seen = run_block(self.block, leaves, dict(zip(order, given, strict=True)))
         z, s, kernels, biases = zip(*(seen[place] for place in order), strict=True)
         return Signals(outputs[0], z, s, kernels, biases)
 
-    def check(self, params: Any, x: Any) -> None:
+    def check(self, params: PyTree, x: PyTree) -> None:
         """Raises ValueError where params or x aren't shaped as those traced."""
         leaves, structure = jax.tree.flatten((params, x))
         if structure != self.structure:
@@ -98,29 +98,8 @@ class Traced(NamedTuple):
             if _described(leaf) != _described(traced):
                 raise ValueError(f"{name}: is {_described(leaf)}, traced as {_described(traced)}")
 
-    def rows(self) -> tuple[Row, ...]:
-        """One row a site and step, in the order of the program; a scan's steps by their index."""
-        flat = [
-            Row(site.name, site.kind, step, site.fan_in, site.fan_out)
-            for site, step in self._sites_and_steps()
-        ]
-        return tuple(flat[index] for index in self.row_order())
 
-    def row_order(self) -> list[int]:
-        """Which of (site 0 step 0, site 0 step 1, .., site 1 step 0, ..) each row is."""
-        places = [_place(site, step) for site, step in self._sites_and_steps()]
-        return sorted(range(len(places)), key=places.__getitem__)
-
-    def _sites_and_steps(self) -> Iterator[tuple[Site, tuple[int, ...]]]:
-        return ((site, step) for site in self.sites for step in product(*map(range, site.steps)))
-
-
-def _place(site: Site, step: tuple[int, ...]) -> list[int]:
-    steps = iter(step)
-    return [next(steps) if index is None else index for index in site.order]
-
-
-def trace(apply_fn: Apply, params: Any, x: Any, /) -> Traced:
+def trace(apply_fn: ApplyFn, params: Any, x: Any, /) -> Traced:
     """Every site of a model ``apply_fn(params, x) -> logits [n, ..]``, for examples x [n, ..].
 
     ``params`` is a pytree of arrays, ``x`` an array or a pytree of them; sites depend on their
@@ -138,14 +117,15 @@ def trace(apply_fn: Apply, params: Any, x: Any, /) -> Traced:
     names = [name for name, _ in inputs[: len(jax.tree.leaves(params))]]
     n = _examples(x)
     logits, closed = _equations(apply_fn, params, x, n)
-    block, found = plan(closed, names)
-    if not found.sites:
-        seen = "".join(f"; {name} {why}" for name, why in found.unreached)
+    block, draft = plan(closed, names)
+    if not draft.sites:
+        seen = "".join(f"; {one.name} {one.reason}" for one in draft.unreached)
         raise ValueError(f"apply_fn: no product of x with a parameter can be seen{seen}")
-    found = _with_example_axes(found, apply_fn, names, params, x, n)
-    sites = sorted(found.sites, key=lambda site: [index or 0 for index in site.order])
+    draft = _with_example_axes(draft, apply_fn, names, params, x, n)
+    sites = sorted(draft.sites, key=lambda site: [index or 0 for index in site.order])
     structure = jax.tree.structure((params, x))
-    return Traced(_numbered(sites), tuple(found.unreached), logits, block, structure, inputs)
+    layout = SiteLayout(_numbered(sites))
+    return Traced(layout, tuple(draft.unreached), logits, block, structure, inputs)
 
 
 def _inputs(params: Any, x: Any) -> tuple[tuple[str, jax.ShapeDtypeStruct], ...]:
@@ -194,7 +174,7 @@ def _examples(x: Any) -> int:
 
 
 def _equations(
-    apply_fn: Apply, params: Any, x: Any, n: int
+    apply_fn: ApplyFn, params: Any, x: Any, n: int
 ) -> tuple[jax.ShapeDtypeStruct, core.ClosedJaxpr]:
     """What ``apply_fn`` returns, checked to be logits, and its equations."""
     try:
@@ -215,25 +195,25 @@ def _described(array: Any) -> str:
 
 
 def _with_example_axes(
-    found: Found, apply_fn: Apply, names: Sequence[str], params: Any, x: Any, n: int
-) -> Found:
+    draft: Draft, apply_fn: ApplyFn, names: Sequence[str], params: Any, x: Any, n: int
+) -> Draft:
     """The sites with the axis of the examples: the one that grows with one more example."""
     more = jax.tree.map(lambda a: jax.ShapeDtypeStruct((n + 1, *a.shape[1:]), a.dtype), x)
     try:
         _, longer = plan(_equations(apply_fn, params, more, n + 1)[1], names)
         pairs = [
             (site, {other.order: other for other in longer.sites}[site.order])
-            for site in found.sites
+            for site in draft.sites
         ]
     except (ValueError, KeyError):
-        pairs = [(site, site) for site in found.sites]
+        pairs = [(site, site) for site in draft.sites]
     sites = [
-        site._replace(z_axis=_grown(site, site.z, other.z), s_axis=_grown(site, site.s, other.s))
+        replace(site, z_axis=_grown(site, site.z, other.z), s_axis=_grown(site, site.s, other.s))
         for site, other in pairs
     ]
     why = "shares the axis of its examples with something else: it has no cosine or dead fraction"
     mixed = dict.fromkeys(site.name for site in sites if site.s_axis is None)
-    return Found(sites, [*found.unreached, *(Unreached(name, why) for name in mixed)])
+    return Draft(sites, [*draft.unreached, *(Unreached(name, why) for name in mixed)])
 
 
 def _grown(site: Site, shape: jax.ShapeDtypeStruct, longer: jax.ShapeDtypeStruct) -> int | None:
@@ -250,5 +230,5 @@ def _numbered(sites: Sequence[Site]) -> tuple[Site, ...]:
     for site in sites:
         used[site.name] += 1
         number = f" #{used[site.name]}" if used[site.name] > 1 else ""
-        numbered.append(site._replace(name=site.name + number))
+        numbered.append(replace(site, name=site.name + number))
     return tuple(numbered)

@@ -1,6 +1,7 @@
 """What theory expects beside what is measured: closed forms, NumPy quadrature, many draws."""
 
 import itertools
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 
 from glorot_jax.diagnosis import trace
 from glorot_jax.diagnosis.judging import prediction
-from glorot_jax.diagnosis.measuring.site_statistics import site_details
+from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
 from glorot_jax.theory import spectrum, spread_over_seeds
 
 N, INPUTS, WIDTH, CLASSES = 20, 30, 50, 4
@@ -48,11 +49,11 @@ def _measure(apply, kernels, x):
     """Rows that are fixed, and details [seed, row, ..] of every seed."""
     params = [jnp.stack(leaf) for leaf in zip(*kernels, strict=True)]
     traced = trace(apply, jax.tree.map(lambda leaf: leaf[0], params), x)
-    one = partial(site_details, traced, bins=4)
+    one = partial(full_site_statistics, traced, bins=4)
     details = jax.jit(jax.vmap(lambda p, x, y: one(p, x, y), in_axes=(0, None, None)))
     found = {k: np.asarray(v, np.float64) for k, v in details(params, x, _labels()).items()}
     fans = np.array([row.fan_out for row in traced.rows()])
-    return prediction.fixed(traced), found, fans
+    return prediction.row_constants(traced), found, fans
 
 
 def _predict(rows, details, fans, seed):
@@ -170,7 +171,7 @@ def test_two_sided_functions_are_told_from_one_sided():
             partial(_mlp, activation), [jnp.asarray(k) for k in _dense_kernels(0, 1.0)],
             _examples(INPUTS),
         )  # fmt: skip
-        sides[activation.__name__] = prediction.fixed(traced)[0].table.two_sided
+        sides[activation.__name__] = prediction.row_constants(traced)[0].table.two_sided
     assert sides == {
         "tanh": True, "sigmoid": True, "soft_sign": True, "relu": False, "gelu": False,
     }  # fmt: skip
@@ -184,7 +185,7 @@ def test_the_gain_brings_the_layer_to_one():
     traced = trace(
         partial(_mlp, jnp.tanh), [jnp.asarray(k) for k in _dense_kernels(0, 1.0)], _examples(INPUTS)
     )
-    tanh = prediction.fixed(traced)[0]
+    tanh = prediction.row_constants(traced)[0]
     gain = prediction.critical_gain(tanh, q, 0.4)
     u = np.linspace(-8, 8, 20_001)
     weights = np.exp(-(u**2) / 2)
@@ -212,7 +213,7 @@ def test_many_rows_of_one_function_share_a_curve():
     exact = spectrum.mean_singular_value(jax.nn.relu, 1.0, 1.0)
     np.testing.assert_allclose(relu, exact, rtol=1e-3)
     grid = jnp.asarray(prediction.GRID)
-    tanh = rows[0]._replace(table=prediction.Table(jnp.tanh(grid), 1 - jnp.tanh(grid) ** 2))
+    tanh = replace(rows[0], table=prediction.Table(jnp.tanh(grid), 1 - jnp.tanh(grid) ** 2))
     found = prediction.mean_singular_values([tanh] * 30, q, np.ones(30), [1.0] * 30)
     for i in (0, 13, 29):
         each = [spectrum.mean_singular_value(jnp.tanh, float(one), 1.0) for one in q[i]]

@@ -15,14 +15,14 @@ RANDOM = np.random.default_rng(0)
 SIDE = 24
 
 
-@partial(jax.jit, static_argnames=("matvecs", "probes"))
-def _spectrum(matrix, key=None, *, matvecs=SIDE, probes=16):
+@partial(jax.jit, static_argnames=("matvecs", "num_vectors"))
+def _spectrum(matrix, key=None, *, matvecs=SIDE, num_vectors=16):
     key = jax.random.key(0) if key is None else key
     # Frobenius' norm of small entries, whose squares underflow.
     largest = jnp.maximum(jnp.max(jnp.abs(matrix)), 1e-37)
     rms = largest * jnp.linalg.norm(matrix / largest) / np.sqrt(min(matrix.shape))
     return lanczos.singular_values(
-        lambda v: matrix @ v, matrix[0], key, matvecs=matvecs, probes=probes, rms=rms
+        lambda v: matrix @ v, matrix[0], key, matvecs=matvecs, num_vectors=num_vectors, rms=rms
     )
 
 
@@ -86,7 +86,7 @@ def test_never_nan(shape, rank, exponent, seed):
     factors = random.normal(size=(shape[0], rank)), random.normal(size=(rank, shape[1]))
     matrix = 10.0**exponent * factors[0] @ factors[1]
     exact = np.linalg.svd(matrix, compute_uv=False)
-    found = _spectrum(_float32(matrix), probes=4)
+    found = _spectrum(_float32(matrix), num_vectors=4)
     assert not any(np.isnan(values).any() for values in found)
     # Lanczos finds no value outside the spectrum, and at full depth its ends.
     assert found.maximum == pytest.approx(exact[0], rel=1e-3)
@@ -111,7 +111,7 @@ def test_marchenko_and_pastur():
     """Square Gaussian matrices: mean 8 / (3 pi), maximum 2, density sqrt(4 - x^2) / pi."""
     side = 500
     matrix = _normal(side, side) / np.sqrt(side)
-    found = _spectrum(_float32(matrix), matvecs=lanczos.MATVECS, probes=8)
+    found = _spectrum(_float32(matrix), matvecs=lanczos.MATVECS, num_vectors=8)
     exact = np.linalg.svd(matrix, compute_uv=False)
     assert abs(found.mean - exact.mean()) <= 3 * found.mean_error <= 0.03 * exact.mean()
     # Of a Gaussian matrix traces spread by less than 1 / side (Bai and Silverstein).
@@ -140,7 +140,7 @@ def _truths():
 def test_the_error_covers_the_truth():
     repeats = 100
     keys = jax.random.split(jax.random.key(7), repeats)
-    many = jax.jit(jax.vmap(partial(_spectrum, matvecs=8, probes=2), in_axes=(None, 0)))
+    many = jax.jit(jax.vmap(partial(_spectrum, matvecs=8, num_vectors=2), in_axes=(None, 0)))
     for name, (matrix, mean) in _truths().items():
         found = many(_float32(matrix), keys)
         missed = int(jnp.sum(jnp.abs(found.mean - mean) > 2 * found.mean_error))

@@ -1,4 +1,4 @@
-"""Spectra of sites and up to the logits against NumPy's decompositions of JAX's own Jacobians."""
+"""Spectra of sites against NumPy's decompositions of JAX's own Jacobians."""
 
 from functools import cache, partial
 
@@ -7,25 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glorot_jax import probes
-from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.diagnosis import trace
 from glorot_jax.diagnosis.measuring import site_jacobians
-from glorot_jax.network import MLP, init, logits
+from tests.diagnosis.jacobians import KEY, exact_values, papers_net, two_members
 from tests.diagnosis.models import CLASSES, N, traced
-
-KEY = jax.random.key(0)
-
-
-@cache
-def _net(activation="tanh", widths=(100, 80, 100), inputs=80, n=9):
-    """The paper's net, with its trace and the exact singular values of its hidden layers."""
-    model = MLP(widths, CLASSES, ACTIVATIONS[activation])
-    params = init(model, KEY, inputs)
-    x = jax.random.normal(jax.random.key(1), (n, inputs))
-    found = trace(partial(logits, model), params, x)
-    exact = jax.jit(partial(probes.singular_values, model))(params, x)
-    return found, params, x, [np.asarray(v)[:, ~np.isnan(v[0])] for v in exact]
 
 
 @cache
@@ -35,15 +20,8 @@ def _spectra(name, **how):
     return found, jax.jit(spectra)(model.params, model.x, KEY)
 
 
-@cache
-def _up_to_logits(name, **how):
-    model, found = traced(name)
-    spectra = partial(site_jacobians.end_to_end, found, **how)
-    return found, jax.jit(spectra)(model.params, model.x, KEY)
-
-
 def test_small_layers_are_those_of_the_probes():
-    found, params, x, exact = _net()
+    found, params, x, exact = papers_net()
     spectra = partial(site_jacobians.site_spectra, found, exact_up_to=1000, bins=8)
     measured = jax.jit(spectra)(params, x, KEY)
     assert measured["exact"].all()
@@ -71,8 +49,8 @@ def test_small_layers_are_those_of_the_probes():
 )
 def test_matrix_free_layers_agree_with_exact_ones(activation, memory):
     """Wide, tall and, by relu, of half the rank; all examples at once and three at a time."""
-    found, params, x, exact = _net(activation)
-    spectra = jax.jit(partial(site_jacobians.site_spectra, found, probes=4, memory=memory))
+    found, params, x, exact = papers_net(activation)
+    spectra = jax.jit(partial(site_jacobians.site_spectra, found, num_vectors=4, memory=memory))
     measured = spectra(params, x, KEY)
     assert measured["exact"].tolist() == [False] * 3 + [True]
     assert not any(np.isnan(values).any() for values in measured.values())
@@ -91,16 +69,6 @@ def test_matrix_free_layers_agree_with_exact_ones(activation, memory):
             assert 1 <= measured["condition"][row] <= median * (1 + 1e-3)
 
 
-def _exact(function, z):
-    """Singular values of each example's Jacobian [n, k]; no example sees another."""
-    jacobian = np.asarray(jax.jit(jax.jacrev(function))(z), np.float64)
-    outputs = jacobian.shape[: -z.ndim]
-    # No other axis of these models is as long as that of the examples.
-    jacobian = np.moveaxis(jacobian, (outputs.index(N), len(outputs) + z.shape.index(N)), (0, 1))
-    own = [block.reshape(-1, z.size // N) for block in jacobian[np.arange(N), np.arange(N)]]
-    return np.linalg.svd(np.stack(own), compute_uv=False)
-
-
 @pytest.mark.parametrize("name", ["linen_cnn_with_attention", "vmapped_experts"])
 def test_any_site_is_the_jacobian_of_its_own_function(name):
     model, found = traced(name)
@@ -111,7 +79,7 @@ def test_any_site_is_the_jacobian_of_its_own_function(name):
     ):
         follow = site.activation or (lambda s: s)
         bias = s - site.contract(z, kernel)
-        values = _exact(
+        values = exact_values(
             lambda z, site=site, f=follow, kernel=kernel, b=bias: f(site.contract(z, kernel) + b), z
         )
         assert measured["sigma_mean"][row] == pytest.approx(values.mean(), rel=1e-4), site.name
@@ -132,10 +100,10 @@ def test_lanczos_of_a_convolution():
     params = {k: jnp.asarray(random.normal(size=v), jnp.float32) for k, v in shapes.items()}
     x = jnp.asarray(random.normal(size=(N, 8, 5, 2)), jnp.float32)
     found = trace(apply, params, x)
-    spectra = partial(site_jacobians.site_spectra, found, exact_up_to=50, probes=4)
+    spectra = partial(site_jacobians.site_spectra, found, exact_up_to=50, num_vectors=4)
     measured = jax.jit(spectra)(params, x, KEY)
     assert measured["exact"].tolist() == [False, True]
-    values = _exact(lambda x: jax.nn.gelu(apply_conv(params["w"], x)), x)
+    values = exact_values(lambda x: jax.nn.gelu(apply_conv(params["w"], x)), x)
     assert measured["sigma_mean_square"][0] == pytest.approx((values**2).mean(), rel=1e-4)
     assert measured["sigma_max"][0] == pytest.approx(values[:, 0].mean(), rel=1e-3)
     assert abs(measured["sigma_mean"][0] - values.mean()) <= 3 * measured["sigma_mean_error"][0]
@@ -160,9 +128,6 @@ def test_what_has_no_jacobian_is_nan():
         for row, place in enumerate(found.rows()):
             for values in (measured["sigma_mean"], measured["density"], measured["condition"]):
                 assert np.isnan(values[row]).all() == (place.name == missing)
-    found, measured = _up_to_logits("cond")
-    nan = np.isnan(measured["s_sigma_mean"])
-    assert [found.rows()[row].name for row in np.flatnonzero(nan)] == ["middle/right"]
 
 
 def test_half_precision_is_measured_in_single():
@@ -174,17 +139,12 @@ def test_half_precision_is_measured_in_single():
     assert measured["sigma_mean"][0] == pytest.approx(values.mean(), rel=1e-5)
 
 
-def _both(params):
-    """Two members, stacked."""
-    return jax.tree.map(lambda leaf: jnp.stack([leaf, 1.5 * leaf]), params)
-
-
 def test_seeds_are_measured_by_one_vmap():
-    found, params, x, _ = _net(widths=(80,))
+    found, params, x, _ = papers_net(widths=(80,))
     spectra = jax.vmap(
-        partial(site_jacobians.site_spectra, found, probes=4), in_axes=(0, None, None)
+        partial(site_jacobians.site_spectra, found, num_vectors=4), in_axes=(0, None, None)
     )
-    measured = jax.jit(spectra)(_both(params), x, KEY)
+    measured = jax.jit(spectra)(two_members(params), x, KEY)
     for seed, scale in enumerate((1, 1.5)):
         w = scale * np.asarray(params["hidden_01"]["kernel"], np.float64)
         s = np.asarray(x, np.float64) @ w
@@ -192,62 +152,6 @@ def test_seeds_are_measured_by_one_vmap():
         error = abs(measured["sigma_mean"][seed, 0] - values.mean())
         assert error <= 2 * measured["sigma_mean_error"][seed, 0]
         assert measured["sigma_max"][seed, 0] == pytest.approx(values[:, 0].mean(), rel=1e-2)
-
-
-_UP = ["activation_with_its_own_gradient", "linen_cnn_with_attention", "recurrent"]
-
-
-@pytest.mark.parametrize("name", _UP)
-def test_input_to_logits(name):
-    model, _ = traced(name)
-    _, measured = _up_to_logits(name)
-    values = _exact(partial(model.apply, model.params), model.x)
-    assert measured["exact"]
-    assert measured["sigma_mean"] == pytest.approx(values.mean(), rel=1e-4)
-    assert measured["sigma_max"] == pytest.approx(values[:, 0].mean(), rel=1e-4)
-    assert measured["sigma_min"] == pytest.approx(values[:, -1].mean(), rel=1e-3)
-
-
-def test_every_row_to_the_logits():
-    """Products of the layers above, the last of them the logits; two members by one vmap."""
-    found, params, x, _ = _net()
-    members = _both(params)
-    spectra = jax.vmap(partial(site_jacobians.end_to_end, found), in_axes=(0, None, None))
-    measured = jax.jit(spectra)(members, x, KEY)
-    signals = jax.jit(jax.vmap(found.run, in_axes=(0, None)))(members, x)
-    for seed in range(2):
-        ours = {name: np.asarray(values[seed]) for name, values in measured.items()}
-        product = np.eye(CLASSES)[None]
-        for row in reversed(range(len(found.sites))):
-            values = np.linalg.svd(product, compute_uv=False)
-            assert ours["s_sigma_mean"][row] == pytest.approx(values.mean(), rel=1e-4)
-            assert ours["s_sigma_max"][row] == pytest.approx(values[:, 0].mean(), rel=1e-4)
-            product = product @ np.asarray(signals.kernels[row][seed], np.float64).T[None]
-            if row:
-                s = np.asarray(signals.s[row - 1][seed], np.float64)
-                product = product * (1 - np.tanh(s) ** 2)[:, None]
-        values = np.linalg.svd(product, compute_uv=False)
-        assert ours["sigma_mean"] == pytest.approx(values.mean(), rel=1e-4)
-
-
-def test_lanczos_up_to_the_logits():
-    name = "activation_with_its_own_gradient"
-    _, exact = _up_to_logits(name)
-    _, measured = _up_to_logits(name, exact_up_to=0, probes=16)
-    assert not measured["exact"]
-    for kept in ("sigma_max", "sigma_min", "s_sigma_max"):
-        np.testing.assert_allclose(measured[kept], exact[kept], rtol=1e-3)
-    assert abs(measured["sigma_mean"] - exact["sigma_mean"]) <= 3 * measured["sigma_mean_error"]
-
-
-def test_the_input_of_tokens_is_what_is_looked_up():
-    found, measured = _up_to_logits("embedding")
-    table = [row.kind for row in found.rows()].index("embedding")
-    assert measured["sigma_mean"] == pytest.approx(measured["s_sigma_mean"][table])
-    pixels = jnp.asarray(np.random.default_rng(0).integers(255, size=(3, 6), dtype=np.uint8))
-    w = jnp.ones((6, 2))
-    cast = trace(lambda w, x: x.astype(jnp.float32) @ w, w, pixels)
-    assert np.isnan(jax.jit(partial(site_jacobians.end_to_end, cast))(w, pixels, KEY)["sigma_mean"])
 
 
 def test_a_reshape_that_mixes_examples_after_the_product_leaves_nan():

@@ -15,8 +15,9 @@ import pytest
 import xarray as xr
 
 from glorot_jax.diagnosis import QUANTILES
+from glorot_jax.diagnosis.measuring.site_statistics import Statistics
 from glorot_jax.diagnosis.reporting import writers
-from glorot_jax.diagnosis.reporting.monitor import Statistics, monitor
+from glorot_jax.diagnosis.reporting.monitor import monitor
 from glorot_jax.losses import cross_entropy
 from tests.diagnosis.models import labels, traced
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glorot_jax.diagnosis import trace
+from glorot_jax.diagnosis import Unreached, trace
 from glorot_jax.losses import cross_entropy
 from tests.diagnosis.models import (
     CLASSES,
@@ -41,7 +41,7 @@ def _close(ours, theirs):
 def test_sites_are_those_a_reader_names(name):
     model, found = traced(name)
     assert {site.name: site.kind for site in found.sites} == model.sites
-    assert sorted({name for name, _ in found.unreached}) == sorted(model.unreached)
+    assert sorted({one.name for one in found.unreached}) == sorted(model.unreached)
     assert {row.name for row in found.rows()} == set(model.sites)
 
 
@@ -79,9 +79,9 @@ def test_what_surrounds_a_layer_does_not_change_what_is_seen(same):
 def test_taps_are_added_to_s():
     model, found = traced("plain_mlp")
     plain = seen("plain_mlp")
-    taps = list(found.taps())
-    taps[1] = taps[1] + 0.5
-    moved = jax.jit(found.run)(model.params, model.x, taps)
+    perturbations = list(found.perturbations())
+    perturbations[1] = perturbations[1] + 0.5
+    moved = jax.jit(found.run)(model.params, model.x, perturbations)
     _close((moved.s[0], moved.s[1]), (plain.s[0], plain.s[1] + 0.5))
     _close(moved.z[2], jnp.tanh(plain.s[1] + 0.5))
 
@@ -90,8 +90,12 @@ def test_taps_are_added_to_s():
 def test_inside_a_rule_of_its_own_dc_ds_is_that_of_the_equations(rule):
     model, found = traced(rule)
     index = [site.name for site in found.sites].index("middle/w")
-    cost = jax.jit(jax.grad(lambda taps: _cost(found.run(model.params, model.x, taps).logits)))
-    ds, flow = cost(found.taps()), seen(rule)
+    cost = jax.jit(
+        jax.grad(
+            lambda perturbations: _cost(found.run(model.params, model.x, perturbations).logits)
+        )
+    )
+    ds, flow = cost(found.perturbations()), seen(rule)
 
     def above(s):
         last = model.params["last"]
@@ -204,13 +208,13 @@ def test_a_run_of_other_shapes_is_refused():
         found.run(model.params, model.x[:3])
     with pytest.raises(ValueError, match="not the pytrees that were traced"):
         found.run({**model.params, "more": model.x}, model.x)
-    with pytest.raises(ValueError, match="taps: are not shaped"):
-        found.run(model.params, model.x, found.taps()[1:])
+    with pytest.raises(ValueError, match="perturbations: are not shaped"):
+        found.run(model.params, model.x, found.perturbations()[1:])
 
 
 def test_a_parameter_that_is_never_used_is_named():
     found = trace(_linear, {**_W, "unused": jnp.ones(3)}, examples())
-    assert [tuple(u) for u in found.unreached] == [("unused", "is never used")]
+    assert list(found.unreached) == [Unreached("unused", "is never used")]
 
 
 def test_shapes_are_enough():

@@ -1,0 +1,213 @@
+"""What a model is once planned: its sites, the rows that their steps are, and blocks to run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import prod
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from glorot_jax.typing import PyTree
+
+Kind: TypeAlias = Literal["dense", "convolution", "embedding"]
+
+# Where in the program a site is, which also identifies it: the index of its equation, after the
+# indices of those around it. None stands for the step of a scan.
+Order: TypeAlias = tuple[int | None, ...]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One contraction of the signal with a parameter. Shapes are those of one step of its loops.
+
+    ``name``: the parameter's path; paths joined by + where the kernel is made of several.
+    ``kind``: dense, convolution or embedding. ``steps``: the lengths of the scans around it,
+    outermost first; ``kernel_varies``: for each, whether the kernel differs from step to step.
+    ``fan_in``, ``fan_out``: of one unit, in values. ``contract``: (z, kernel) to s before its
+    bias. ``activation``: the elementwise function that everything above s sees, or None;
+    ``used_once``: whether a single equation, or the output of a loop's step, sees it.
+    ``order``: where in the program. ``z_axis``, ``s_axis``: the axis of the examples, None where
+    it isn't known.
+    """
+
+    name: str
+    kind: Kind
+    z: jax.ShapeDtypeStruct
+    kernel: jax.ShapeDtypeStruct
+    s: jax.ShapeDtypeStruct
+    steps: tuple[int, ...]
+    kernel_varies: tuple[bool, ...]
+    fan_in: int
+    fan_out: int
+    contract: Callable[[jax.Array, jax.Array], jax.Array]
+    activation: Callable[[jax.Array], jax.Array] | None
+    used_once: bool
+    order: Order
+    z_axis: int | None = None
+    s_axis: int | None = None
+
+
+@dataclass(frozen=True)
+class Unreached:
+    """A parameter, and what is not seen of it in words that follow its name."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """One site at one step of the scans around it; ``step`` is () outside scans."""
+
+    name: str
+    kind: Kind
+    step: tuple[int, ...]
+    fan_in: int
+    fan_out: int
+
+    @property
+    def label(self) -> str:
+        """The name with the step behind it: ``layers/w[3]``, ``layers/w[3, 1]`` in two scans."""
+        return self.name + (f"[{', '.join(map(str, self.step))}]" if self.step else "")
+
+
+@dataclass(frozen=True)
+class SiteLayout:
+    """The rows of ``sites``: one a site, and one a step inside scans, in the order of the program.
+
+    Steps of a site are counted with the innermost scan fastest.
+    """
+
+    sites: tuple[Site, ...]
+
+    @cached_property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """Of each row, the index of its site and the count of its step."""
+        flat = [
+            (_position(site, step), (index, count))
+            for index, site in enumerate(self.sites)
+            for count, step in enumerate(step_indices(site))
+        ]
+        return tuple(place for _, place in sorted(flat, key=lambda pair: pair[0]))
+
+    @cached_property
+    def rows(self) -> tuple[SiteRow, ...]:
+        """Each row's name, kind, step and fans."""
+        return tuple(
+            SiteRow(site.name, site.kind, step_indices(site)[count], site.fan_in, site.fan_out)
+            for site, count in ((self.sites[index], count) for index, count in self.places)
+        )
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """[rows], which of (site 0 step 0, site 0 step 1, .., site 1 step 0, ..) each row is."""
+        counts = [prod(site.steps) for site in self.sites]
+        first = np.cumsum([0, *counts])
+        return np.array([first[index] + count for index, count in self.places])
+
+    @cached_property
+    def rows_of(self) -> tuple[tuple[int, ...], ...]:
+        """Of each site, the row of each of its steps."""
+        found: list[dict[int, int]] = [{} for _ in self.sites]
+        for row, (index, count) in enumerate(self.places):
+            found[index][count] = row
+        return tuple(tuple(row for _, row in sorted(steps.items())) for steps in found)
+
+    def to_rows(self, by_site: Sequence[PyTree]) -> PyTree:
+        """Trees of arrays [steps of the site, ..], one a site, as one of arrays [rows, ..]."""
+        return jax.tree.map(lambda *values: jnp.concatenate(values)[self.order], *by_site)
+
+    def repeat(self, by_site: Sequence[T]) -> tuple[T, ...]:
+        """What is the same at each step of a site, once a row."""
+        return tuple(by_site[index] for index, _ in self.places)
+
+
+def step_indices(site: Site) -> list[tuple[int, ...]]:
+    """The index of each step in the scans around ``site``; one without scans has a single one."""
+    return list(product(*map(range, site.steps)))
+
+
+def flat_steps(site: Site, values: jax.Array) -> jax.Array:
+    """[*steps, ..] as [count of steps, ..]."""
+    return values.reshape(prod(site.steps), *values.shape[len(site.steps) :])
+
+
+def each_step(
+    site: Site, measure: Callable[..., PyTree], kernel: jax.Array, *values: PyTree
+) -> PyTree:
+    """``measure(kernel, *values)`` at each step around ``site``, one after the other.
+
+    ``values`` are trees of arrays [*steps, ..], ``kernel`` has only the axes it differs along.
+    Returns arrays [count of steps, ..].
+    """
+    flat = jax.tree.map(lambda a: flat_steps(site, a), values)
+    if prod(site.steps) == 1:
+        one = jax.tree.map(lambda a: a[0], flat)
+        alone = kernel.reshape(kernel.shape[sum(site.kernel_varies) :])
+        return jax.tree.map(lambda a: a[None], measure(alone, *one))
+    varying = [n for n, varies in zip(site.steps, site.kernel_varies, strict=True) if varies]
+    kernels = kernel.reshape(prod(varying), *kernel.shape[len(varying) :])
+    whose = jnp.asarray(_kernel_of_step(site))
+
+    def one_step(step: Any) -> PyTree:
+        which, at = step
+        return measure(kernels[0] if len(kernels) == 1 else kernels[which], *at)
+
+    return jax.lax.map(one_step, (whose, flat))
+
+
+def _kernel_of_step(site: Site) -> np.ndarray:
+    """[count of steps], which of the kernels each step has."""
+    varying = [n if varies else 1 for n, varies in zip(site.steps, site.kernel_varies, strict=True)]
+    which = np.arange(prod(varying), dtype=np.int32).reshape(varying)
+    return np.broadcast_to(which, site.steps).reshape(-1)
+
+
+def _position(site: Site, step: tuple[int, ...]) -> list[int]:
+    steps = iter(step)
+    return [next(steps) if index is None else index for index in site.order]
+
+
+class Seen(NamedTuple):
+    """The values of one site, steps first; ``kernel`` only has the steps it differs between.
+
+    ``bias``: what is added to the product, shaped like s, or None.
+    """
+
+    z: jax.Array
+    s: jax.Array
+    kernel: Any
+    bias: Any
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A site, and the variables of the equation that completes its s."""
+
+    site: Order
+    z: Any
+    kernel: Any
+    bias: Any
+
+
+@dataclass(frozen=True)
+class Block:
+    """A flat function and what to do at its equations, by their indices.
+
+    ``exposed``: equations that complete an s. ``inner``: the functions inside an equation that
+    hold sites. ``sites``: all of them, inner ones too. ``shared``, of the body of a scan: the
+    sites whose kernel is the same at each step.
+    """
+
+    closed: core.ClosedJaxpr
+    exposed: dict[int, Exposed]
+    inner: dict[int, tuple["Block", ...]]
+    sites: tuple[Order, ...]
+    shared: frozenset[Order] = frozenset()

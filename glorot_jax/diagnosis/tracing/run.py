@@ -1,0 +1,136 @@
+"""A planned model, run with each of its sites exposed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate, scan_options, scan_parts
+from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen
+
+_Ran = tuple[Sequence[Any], dict[Order, Seen]]
+
+
+def run_block(block: Block, args: Sequence[Any], perturbations: Mapping[Order, jax.Array]) -> _Ran:
+    """Outputs of ``block``, and what its sites saw; ``perturbations[site]`` is added to its s."""
+    seen: dict[Order, Seen] = {}
+
+    def special(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | None:
+        values = [read(atom) for atom in eqn.invars]
+        if blocks := block.inner.get(index):
+            theirs = {site: perturbations[site] for inner in blocks for site in inner.sites}
+            outs, within = _RUNS[eqn.primitive.name](eqn, blocks, values, theirs)
+            seen.update(within)
+            return outs
+        if one := block.exposed.get(index):
+            s = bind(eqn, values)[0] + perturbations[one.site]
+            bias = None if one.bias is None else read(one.bias)
+            seen[one.site] = Seen(read(one.z), s, read(one.kernel), bias)
+            return [s]
+        return None
+
+    return evaluate(block.closed, args, special), seen
+
+
+def _run_scan(
+    eqn: core.JaxprEqn,
+    blocks: Sequence[Block],
+    values: Sequence[Any],
+    perturbations: Mapping[Order, jax.Array],
+) -> _Ran:
+    """The scan again: perturbations among its inputs, what the sites saw among its outputs.
+
+    A kernel that is the same at each step is carried out of it, so that there is one copy.
+    """
+    (block,) = blocks
+    consts, init, xs = scan_parts(eqn, values)
+
+    def body(carry: Any, step: Any) -> Any:
+        outs, seen = run_block(block, [*consts, *carry[0], *step[0]], step[1])
+        shared = {site: seen[site].kernel for site in block.shared}
+        stacked = {
+            site: values._replace(kernel=None) if site in shared else values
+            for site, values in seen.items()
+        }
+        return (outs[: len(init)], shared), (outs[len(init) :], stacked)
+
+    def kernels_of_first_step() -> dict[Order, jax.Array]:
+        x, first = jax.tree.map(lambda steps: steps[0], (xs, dict(perturbations)))
+        seen = run_block(block, [*consts, *init, *x], first)[1]
+        return {site: seen[site].kernel for site in block.shared}
+
+    empty = _filled(jax.eval_shape(kernels_of_first_step), 0)
+    steps = (xs, dict(perturbations))
+    (last, shared), (ys, seen) = jax.lax.scan(body, (init, empty), steps, **scan_options(eqn))
+    for site, kernel in shared.items():
+        seen[site] = seen[site]._replace(kernel=kernel)
+    return [*last, *ys], seen
+
+
+def _run_cond(
+    eqn: core.JaxprEqn,
+    blocks: Sequence[Block],
+    values: Sequence[Any],
+    perturbations: Mapping[Order, jax.Array],
+) -> _Ran:
+    """The cond again; what the sites of the branches not taken saw is NaN."""
+    index, *operands = values
+
+    not_taken: dict[Order, Seen] = {}
+
+    def branch(block: Block) -> Any:
+        outs, seen = run_block(block, operands, perturbations)
+        return outs, {**not_taken, **seen}
+
+    branches = [partial(branch, block) for block in blocks]
+    for shapes in [jax.eval_shape(one)[1] for one in branches]:
+        not_taken.update(_filled(shapes, jnp.nan))
+    return jax.lax.switch(index, branches)
+
+
+def _filled(shapes: Any, value: float) -> Any:
+    def fill(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
+        return jnp.full(leaf.shape, value if inexact else 0, leaf.dtype)
+
+    return jax.tree.map(fill, shapes)
+
+
+def _run_custom(
+    eqn: core.JaxprEqn,
+    blocks: Sequence[Block],
+    values: Sequence[Any],
+    perturbations: Mapping[Order, jax.Array],
+) -> _Ran:
+    """The function as it is, its own derivatives included; its equations run beside it."""
+    outs = bind(eqn, values)
+    within, seen = run_block(
+        blocks[0], [jax.lax.stop_gradient(value) for value in values], perturbations
+    )
+    return [_with_tangent(out, also) for out, also in zip(outs, within, strict=True)], seen
+
+
+@jax.custom_jvp
+def _with_tangent(value: jax.Array, other: jax.Array) -> jax.Array:
+    """``value``, and a derivative that is that of ``value`` and of ``other`` added up."""
+    return value
+
+
+@_with_tangent.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    value, _ = primals
+    of_value, of_other = tangents
+    if not jnp.issubdtype(value.dtype, jnp.inexact):
+        return value, of_value
+    return value, of_value + of_other
+
+
+_RUNS: dict[str, Callable[..., _Ran]] = {
+    "scan": _run_scan,
+    "cond": _run_cond,
+    "custom_jvp_call": _run_custom,
+    "custom_vjp_call": _run_custom,
+}

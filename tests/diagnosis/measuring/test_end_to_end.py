@@ -1,0 +1,82 @@
+"""Spectra from the input and from every site to the logits against JAX's own Jacobians."""
+
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from glorot_jax.diagnosis import trace
+from glorot_jax.diagnosis.measuring.end_to_end import end_to_end
+from tests.diagnosis.jacobians import KEY, exact_values, papers_net, two_members
+from tests.diagnosis.models import CLASSES, traced
+
+
+@cache
+def _up_to_logits(name, **how):
+    model, found = traced(name)
+    spectra = partial(end_to_end, found, **how)
+    return found, jax.jit(spectra)(model.params, model.x, KEY)
+
+
+_UP = ["activation_with_its_own_gradient", "linen_cnn_with_attention", "recurrent"]
+
+
+@pytest.mark.parametrize("name", _UP)
+def test_input_to_logits(name):
+    model, _ = traced(name)
+    _, measured = _up_to_logits(name)
+    values = exact_values(partial(model.apply, model.params), model.x)
+    assert measured["exact"]
+    assert measured["sigma_mean"] == pytest.approx(values.mean(), rel=1e-4)
+    assert measured["sigma_max"] == pytest.approx(values[:, 0].mean(), rel=1e-4)
+    assert measured["sigma_min"] == pytest.approx(values[:, -1].mean(), rel=1e-3)
+
+
+def test_every_row_to_the_logits():
+    """Products of the layers above, the last of them the logits; two members by one vmap."""
+    found, params, x, _ = papers_net()
+    members = two_members(params)
+    spectra = jax.vmap(partial(end_to_end, found), in_axes=(0, None, None))
+    measured = jax.jit(spectra)(members, x, KEY)
+    signals = jax.jit(jax.vmap(found.run, in_axes=(0, None)))(members, x)
+    for seed in range(2):
+        ours = {name: np.asarray(values[seed]) for name, values in measured.items()}
+        product = np.eye(CLASSES)[None]
+        for row in reversed(range(len(found.sites))):
+            values = np.linalg.svd(product, compute_uv=False)
+            assert ours["s_sigma_mean"][row] == pytest.approx(values.mean(), rel=1e-4)
+            assert ours["s_sigma_max"][row] == pytest.approx(values[:, 0].mean(), rel=1e-4)
+            product = product @ np.asarray(signals.kernels[row][seed], np.float64).T[None]
+            if row:
+                s = np.asarray(signals.s[row - 1][seed], np.float64)
+                product = product * (1 - np.tanh(s) ** 2)[:, None]
+        values = np.linalg.svd(product, compute_uv=False)
+        assert ours["sigma_mean"] == pytest.approx(values.mean(), rel=1e-4)
+
+
+def test_lanczos_up_to_the_logits():
+    name = "activation_with_its_own_gradient"
+    _, exact = _up_to_logits(name)
+    _, measured = _up_to_logits(name, exact_up_to=0, num_vectors=16)
+    assert not measured["exact"]
+    for kept in ("sigma_max", "sigma_min", "s_sigma_max"):
+        np.testing.assert_allclose(measured[kept], exact[kept], rtol=1e-3)
+    assert abs(measured["sigma_mean"] - exact["sigma_mean"]) <= 3 * measured["sigma_mean_error"]
+
+
+def test_the_input_of_tokens_is_what_is_looked_up():
+    found, measured = _up_to_logits("embedding")
+    table = [row.kind for row in found.rows()].index("embedding")
+    assert measured["sigma_mean"] == pytest.approx(measured["s_sigma_mean"][table])
+    pixels = jnp.asarray(np.random.default_rng(0).integers(255, size=(3, 6), dtype=np.uint8))
+    w = jnp.ones((6, 2))
+    cast = trace(lambda w, x: x.astype(jnp.float32) @ w, w, pixels)
+    assert np.isnan(jax.jit(partial(end_to_end, cast))(w, pixels, KEY)["sigma_mean"])
+
+
+def test_a_branch_not_taken_is_nan():
+    found, measured = _up_to_logits("cond")
+    nan = np.isnan(measured["s_sigma_mean"])
+    assert [found.rows()[row].name for row in np.flatnonzero(nan)] == ["middle/right"]
