@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKDIR ?= results/quick
 CONFIG ?= paper:quick
 
-.PHONY: help reproduce report test lint bench notebooks clean
+.PHONY: help reproduce report test lint bench clinic notebooks clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,9 @@ bench: $(VENV)/.stamp-bench  ## time training, Shapeset and the diagnosis beside
 	$(BIN)/python -m benchmarks.shapeset
 	$(BIN)/python -m benchmarks.diagnosis
 	$(BIN)/python -m benchmarks.spectra
+
+clinic: $(VENV)/.stamp-test  ## score the diagnosis on models of known health
+	$(BIN)/python -m benchmarks.clinic.score
 
 notebooks: $(VENV)/.stamp-notebooks  ## make and execute the .ipynb from their .py sources
 	$(BIN)/jupytext --to ipynb --execute notebooks/*.py
