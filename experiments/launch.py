@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
 from experiments import config_flag
-from experiments.configs.custom import with_own
+from experiments.configs.custom import with_custom
 from experiments.data.errors import DataMissing
 from experiments.provenance import provenance
 from experiments.report import write_report
@@ -45,7 +45,7 @@ def run(config: ConfigDict, workdir: str) -> Path:
       DataError, CheckpointError, ResultsError: a file can't be read or written.
     """
     started = time.monotonic()
-    config = with_own(config)
+    config = with_custom(config)
     validate(config)
     folder = Workdir(workdir, config)
     parts: dict[str, xr.Dataset] = {}

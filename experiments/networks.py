@@ -14,6 +14,7 @@ from glorot_jax.training.optimizers import OPTIMIZERS
 
 PAPER_DEPTH = 5
 DENOISING = "denoising"
+SCHEME_EXAMPLES = 300  # that a data-dependent scheme sees
 # Width of each layer, from the first to the last, as a multiple of the config's.
 SHAPES = {"equal": (1.0, 1.0), "growing": (0.5, 1.5), "shrinking": (1.5, 0.5)}
 OPTIONS: Mapping[str, Iterable[str]] = MappingProxyType(
@@ -158,7 +159,7 @@ def check_scheme(name: str, *, field: str) -> str:
     """
     if name != DENOISING:
         try:
-            initialization.start(name)
+            initialization.scheme(name)
         except ValueError as error:
             raise ConfigError(f"{field}: initializer {error}") from error
     return name

@@ -31,7 +31,7 @@ def validate(config: ConfigDict) -> None:
     low, high = config.pixel_range
     if not low < high:
         raise ConfigError(f"config.pixel_range: {low}, {high} is not an increasing pair")
-    _validate_own(config)
+    _validate_custom(config)
     _positive(config.examples, ("count",), prefix="config.examples")
     for name in config.examples.sets:
         choose(name, FINITE_STAGES, field="config.examples.sets")
@@ -44,11 +44,11 @@ def validate(config: ConfigDict) -> None:
     _validate_baseline(config.baseline)
 
 
-def _validate_own(config: ConfigDict) -> None:
-    for path in config.own_initializers:
-        check_scheme(path, field="config.own_initializers:")
-    for path in config.own_activations:
-        check_activation(path, field="config.own_activations:")
+def _validate_custom(config: ConfigDict) -> None:
+    for path in config.custom_initializers:
+        check_scheme(path, field="config.custom_initializers:")
+    for path in config.custom_activations:
+        check_activation(path, field="config.custom_activations:")
 
 
 def _validate_data_sets(config: ConfigDict) -> None:

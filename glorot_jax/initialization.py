@@ -1,4 +1,4 @@
-"""How a whole network starts: every initialiser of kernels, and starts that do more than that."""
+"""Schemes for a whole network: every initialiser of kernels, and schemes that do more than that."""
 
 import inspect
 import re
@@ -13,14 +13,14 @@ from glorot_jax.initializers import INITIALIZERS, Initializer, gaussian, standar
 from glorot_jax.keys import named
 from glorot_jax.network import MLP, Params, init, layer_names
 
-# (model, key, x [n, inputs]) -> params; x are training examples, which most starts ignore.
-Start = Callable[[MLP, jax.Array, jax.Array], Params]
+# (model, key, x [n, inputs]) -> params; x are training examples, which most schemes ignore.
+InitScheme = Callable[[MLP, jax.Array, jax.Array], Params]
 
 LSUV_TOLERANCE = 0.01  # of the variance; the paper's 0.1 would do for training
 LSUV_ITERATIONS = 10
 
 
-def drawn(initializer: Initializer, model: MLP, key: jax.Array, x: jax.Array) -> Params:
+def from_initializer(initializer: Initializer, model: MLP, key: jax.Array, x: jax.Array) -> Params:
     """Kernels drawn by ``initializer``, biases 0."""
     return init(model.clone(kernel_init=initializer), key, x.shape[-1])
 
@@ -30,7 +30,7 @@ def pytorch(model: MLP, key: jax.Array, x: jax.Array) -> Params:
 
     The kernels are those of ``standard`` from the same key.
     """
-    params = drawn(standard(), model, key, x)
+    params = from_initializer(standard(), model, key, x)
 
     def with_bias(index: int, kernel: jax.Array) -> Params:
         fan_in, units = kernel.shape
@@ -49,7 +49,7 @@ def lsuv(model: MLP, key: jax.Array, x: jax.Array) -> Params:
     divided by the standard deviation of s = z W over units and the examples x until Var[s] is 1.
     A layer whose s never varies keeps its kernel. Biases 0.
     """
-    params = drawn(INITIALIZERS["orthogonal"](), model, key, x)
+    params = from_initializer(INITIALIZERS["orthogonal"](), model, key, x)
     z, scaled = x, {}
     for name in layer_names(len(model.widths)):
         kernel = _unit_variance(params[name]["kernel"], z)
@@ -80,27 +80,49 @@ def _unit_variance(kernel: jax.Array, z: jax.Array) -> jax.Array:
     return jax.lax.while_loop(unfinished, rescale, begin)[0]
 
 
-_WHOLE: dict[str, Start] = {"pytorch": pytorch, "lsuv": lsuv}
-START_NAMES: tuple[str, ...] = (*INITIALIZERS, *_WHOLE)
+_WHOLE: dict[str, InitScheme] = {"pytorch": pytorch, "lsuv": lsuv}
+DATA_DEPENDENT = ("lsuv",)
+SCHEME_NAMES: tuple[str, ...] = (*INITIALIZERS, *_WHOLE)
 
 _GAUSSIAN = re.compile(r"gaussian\((.*)\)")
 
 
 @cache
-def start(name: str) -> Start:
-    """The start called ``name``, the same function every time.
+def scheme(name: str) -> InitScheme:
+    """The scheme called ``name``, the same function every time.
 
-    ``name`` is one of ``START_NAMES``, ``gaussian(<stddev>)`` for another scale, or the dotted path
-    ``package.module:name`` of your own initialiser: a function ``(key, shape, dtype) -> Array`` as
-    in ``jax.nn.initializers``, or a factory without arguments that returns one. It must be
-    traceable by JAX.
+    ``name`` is one of ``SCHEME_NAMES``, ``gaussian(<stddev>)`` for another scale, or the dotted
+    path ``package.module:name`` of your own initialiser: a function ``(key, shape, dtype) ->
+    Array`` as in ``jax.nn.initializers``, or a factory without arguments that returns one. It must
+    be traceable by JAX.
 
     Raises:
-      ValueError: there is no such start, or what the path names is not an initialiser.
+      ValueError: there is no such scheme, or what the path names is not an initialiser.
     """
     if name in _WHOLE:
         return _WHOLE[name]
-    return partial(drawn, _initializer(name))
+    return partial(from_initializer, _initializer(name))
+
+
+def draw(name: str, model: MLP, key: jax.Array, x: jax.Array) -> Params:
+    """Parameters of ``model`` by the scheme ``name``, as one program.
+
+    ``x`` [n, inputs] are training examples, of which all but ``DATA_DEPENDENT`` schemes see the
+    number of inputs only.
+
+    Raises:
+      ValueError: as ``scheme``.
+    """
+    if name not in DATA_DEPENDENT:
+        # The activation has no part then, nor have the examples: fewer programs to compile.
+        model, x = MLP(tuple(model.widths), model.classes), x[:1]
+    return _draw(scheme(name), model, key, x)
+
+
+# An eager draw could alias arrays that are donated later; a jitted one does not.
+@partial(jax.jit, static_argnums=(0, 1))
+def _draw(begin: InitScheme, model: MLP, key: jax.Array, x: jax.Array) -> Params:
+    return begin(model, key, x)
 
 
 def _initializer(name: str) -> Initializer:
@@ -111,7 +133,8 @@ def _initializer(name: str) -> Initializer:
     if scale := _GAUSSIAN.fullmatch(name):
         return _checked(name, _gaussian(name, scale[1]))
     raise ValueError(
-        f"{name}: is not one of {', '.join(START_NAMES)}, gaussian(<stddev>) or package.module:name"
+        f"{name}: is not one of {', '.join(SCHEME_NAMES)}, gaussian(<stddev>) or "
+        "package.module:name"
     )
 
 

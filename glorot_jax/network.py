@@ -1,6 +1,7 @@
 """The paper's network: a multi-layer perceptron whose every signal can be seen."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -70,7 +71,16 @@ def layer_names(depth: int) -> tuple[str, ...]:
 
 
 def init(model: MLP, key: jax.Array, inputs: int) -> Params:
-    """Fresh parameters of ``model`` for examples of ``inputs`` values."""
+    """Fresh parameters of ``model`` for examples of ``inputs`` values.
+
+    One program serves every activation, because it has no part in drawing weights.
+    """
+    return _init(model.clone(widths=tuple(model.widths), activation=tanh), key, inputs)
+
+
+# An eager init could alias arrays that are donated later; a jitted one does not.
+@partial(jax.jit, static_argnums=(0, 2))
+def _init(model: MLP, key: jax.Array, inputs: int) -> Params:
     return model.init(key, jax.numpy.zeros((1, inputs)))["params"]
 
 

@@ -1,4 +1,4 @@
-"""Every start keeps one contract; each does what its source says; a user's own are checked."""
+"""Every scheme keeps one contract; each does what its source says; a user's own are checked."""
 
 import math
 
@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 from glorot_jax.activations import ACTIVATIONS
-from glorot_jax.initialization import START_NAMES, start
+from glorot_jax.initialization import SCHEME_NAMES, scheme
 from glorot_jax.initializers import INITIALIZERS, gaussian
 from glorot_jax.network import MLP, init, kernels, layer_names, signals
 
@@ -36,16 +36,16 @@ class Constant:
 
 
 OWN = [f"{__name__}:{name}" for name in ("ones", "scaled", "Constant")]
-NAMES = [*START_NAMES, "gaussian(0.1)", *OWN]
+NAMES = [*SCHEME_NAMES, "gaussian(0.1)", *OWN]
 CONSTANT = {OWN[0], OWN[2]}
 
 
 def _draw(name, key=KEY, *, model=MODEL, x=X):
-    return jax.jit(start(name), static_argnums=0)(model, key, x)
+    return jax.jit(scheme(name), static_argnums=0)(model, key, x)
 
 
 def test_the_initializers_are_starts():
-    assert set(START_NAMES) == {*INITIALIZERS, "pytorch", "lsuv"}
+    assert set(SCHEME_NAMES) == {*INITIALIZERS, "pytorch", "lsuv"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,12 +53,12 @@ def test_contract(name):
     params = _draw(name)
     chex.assert_trees_all_equal_shapes_and_dtypes(params, init(MODEL, KEY, INPUTS))
     chex.assert_tree_all_finite(params)
-    assert start(name) is start(name)
-    assert hash(start(name)) == hash(start(name))
+    assert scheme(name) is scheme(name)
+    assert hash(scheme(name)) == hash(scheme(name))
     chex.assert_trees_all_equal(params, _draw(name))
     keys = jax.random.split(KEY, 3)
     alone = [_draw(name, key) for key in keys]
-    together = jax.jit(jax.vmap(lambda key: start(name)(MODEL, key, X)))(keys)
+    together = jax.jit(jax.vmap(lambda key: scheme(name)(MODEL, key, X)))(keys)
     for row, one in enumerate(alone):
         ours = jax.tree.map(lambda leaf, row=row: leaf[row], together)
         chex.assert_trees_all_close(ours, one, rtol=1e-4, atol=1e-6)
@@ -191,7 +191,7 @@ def untraceable(key, shape, dtype):
 )
 def test_what_is_no_start_is_refused_in_one_line(name, message):
     with pytest.raises(ValueError, match=message) as refusal:
-        start(name)
+        scheme(name)
     assert str(refusal.value).startswith(f"{name}: ")
     assert "\n" not in str(refusal.value)
 
@@ -210,10 +210,10 @@ def test_a_module_that_cannot_be_imported_is_named(tmp_path, monkeypatch, body, 
     (tmp_path / f"{module}.py").write_text(body)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match=f"^{module}:f: {message.format(module=module)}"):
-        start(f"{module}:f")
+        scheme(f"{module}:f")
 
 
 def test_lowers_for_accelerators():
     for name in ("normalized", "pytorch"):
-        program = jax.jit(lambda key, x, name=name: start(name)(MODEL, key, x))
+        program = jax.jit(lambda key, x, name=name: scheme(name)(MODEL, key, x))
         jax.export.export(program, platforms=["tpu", "cuda"])(KEY, X)

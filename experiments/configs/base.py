@@ -54,8 +54,8 @@ def paper(preset: str) -> ConfigDict:
             "compile_fast": preset == "smoke",
             "pixel_range": DATA_SETS[SHAPESET].pixel_range,
             # Dotted paths, my_package.my_module:name, measured and trained beside the paper's.
-            "own_initializers": (),
-            "own_activations": (),
+            "custom_initializers": (),
+            "custom_activations": (),
             "examples": {"count": 18, "sets": ("small_imagenet",)},
             "surface": _surface(preset),
             "initial": _initial(preset),

@@ -5,15 +5,15 @@ from ml_collections import ConfigDict
 from experiments.configs.base import TRAINED
 
 BESIDE = "tanh"  # the unit that an initialiser of one's own is tried with
-STARTS = ("standard", "normalized")  # how an activation of one's own starts
+SCHEMES = ("standard", "normalized")  # how nets with an activation of one's own are initialised
 
 
-def with_own(config: ConfigDict) -> ConfigDict:
-    """``config`` with its ``own_initializers`` and ``own_activations`` in every stage."""
-    initializers, activations = config.own_initializers, config.own_activations
+def with_custom(config: ConfigDict) -> ConfigDict:
+    """``config`` with its ``custom_initializers`` and ``custom_activations`` in every stage."""
+    initializers, activations = config.custom_initializers, config.custom_activations
     added = (
         *(f"{BESIDE} {initializer}" for initializer in initializers),
-        *(f"{activation} {start}" for activation in activations for start in STARTS),
+        *(f"{activation} {scheme}" for activation in activations for scheme in SCHEMES),
     )
     widened = ConfigDict(config)
     widened.initial.activations = (*config.initial.activations, *activations)

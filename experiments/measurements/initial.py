@@ -12,12 +12,13 @@ from ml_collections import ConfigDict
 
 from experiments.data.errors import DataError
 from experiments.measurements import predicted
-from experiments.measurements.networks import START_EXAMPLES, draw
+from experiments.networks import SCHEME_EXAMPLES
 from experiments.results.schema import labelled
 from glorot_jax import probes
 from glorot_jax.activations import resolve
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, Task
+from glorot_jax.initialization import draw
 from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, Params, kernels
@@ -34,12 +35,12 @@ PER_CONDITION = {
 
 
 class Monitored(NamedTuple):
-    """What networks are measured on; ``start_x`` are examples for starts that look at some."""
+    """What networks are measured on; ``scheme_x`` is for data-dependent schemes."""
 
     dataset: str
     classes: int
     batch: Batch
-    start_x: jax.Array
+    scheme_x: jax.Array
 
 
 def monitored(
@@ -53,12 +54,12 @@ def monitored(
     count = settings.examples
     if task is None:
         draw_x = partial(shapeset.sample, pixel_range=pixel_range)
-        start_x = draw_x(named(key, "initialization examples"), START_EXAMPLES).x
+        scheme_x = draw_x(named(key, "initialization examples"), SCHEME_EXAMPLES).x
         return Monitored(
             "shapeset",
             len(shapeset.CLASS_NAMES),
             draw_x(named(key, "monitored examples"), count),
-            start_x,
+            scheme_x,
         )
     if count > len(task.test.y):
         raise DataError(
@@ -66,8 +67,8 @@ def monitored(
             f"of {task.name}"
         )
     batch = Batch(task.test.x[:count], task.test.y[:count])
-    start_x = task.train.arrays.x[:START_EXAMPLES]
-    return Monitored(task.name, len(task.class_names), batch, start_x)
+    scheme_x = task.train.arrays.x[:SCHEME_EXAMPLES]
+    return Monitored(task.name, len(task.class_names), batch, scheme_x)
 
 
 def measure(
@@ -88,7 +89,7 @@ def measure(
     measured = []
     for activation in settings.activations:
         model = MLP(layers, sizes[-1], resolve(activation))
-        networks = _draw(settings.initializers, model, seed_keys, examples.start_x)
+        networks = _draw(settings.initializers, model, seed_keys, examples.scheme_x)
         statistics = partial(_statistics, model, batch=batch, bins=settings.bins)
         jacobian_x = batch.x[: settings.jacobian_examples]
         found = over_devices(jax.vmap(statistics), networks)
@@ -109,10 +110,10 @@ def measure(
 
 
 def _draw(
-    initializers: Sequence[str], model: MLP, seed_keys: Sequence[jax.Array], start_x: jax.Array
+    initializers: Sequence[str], model: MLP, seed_keys: Sequence[jax.Array], scheme_x: jax.Array
 ) -> Params:
     """Parameters of every initialiser x seed, stacked in that order on axis 0."""
-    drawn = [draw(name, model, key, start_x) for name in initializers for key in seed_keys]
+    drawn = [draw(name, model, key, scheme_x) for name in initializers for key in seed_keys]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.activations import resolve
-from glorot_jax.initialization import START_NAMES
+from glorot_jax.initialization import SCHEME_NAMES
 from glorot_jax.initializers import INITIALIZERS
 from glorot_jax.theory import (
     histograms,
@@ -22,7 +22,7 @@ from glorot_jax.theory import (
 )
 
 # These do more than draw weights: biases, or weights that depend on the examples.
-BEYOND_MEAN_FIELD = frozenset(START_NAMES) - frozenset(INITIALIZERS)
+BEYOND_MEAN_FIELD = frozenset(SCHEME_NAMES) - frozenset(INITIALIZERS)
 UNIFORM = ("standard", "normalized")
 _POINTS, _SPECTRA, _UNITS = 64, 12, 100
 MOST_PAIRED = 1000  # examples whose pairs are all looked at; time grows as their cube
@@ -96,7 +96,7 @@ def _spreads(nets: Networks) -> dict[str, np.ndarray]:
 def mean_field(nets: Networks) -> dict[str, np.ndarray]:
     """Signals, histograms and singular values of infinitely wide layers, example by example.
 
-    NaN for a start that isn't described by the variance of its weights, and where an activation of
+    NaN for a scheme that isn't described by the variance of its weights, and where an activation of
     a user's own leaves the finite numbers.
     """
     if nets.initializer not in BEYOND_MEAN_FIELD:

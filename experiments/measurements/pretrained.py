@@ -9,9 +9,9 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from experiments.measurements.networks import draw
 from experiments.training import Schedule, schedule, train
 from glorot_jax.data.stream import Task
+from glorot_jax.initialization import draw
 from glorot_jax.keys import named
 from glorot_jax.network import MLP, Params
 from glorot_jax.training import ensemble as ensembles
@@ -19,7 +19,7 @@ from glorot_jax.training import loop
 from glorot_jax.training.pretraining import begin_layer, make_layer_probe, make_layer_update
 
 COST = "reconstruction_cost"
-FIRST_START = "normalized"  # what the layers are drawn by before they are pre-trained
+FIRST_SCHEME = "normalized"  # what the layers are drawn by before they are pre-trained
 
 
 class Pretrained(NamedTuple):
@@ -59,7 +59,7 @@ def pretrain(
     ``settings``: learning_rate, corruption, and of each layer updates and points. Checkpoints go to
     ``folder/layer-<number>``.
     """
-    networks = [draw(FIRST_START, model, key, task.validation.x) for key in keys]
+    networks = [draw(FIRST_SCHEME, model, key, task.validation.x) for key in keys]
     mesh = ensembles.member_mesh()
     costs = []
     for layer in range(1, len(model.widths) + 1):

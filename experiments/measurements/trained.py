@@ -11,13 +11,13 @@ import xarray as xr
 from ml_collections import ConfigDict
 
 from experiments.measurements import pretrained
-from experiments.measurements.networks import DATA_DEPENDENT, START_EXAMPLES, draw
 from experiments.measurements.selected import choose_depth, select
-from experiments.networks import DENOISING, NetworkSpec, coordinates, parse
+from experiments.networks import DENOISING, SCHEME_EXAMPLES, NetworkSpec, coordinates, parse
 from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import resolve
 from glorot_jax.data.stream import Task
+from glorot_jax.initialization import DATA_DEPENDENT, draw
 from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES
 from glorot_jax.network import MLP, Params
@@ -33,7 +33,7 @@ OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
 
 
 class Program(NamedTuple):
-    """NetworkSpecs that one compiled program can hold: they differ in how they start."""
+    """Networks that one compiled program can hold: they differ in their scheme."""
 
     name: str
     model: MLP
@@ -206,7 +206,7 @@ def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Start
         _, block = jax.jit(task.train.next)(
             task.train.arrays, task.train.init(named(shared.key, "initialization examples"))
         )
-        x = block.x[:START_EXAMPLES]
+        x = block.x[:SCHEME_EXAMPLES]
     begin = partial(draw, condition.scheme, program.model)
     return _Starts([begin(key, x) for key in keys], {})
 

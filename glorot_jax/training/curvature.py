@@ -34,7 +34,7 @@ def _quadratic(logits: jax.Array) -> jax.Array:
 LOGIT_CURVATURES: dict[Loss, Curvature] = {cross_entropy: _cross_entropy, quadratic: _quadratic}
 
 
-def levenberg_diagonal(model: MLP, loss: Loss, params: Params, batch: Batch) -> Params:
+def gauss_newton_diagonal(model: MLP, loss: Loss, params: Params, batch: Batch) -> Params:
     """Estimated d2C/dw2 of every parameter for the mini-batch's mean cost, in the shape of params.
 
     LeCun, Bottou, Orr & Mueller, "Efficient BackProp" (1998), section 7.2, whose notation is ours

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from glorot_jax.training.curvature import levenberg_diagonal
+from glorot_jax.training.curvature import gauss_newton_diagonal
 from glorot_jax.training.update import Extra, MakeOptimizer
 
 
@@ -83,7 +83,7 @@ def gradient_variance(learning_rate: jax.Array) -> optax.GradientTransformation:
 
 
 def _curvature(*arguments: Any) -> dict[str, Any]:
-    return {"curvature": levenberg_diagonal(*arguments)}
+    return {"curvature": gauss_newton_diagonal(*arguments)}
 
 
 OPTIMIZERS: dict[str, Optimizer] = {

@@ -10,7 +10,7 @@ from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data.stream import Batch
 from glorot_jax.losses import LOSSES, cross_entropy
 from glorot_jax.network import MLP, logits
-from glorot_jax.training.curvature import LOGIT_CURVATURES, hessian_diagonal, levenberg_diagonal
+from glorot_jax.training.curvature import LOGIT_CURVATURES, gauss_newton_diagonal, hessian_diagonal
 from glorot_jax.training.update import mean_cost
 from tests import numpy_net
 
@@ -29,7 +29,7 @@ def _batch(seed=0, n=6, sizes=SIZES):
 
 PARAMS = jax.tree.map(jnp.asarray, numpy_net.random_params(1, SIZES))
 HESSIANS = jax.jit(jax.vmap(jax.hessian(cross_entropy)))
-estimate = jax.jit(levenberg_diagonal, static_argnums=(0, 1))
+estimate = jax.jit(gauss_newton_diagonal, static_argnums=(0, 1))
 
 
 def _numpy_logit_curvature(scores, loss):
@@ -148,7 +148,7 @@ def test_members_at_once_are_as_alone():
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
 
     def one(params):
-        return levenberg_diagonal(model, cross_entropy, params, batch)
+        return gauss_newton_diagonal(model, cross_entropy, params, batch)
 
     for over in (jax.vmap(one), lambda stack: jax.lax.map(one, stack)):
         together = jax.jit(over)(stacked)
@@ -159,7 +159,7 @@ def test_members_at_once_are_as_alone():
 
 
 def test_lowers_for_accelerators():
-    program = jax.jit(lambda p, b: levenberg_diagonal(_model(), cross_entropy, p, b))
+    program = jax.jit(lambda p, b: gauss_newton_diagonal(_model(), cross_entropy, p, b))
     jax.export.export(program, platforms=["cpu", "tpu", "cuda"])(PARAMS, _batch())
 
 
@@ -168,4 +168,4 @@ def test_a_loss_of_unknown_curvature_is_refused():
         return scores[:, 0]
 
     with pytest.raises(ValueError, match=r"^loss: .*hinge.* is not one of .*cross_entropy, quad"):
-        levenberg_diagonal(_model(), hinge, PARAMS, _batch())
+        gauss_newton_diagonal(_model(), hinge, PARAMS, _batch())

@@ -10,10 +10,10 @@ import pytest
 from glorot_jax.activations import tanh
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch
-from glorot_jax.initialization import start
+from glorot_jax.initialization import scheme
 from glorot_jax.losses import LOSSES, cross_entropy
 from glorot_jax.network import MLP
-from glorot_jax.training.curvature import levenberg_diagonal
+from glorot_jax.training.curvature import gauss_newton_diagonal
 from glorot_jax.training.optimizers import (
     OPTIMIZERS,
     scale_by_curvature,
@@ -97,7 +97,7 @@ def test_the_update_hands_the_minibatchs_own_curvature_to_the_optimizer():
     member = _member("hessian_diagonal", 0.1)
     after = jax.jit(_update("hessian_diagonal"))(member, batch)
     given = (MODEL, cross_entropy, member.params, batch)
-    curvature = jax.jit(levenberg_diagonal, static_argnums=(0, 1))(*given)
+    curvature = jax.jit(gauss_newton_diagonal, static_argnums=(0, 1))(*given)
     gradient = jax.jit(jax.grad(mean_cost, argnums=2), static_argnums=(0, 1))(*given)
     optimizer = OPTIMIZERS["hessian_diagonal"].make(0.1)
     step, _ = optimizer.update(gradient, member.opt_state, curvature=curvature)
@@ -162,7 +162,7 @@ def images():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_deep_network_trains_stably(name, images):
     model = MLP((30,) * 5, len(shapeset.CLASS_NAMES), tanh)
-    params = start("standard")(model, jax.random.key(2), images.x)
+    params = scheme("standard")(model, jax.random.key(2), images.x)
     update = _update(name, model)
 
     @jax.jit

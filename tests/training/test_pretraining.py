@@ -10,7 +10,7 @@ from scipy.special import expit, xlogy
 from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, finite_stream
-from glorot_jax.initialization import start
+from glorot_jax.initialization import scheme
 from glorot_jax.losses import cross_entropy as classification_cost
 from glorot_jax.network import MLP, logits
 from glorot_jax.training import ensemble as ensembles
@@ -220,7 +220,7 @@ def test_every_layer_learns_to_reconstruct_images(activation, pixel_range):
     images = shapeset.sample(jax.random.key(4), 500, size=10, pixel_range=pixel_range)
     model = _model(activation, (100, 40, 30, len(shapeset.CLASS_NAMES)))
     batches = jax.tree.map(lambda leaf: leaf.reshape(50, 10, *leaf.shape[1:]), images)
-    network = start("standard")(model, jax.random.key(5), images.x)
+    network = scheme("standard")(model, jax.random.key(5), images.x)
     for layer in (1, 2):
         update = make_layer_update(model, layer, corruption=0.25, pixel_range=pixel_range)
         probe = make_layer_probe(model, layer, pixel_range=pixel_range)
