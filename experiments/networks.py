@@ -174,13 +174,17 @@ def coordinates(networks: Sequence[NetworkSpec]) -> dict[str, tuple[str, list]]:
 
 
 def read(measured: xr.Dataset) -> list[NetworkSpec]:
-    """The networks of results in their order; a coordinate that isn't there is as in the paper."""
-    found = {
+    """The networks of results in their order.
+
+    A coordinate that isn't there is the attribute of that name, or else as in the paper.
+    """
+    fields = {
         field: measured[coordinate].values.tolist()
         for field, coordinate in _COORDINATES.items()
         if coordinate in measured.variables
     }
+    options = {option: measured.attrs.get(option, usual) for option, usual in DEFAULTS.items()}
     return [
-        NetworkSpec(**{field: values[place] for field, values in found.items()})
+        NetworkSpec(**options | {field: values[place] for field, values in fields.items()})
         for place in range(measured.sizes["condition"])
     ]

@@ -5,18 +5,28 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """``mean`` and ``half``, the half-width of its 95% t interval; arrays of the same shape."""
+    """``mean`` and ``half``, the half-width of its t interval; arrays of the same shape."""
 
     mean: np.ndarray
     half: np.ndarray
 
+    @property
+    def low(self) -> np.ndarray:
+        """The lower end."""
+        return self.mean - self.half
 
-def mean_interval(values: np.ndarray, *, axis: int) -> Interval:
-    """The mean of ``values`` over ``axis`` and its 95% Student t interval; NaN is left out.
+    @property
+    def high(self) -> np.ndarray:
+        """The upper end."""
+        return self.mean + self.half
+
+
+def mean_interval(values: np.ndarray, *, axis: int, confidence: float = CONFIDENCE) -> Interval:
+    """The mean of ``values`` over ``axis`` and its Student t interval; NaN is left out.
 
     The mean of nothing is NaN, and so is the half-width of the mean of fewer than two values.
     """
@@ -28,5 +38,5 @@ def mean_interval(values: np.ndarray, *, axis: int) -> Interval:
     deviation = np.where(known, values - np.expand_dims(mean, axis), 0.0)
     degrees = np.where(count > 1, count - 1, 1)
     error = np.sqrt(np.square(deviation).sum(axis=axis) / degrees / np.where(count > 0, count, 1))
-    half = stdtrit(degrees, (1 + LEVEL) / 2) * error
+    half = stdtrit(degrees, (1 + confidence) / 2) * error
     return Interval(mean, np.where(count > 1, half, np.nan))

@@ -1,31 +1,67 @@
 """What the paper asserts, as predicates on the results: ``judge(results)``.
 
-A claim holds if the 95% interval over seeds (paired by seed where two nets are compared) lies on
-the side claimed, and fails if it doesn't. It is not tested where the results lack what it takes: a
-part, a second seed, the length or the width that it speaks of.
+One file a figure, table or section; each predicate stands right above its claim. A claim holds if
+the 95% interval over seeds (paired by seed where two nets are compared) lies on the side claimed,
+and fails if it doesn't. It is not tested where the results lack what it takes: a group, a second
+seed, the length or the width that it speaks of.
 """
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import xarray as xr
 
-from experiments.claims import baseline, cost_surface, errors, examples, initial, studies, training
-from experiments.claims.verdict import STATUSES, Claim, Interval, Status, Verdict, decide, interval
+from experiments.claims import (
+    baseline,
+    costs,
+    eq17,
+    equations,
+    fig01,
+    fig02,
+    fig03,
+    fig04,
+    fig05,
+    fig06,
+    fig07,
+    fig08,
+    fig09,
+    fig10,
+    fig11,
+    fig12,
+    other_sets,
+    section5,
+    selection,
+    table1,
+)
+from experiments.claims.verdict import STATUSES, Claim, Status, Verdict, decide, interval
 
 CLAIMS: tuple[Claim, ...] = (
-    *examples.CLAIMS,
-    *training.CLAIMS,
-    *cost_surface.CLAIMS,
-    *initial.CLAIMS,
-    *errors.CLAIMS,
-    *studies.CLAIMS,
+    *fig01.CLAIMS,
+    *fig02.CLAIMS,
+    *fig03.CLAIMS,
+    *fig04.CLAIMS,
+    *fig05.CLAIMS,
+    *equations.CLAIMS,
+    *fig06.CLAIMS,
+    *fig07.CLAIMS,
+    *fig08.CLAIMS,
+    *eq17.CLAIMS,
+    *fig09.CLAIMS,
+    *fig10.CLAIMS,
+    *other_sets.CLAIMS,
+    *fig11.CLAIMS,
+    *fig12.CLAIMS,
+    *table1.CLAIMS,
+    *selection.CLAIMS,
+    *costs.CLAIMS,
+    *section5.CLAIMS,
     *baseline.CLAIMS,
 )
 
 
-class Judgement(NamedTuple):
+@dataclass(frozen=True)
+class Judgement:
     """A claim and how it fared."""
 
     claim: Claim
@@ -39,33 +75,33 @@ def judge(results: xr.Dataset, /) -> list[Judgement]:
 
 def counts(judgements: Iterable[Judgement], /) -> dict[Status, int]:
     """How many claims hold, fail and are not tested."""
-    found = [judgement.verdict.status for judgement in judgements]
-    return {status: found.count(status) for status in STATUSES}
+    statuses = [judgement.verdict.status for judgement in judgements]
+    return {status: statuses.count(status) for status in STATUSES}
 
 
 def to_json(judgements: Iterable[Judgement], /) -> str:
     """The contents of ``claims.json``: a list of objects, one per claim."""
-    entries = [
-        {
-            "id": claim.id,
-            "where": claim.where,
-            "figure": claim.figure,
-            "paper": claim.paper,
-            "sentence": claim.sentence,
-            "status": verdict.status,
-            "reason": verdict.reason,
-            "numbers": dict(verdict.numbers),
-            "if_it_fails": claim.if_it_fails,
-        }
-        for claim, verdict in judgements
-    ]
+    entries = [_entry(judgement.claim, judgement.verdict) for judgement in judgements]
     return json.dumps(entries, indent=2, allow_nan=False) + "\n"
+
+
+def _entry(claim: Claim, verdict: Verdict) -> dict[str, object]:
+    return {
+        "id": claim.id,
+        "where": claim.where,
+        "figure": claim.figure,
+        "paper": claim.paper,
+        "sentence": claim.sentence,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "numbers": dict(verdict.numbers),
+        "if_it_fails": claim.if_it_fails,
+    }
 
 
 __all__ = [
     "CLAIMS",
     "Claim",
-    "Interval",
     "Judgement",
     "Status",
     "Verdict",

@@ -1,23 +1,25 @@
 """Which entries of a column of Table 1 differ from its best: the table's bold."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from scipy import stats
 
-from experiments.claims.measured import condition
-from experiments.claims.nets import NETS
-from experiments.claims.predicates.errors import FINAL, PAPER_P
-from experiments.claims.verdict import FEWEST_SEEDS, NotTested
+from experiments.claims.final_errors import FINAL
+from experiments.claims.networks import NETWORKS
+from experiments.claims.paper import PAPER_P
+from experiments.claims.verdict import FEWEST_SEEDS
 from experiments.networks import PAPER_DEPTH
+from experiments.results.queries import NotMeasured, condition
 
 TABLE_NETS = ("Softsign", "Softsign N", "Tanh", "Tanh N", "Sigmoid")
 NO_SPREAD = 1e-6  # less than one example of any test set, more than float32 rounds by
 
 
-class Comparison(NamedTuple):
+@dataclass(frozen=True)
+class Comparison:
     """One entry of a column: its ``mean`` over seeds, and how it compares with the ``best``.
 
     ``p`` is corrected for the number of comparisons, NaN for the best itself and where nothing can
@@ -30,17 +32,16 @@ class Comparison(NamedTuple):
     bold: bool
 
 
-def column(part: xr.Dataset, /) -> dict[str, np.ndarray]:
-    """Final test error [seed] of each of Table 1's nets in ``part``: 5 layers, plain SGD."""
-    found = {}
+def column(group: xr.Dataset, /) -> dict[str, np.ndarray]:
+    """Final test error [seed] of each of Table 1's nets in ``group``: 5 layers, plain SGD."""
+    errors = {}
     for name in TABLE_NETS:
-        activation, initializer = NETS[name][:2]
         try:
-            net = condition(part, activation, initializer, depth=PAPER_DEPTH)
-        except NotTested:
+            net = condition(group, *NETWORKS[name].kind, depth=PAPER_DEPTH)
+        except NotMeasured:
             continue
-        found[name] = np.asarray(net[FINAL[0]].values, np.float64)
-    return found
+        errors[name] = np.asarray(net[FINAL[0]].values, np.float64)
+    return errors
 
 
 def against_best(errors: Mapping[str, np.ndarray], /) -> dict[str, Comparison]:

@@ -2,27 +2,30 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
+from experiments.results.queries import NotMeasured
 from experiments.results.schema import part
+from glorot_jax.confidence import CONFIDENCE, Interval, mean_interval
 
-CONFIDENCE = 0.95
 FEWEST_SEEDS = 2  # one value has no spread, so no interval
 
 Status = Literal["holds", "fails", "not tested"]
 STATUSES: tuple[Status, ...] = ("holds", "fails", "not tested")
-Numbers = Mapping[str, Any]
+Numbers = Mapping[str, object]
 
 
-class Verdict(NamedTuple):
+@dataclass(frozen=True)
+class Verdict:
     """One claim judged on one set of results.
 
-    ``numbers`` can be written as JSON; an estimate is {"mean", "low", "high", "n"}, n seeds.
-    ``reason`` is one sentence: the numbers that decide, or what the results lack.
+    Attributes:
+      numbers: what can be written as JSON; an estimate is {"mean", "low", "high", "n"}, n seeds.
+      reason: one sentence: the numbers that decide, or what the results lack.
     """
 
     status: Status
@@ -30,12 +33,17 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class Claim(NamedTuple):
+@dataclass(frozen=True)
+class Claim:
     """One thing that the paper asserts.
 
-    ``where`` in the paper; ``paper``, what it says, retold; ``sentence``, what exactly is tested;
-    ``figure``, the key of the figure or table that shows it; ``test``, a pure predicate on the
-    whole results; ``if_it_fails``, our best explanation and what would decide it.
+    Attributes:
+      where: in the paper.
+      paper: what it says, retold.
+      sentence: what exactly is tested.
+      figure: the key of the figure or table that shows it.
+      test: a pure predicate on the whole results.
+      if_it_fails: our best explanation and what would decide it.
     """
 
     id: str
@@ -47,40 +55,27 @@ class Claim(NamedTuple):
     if_it_fails: str
 
 
-class Interval(NamedTuple):
-    """A mean over ``n`` seeds and its confidence interval, of 95% unless something else is said."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
 class NotTested(Exception):
     """The results can't decide the claim: why, and whatever numbers there are."""
 
     def __init__(self, reason: str, numbers: Numbers | None = None):
         super().__init__(reason)
-        self.reason = reason
         self.numbers = dict(numbers or {})
 
 
 def interval(values: np.ndarray, /, *, confidence: float = CONFIDENCE) -> Interval:
-    """Student's t interval of the mean of one value per seed.
+    """Student's t interval of the mean of one value per seed, every one of which must be known.
 
     Raises:
       NotTested: there are fewer than two seeds, or a seed has no finite value.
     """
     values = np.asarray(values, np.float64)
-    n = values.size
-    if n < FEWEST_SEEDS:
-        raise NotTested(f"{n} seed(s) only; an interval needs at least {FEWEST_SEEDS}")
+    if values.size < FEWEST_SEEDS:
+        raise NotTested(f"{values.size} seed(s) only; an interval needs at least {FEWEST_SEEDS}")
     lost = int(np.sum(~np.isfinite(values)))
     if lost:
-        raise NotTested(f"{lost} of {n} seeds have no finite value")
-    mean = float(values.mean())
-    reach = stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
-    return Interval(mean, mean - float(reach), mean + float(reach), n)
+        raise NotTested(f"{lost} of {values.size} seeds have no finite value")
+    return mean_interval(values, axis=0, confidence=confidence)
 
 
 def decide(
@@ -91,7 +86,7 @@ def decide(
     above: float = -math.inf,
     below: float = math.inf,
     confidence: float = CONFIDENCE,
-    numbers: Mapping[str, Any] | None = None,
+    numbers: Numbers | None = None,
 ) -> Verdict:
     """Holds if the interval of ``values``, one per seed, lies inside (``above``, ``below``).
 
@@ -100,8 +95,8 @@ def decide(
       confidence: of the interval; 1 - p where the claim is of a difference at some p.
       numbers: what else the verdict should show; an array is taken as one value per seed.
     """
-    found = interval(values, confidence=confidence)
-    shown = {what: found._asdict(), "claimed above": above, "claimed below": below}
+    mean = interval(values, confidence=confidence)
+    shown = {what: _estimate(mean, values), "claimed above": above, "claimed below": below}
     shown |= {name: _shown(value) for name, value in (numbers or {}).items()}
     side = " and ".join(
         f"{word} {bound:.3g}"
@@ -109,13 +104,12 @@ def decide(
         if math.isfinite(bound)
     )
     measured = (
-        f"{what}: {found.mean:.3g}, {100 * confidence:g}% interval {found.low:.3g} to "
-        f"{found.high:.3g} "
-        f"over {found.n} seeds"
+        f"{what}: {mean.mean:.3g}, {100 * confidence:g}% interval {mean.low:.3g} to "
+        f"{mean.high:.3g} over {np.size(values)} seeds"
     )
-    if found.low > above and found.high < below:
+    if mean.low > above and mean.high < below:
         return Verdict("holds", clean(shown), f"{measured}; {side}, as claimed")
-    if found.high < above or found.low > below:
+    if mean.high < above or mean.low > below:
         return Verdict("fails", clean(shown), f"{measured}; contradicted: claimed {side}")
     return Verdict(
         "fails", clean(shown), f"{measured}; not shown: claimed {side}, the interval reaches out"
@@ -123,19 +117,19 @@ def decide(
 
 
 def on(
-    name: str, test: Callable[..., Verdict], /, *, stand_in: str | None = None, **options: Any
+    name: str, test: Callable[..., Verdict], /, *, stand_in: str | None = None, **options: object
 ) -> Callable[[xr.Dataset], Verdict]:
-    """A predicate on whole results out of one on the part ``name``.
+    """A predicate on whole results out of one on the group ``name``.
 
     Args:
-      stand_in: a part whose numbers are shown where ``name`` is missing; it decides nothing.
+      stand_in: a group whose numbers are shown where ``name`` is missing; it decides nothing.
       options: passed on to ``test``.
     """
 
-    def judge_part(results: xr.Dataset) -> Verdict:
-        found = part(results, name)
-        if found is not None:
-            return _tested(test, found, options)
+    def judge_group(results: xr.Dataset) -> Verdict:
+        group = part(results, name)
+        if group is not None:
+            return _tested(test, group, options)
         substitute = None if stand_in is None else part(results, stand_in)
         if stand_in is None or substitute is None:
             return Verdict("not tested", {}, f"the results hold no part '{name}'")
@@ -143,7 +137,7 @@ def on(
         reason = f"only the stand-in '{stand_in}' was run, not '{name}'; on it: {verdict.reason}"
         return Verdict("not tested", {stand_in: verdict.numbers}, reason)
 
-    return judge_part
+    return judge_group
 
 
 def clean(value: Any, /) -> Any:
@@ -163,19 +157,32 @@ def clean(value: Any, /) -> Any:
     return str(value)
 
 
-def _tested(test: Callable[..., Verdict], found: xr.Dataset, options: Mapping[str, Any]) -> Verdict:
+def _tested(
+    test: Callable[..., Verdict], group: xr.Dataset, options: Mapping[str, object]
+) -> Verdict:
     try:
-        return test(found, **options)
+        return test(group, **options)
+    except NotMeasured as why:
+        return Verdict("not tested", {}, str(why))
     except NotTested as why:
         numbers = {name: _shown(value) for name, value in why.numbers.items()}
-        return Verdict("not tested", clean(numbers), why.reason)
+        return Verdict("not tested", clean(numbers), str(why))
 
 
-def _shown(value: Any) -> Any:
+def _estimate(mean: Interval, values: np.ndarray) -> dict[str, object]:
+    return {
+        "mean": float(mean.mean),
+        "low": float(mean.low),
+        "high": float(mean.high),
+        "n": np.size(values),
+    }
+
+
+def _shown(value: object) -> object:
     """An array, one value per seed, as an estimate; where there is none, as it is."""
     if not isinstance(value, np.ndarray):
         return value
     try:
-        return interval(value)._asdict()
+        return _estimate(interval(value), value)
     except NotTested:
         return value

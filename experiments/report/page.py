@@ -3,18 +3,42 @@
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import xarray as xr
 
-from experiments.claims import Judgement, counts, judge, to_json
-from experiments.report import tables
-from experiments.report.figures import FIGURES, FigureFiles, available, caption, save_figures
-from experiments.report.figures.common import SET_NAMES
-from experiments.report.scope import left_out, scale
-from experiments.report.summary import summary
-from experiments.results.schema import DATA_SETS, STAND_INS, part_names
+from experiments.claims import (
+    Judgement,
+    counts,
+    judge,
+    to_json,
+)
+from experiments.report import (
+    tables,
+)
+from experiments.report.figures import (
+    FIGURES,
+    FigureFiles,
+    available,
+    caption,
+    save_figures,
+)
+from experiments.report.figures.common import (
+    SET_NAMES,
+)
+from experiments.report.scope import (
+    left_out,
+    scale,
+)
+from experiments.report.summary import (
+    summary,
+)
+from experiments.results.schema import (
+    DATA_SETS,
+    STAND_INS,
+    part_names,
+)
 from glorot_jax.files import write_text
 from glorot_jax.templates import template
 
@@ -27,7 +51,8 @@ FIGURE_FOLDER = "figures"
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
-class Origin(NamedTuple):
+@dataclass(frozen=True)
+class Origin:
     """Where a data set is from; ``stands_for`` is the paper's set that it replaces, or ""."""
 
     name: str
@@ -35,7 +60,8 @@ class Origin(NamedTuple):
     stands_for: str
 
 
-class ShownFigure(NamedTuple):
+@dataclass(frozen=True)
+class ShownFigure:
     """A figure as the template shows it; ``claims`` are those that point to it."""
 
     key: str
@@ -109,15 +135,22 @@ def _shown_figures(
             caption(results, key),
             data_uri(FigureFiles(folder / f"{key}.png", folder / f"{key}.svg")),
             [judgement for judgement in judgements if judgement.claim.figure == key],
-            [found for found in _origins(results, FIGURES[key].sets(results)) if found.stands_for],
+            _stand_ins(results, key),
         )
         for key in keys
     ]
 
 
+def _stand_ins(results: xr.Dataset, key: str) -> list[Origin]:
+    """The sets of a figure that stand for another."""
+    origins = _origins(results, FIGURES[key].sets(results))
+    return [origin for origin in origins if origin.stands_for]
+
+
 def data_uri(files: FigureFiles) -> str:
     """The smaller of a figure's two files as a ``data:`` address."""
-    smaller = min((path for path in files if path.is_file()), key=lambda path: path.stat().st_size)
+    written = (path for path in (files.png, files.svg) if path.is_file())
+    smaller = min(written, key=lambda path: path.stat().st_size)
     content = base64.b64encode(smaller.read_bytes()).decode("ascii")
     return f"data:{MEDIA[smaller.suffix]};base64,{content}"
 
@@ -163,10 +196,11 @@ def _duration(seconds: float) -> str:
 def _versions(results: xr.Dataset) -> dict[str, str]:
     """The versions in the attributes; nothing where they are missing or can't be read."""
     try:
-        found = json.loads(results.attrs.get("versions", "{}"))
+        versions = json.loads(results.attrs.get("versions", "{}"))
     except (TypeError, ValueError):
         return {}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+    known = versions.items() if isinstance(versions, dict) else ()
+    return {str(package): str(version) for package, version in known}
 
 
 def _pretty(config: object) -> str:

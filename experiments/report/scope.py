@@ -1,12 +1,24 @@
 """What these results show of the paper, what they leave out, and how to see the rest."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import xarray as xr
 
-from experiments.report.figures import available
-from experiments.report.figures.common import SET_NAMES, dataset_of, needed
-from experiments.results.schema import DATA_SETS, LEFT_OUT, STAND_INS, STUDIES, part, part_names
+from experiments.report.figures import (
+    available,
+)
+from experiments.report.figures.common import (
+    SET_NAMES,
+)
+from experiments.results.queries import dataset_of, needed
+from experiments.results.schema import (
+    DATA_SETS,
+    LEFT_OUT,
+    STAND_INS,
+    STUDIES,
+    part,
+    part_names,
+)
 
 STUDY_NAMES = {
     "selection": "choice of depth and learning rate",
@@ -22,7 +34,8 @@ PICTURE = "image_"  # of a set, in part ``examples``
 CONFIG = "--config={}:quick"
 
 
-class LeftOut(NamedTuple):
+@dataclass(frozen=True)
+class LeftOut:
     """Something that these results lack; ``config`` makes it, ``why`` is known or ""."""
 
     what: str
@@ -30,7 +43,8 @@ class LeftOut(NamedTuple):
     why: str
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True)
+class Shown:
     """One thing that the paper shows.
 
     ``by``: the part or figure that shows it; ``config``: the config that makes it.
@@ -74,10 +88,10 @@ def left_out(results: xr.Dataset) -> list[LeftOut]:
         instead = "".join(f", here {SET_NAMES[other]} instead" for other in others)
         return LeftOut(shown.what + instead, CONFIG.format(shown.config), " ".join(why(name)))
 
-    found = [missing(shown) for shown in WHOLE_PAPER if shown.by not in here]
+    absent = [missing(shown) for shown in WHOLE_PAPER if shown.by not in here]
     told = {shown.by.removeprefix(PICTURE) for shown in WHOLE_PAPER}
     rest = [line for line in reasons if line.partition(":")[0] not in told]
-    return found + [LeftOut(line, "", "") for line in rest]
+    return absent + [LeftOut(line, "", "") for line in rest]
 
 
 def _pictured(results: xr.Dataset) -> list[str]:
@@ -88,10 +102,10 @@ def _pictured(results: xr.Dataset) -> list[str]:
 def scale(results: xr.Dataset) -> list[str]:
     """How long and how wide each set and study was trained, beside the paper's numbers."""
     here = part_names(results)
-    found = [
+    scales = [
         _scale_of(name, needed(results, name)) for name in (*DATA_SETS, *STUDIES) if name in here
     ]
-    return [PAPER_SCALE, *found] if found else []
+    return [PAPER_SCALE, *scales] if scales else []
 
 
 def _scale_of(name: str, trained: xr.Dataset) -> str:

@@ -4,28 +4,42 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from experiments.claims import Judgement, Status, counts
-from experiments.report import tables
-from experiments.report.scope import left_out
-from experiments.report.tables import Table, in_order, to_markdown
+from experiments.claims import (
+    Judgement,
+    Status,
+    counts,
+)
+from experiments.report import (
+    tables,
+)
+from experiments.report.scope import (
+    left_out,
+)
+from experiments.report.tables import (
+    Table,
+    in_order,
+    to_markdown,
+)
 
 UNDECIDED: Status = "not tested"
 
 
 def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
     """Counts, every claim that holds or fails with its numbers, and what was measured in tables."""
-    decided = [judgement for judgement in in_order(judgements) if judgement[1].status != UNDECIDED]
-    found = counts(judgements)
+    decided = [
+        judgement for judgement in in_order(judgements) if judgement.verdict.status != UNDECIDED
+    ]
+    count = counts(judgements)
     head = (
-        f"**{found['holds']} hold, {found['fails']} fail, {found[UNDECIDED]} are not "
+        f"**{count['holds']} hold, {count['fails']} fail, {count[UNDECIDED]} are not "
         f"tested at this scale.** {_provenance(results)}"
     )
     rows = tuple(
-        (verdict.status, f"{claim.paper} ({claim.where})", verdict.reason)
-        for claim, verdict in decided
+        (one.verdict.status, f"{one.claim.paper} ({one.claim.where})", one.verdict.reason)
+        for one in decided
     )
     table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
-    found_tables = [
+    measured = [
         tables.table_1(results),
         tables.selection(results),
         *(tables.of_part(results, name) for name in ("section5", "costs")),
@@ -33,7 +47,7 @@ def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
     ]
     sections = [
         to_markdown(table),
-        *(f"### {t.title}\n\n{to_markdown(t)}" for t in found_tables if t is not None),
+        *(f"### {t.title}\n\n{to_markdown(t)}" for t in measured if t is not None),
         _left_out(results),
     ]
     return "\n\n".join([head, *(text.strip() for text in sections if text)]) + "\n"
@@ -42,8 +56,10 @@ def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
 def _left_out(results: xr.Dataset) -> str:
     """What these results lack, as a list under its title; "" if they lack nothing."""
     lines = [
-        " ".join(filter(None, (f"- {what}.", config and f"Shown by `{config}`.", why)))
-        for what, config, why in left_out(results)
+        " ".join(
+            filter(None, (f"- {one.what}.", one.config and f"Shown by `{one.config}`.", one.why))
+        )
+        for one in left_out(results)
     ]
     return "\n".join(["### Left out\n", *lines]) if lines else ""
 

@@ -72,18 +72,15 @@ The attribute ``left_out`` of the whole lists, one a line, what was asked for an
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
 from experiments import studies
 from experiments.data import registry
-from experiments.networks import DEFAULTS, NetworkSpec
 from glorot_jax.files import check_seal, first_line
 
 PARTS = "parts"
 LEFT_OUT = "left_out"
-USUAL = DEFAULTS
 
 DATA_SETS = tuple(registry.DATA_SETS)
 STUDIES = tuple(studies.STUDIES)
@@ -136,11 +133,6 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
             long_name = f"{what} of {words}{by}"
     units = known.get(name, known.get(name.rsplit("_", 1)[-1], "1"))
     return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
-
-
-def condition_name(*fields: Any) -> str:
-    """The name of the network with those fields of ``NetworkSpec``."""
-    return NetworkSpec(*fields).name
 
 
 def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from experiments.networks import NetworkSpec, coordinates
 from experiments.results import schema as schema
 from tests.experiments.made_up_baseline import baseline_part
 
@@ -95,41 +96,30 @@ TRAINED_ON = ("shapeset", "mnist", "cifar10", "small_imagenet", "fashion_mnist")
 Entry = tuple[tuple[str, ...], np.ndarray, str, str]  # dims, values, long_name, units
 
 
-class Condition(NamedTuple):
-    """What a part's ``condition`` coordinate stands for."""
-
-    activation: str
-    initializer: str
-    depth: int = 5
-    optimizer: str = "sgd"
-    shape: str = "equal"
-    loss: str = "cross_entropy"
-
-
 CONDITIONS = {
-    "Softsign": Condition("softsign", "standard"),
-    "Softsign N": Condition("softsign", "normalized"),
-    "Tanh": Condition("tanh", "standard"),
-    "Tanh N": Condition("tanh", "normalized"),
-    "Sigmoid": Condition("sigmoid", "standard"),
-    "Sigmoid 4": Condition("sigmoid", "standard", 4),
-    "Tanh pre-trained": Condition("tanh", "denoising"),
+    "Softsign": NetworkSpec("softsign", "standard"),
+    "Softsign N": NetworkSpec("softsign", "normalized"),
+    "Tanh": NetworkSpec("tanh", "standard"),
+    "Tanh N": NetworkSpec("tanh", "normalized"),
+    "Sigmoid": NetworkSpec("sigmoid", "standard"),
+    "Sigmoid 4": NetworkSpec("sigmoid", "standard", 4),
+    "Tanh pre-trained": NetworkSpec("tanh", "denoising"),
 }
 TANH, TANH_N = CONDITIONS["Tanh"], CONDITIONS["Tanh N"]
 SECTION_5 = {
     TANH: 0.2715,
     TANH_N: 0.156,
-    TANH._replace(optimizer="hessian_diagonal"): 0.22,
-    TANH._replace(optimizer="gradient_variance"): 0.24,
-    TANH_N._replace(optimizer="hessian_diagonal"): 0.14,
-    TANH_N._replace(optimizer="gradient_variance"): 0.145,
-    TANH._replace(shape="growing"): 0.28,
-    TANH_N._replace(shape="growing"): 0.17,
-    TANH._replace(shape="shrinking"): 0.26,
-    TANH_N._replace(shape="shrinking"): 0.15,
+    TANH.replace(optimizer="hessian_diagonal"): 0.22,
+    TANH.replace(optimizer="gradient_variance"): 0.24,
+    TANH_N.replace(optimizer="hessian_diagonal"): 0.14,
+    TANH_N.replace(optimizer="gradient_variance"): 0.145,
+    TANH.replace(shape="growing"): 0.28,
+    TANH_N.replace(shape="growing"): 0.17,
+    TANH.replace(shape="shrinking"): 0.26,
+    TANH_N.replace(shape="shrinking"): 0.15,
 }
 COSTS = {
-    CONDITIONS[net]._replace(loss=loss): error
+    CONDITIONS[net].replace(loss=loss): error
     for net, errors in {
         "Softsign": (0.1627, 0.24),
         "Tanh": (0.2715, 0.35),
@@ -139,11 +129,11 @@ COSTS = {
     for loss, error in zip(("cross_entropy", "quadratic"), errors, strict=True)
 }
 GAUSSIANS = {TANH: 0.2715, TANH_N: 0.156} | {
-    Condition("tanh", f"gaussian({scale})"): error
+    NetworkSpec("tanh", f"gaussian({scale})"): error
     for scale, error in ((0.001, 0.8333), (0.01, 0.35), (0.03, 0.17), (0.1, 0.4), (0.3, 0.6))
 }
 MODERN = {
-    Condition(activation, initializer): error
+    NetworkSpec(activation, initializer): error
     for activation in ("tanh", "softsign", "relu", "gelu")
     for initializer, error in (
         ("standard", 0.25),
@@ -234,12 +224,12 @@ def surface_part(
             "fraction",
         ),
     }
-    coordinates = {
+    places = {
         "seed": (("seed",), np.arange(seeds), "seed", "1"),
         "first_weight": (("first_weight",), weights, "a weight of layer 1", "1"),
         "second_weight": (("second_weight",), weights, "a weight of layer 2", "1"),
     }
-    return _dataset(variables, coordinates)
+    return _dataset(variables, places)
 
 
 def initial_part(
@@ -271,7 +261,7 @@ def initial_part(
     singular = {"standard": 0.483, "normalized": 0.741} | dict(singular or {})
     random = np.random.default_rng(3)
     names = {
-        f"{activation} {initializer}": Condition(activation, initializer, depth)
+        f"{activation} {initializer}": NetworkSpec(activation, initializer, depth)
         for activation in activations
         for initializer in ("standard", "normalized")
     }
@@ -284,11 +274,11 @@ def initial_part(
         return values * np.exp(noise * random.standard_normal(shape))
 
     def of(numbers: Mapping[str, float]) -> np.ndarray:
-        return np.array([numbers[c.initializer] for c in names.values()])[:, None, None]
+        return np.array([numbers[c.scheme] for c in names.values()])[:, None, None]
 
-    def variance(c: Condition, numbers: Mapping[str, float]) -> np.ndarray:
-        fan = fan_in if c.initializer == "standard" else (fan_in + fan_out) / 2
-        return numbers[c.initializer] / fan
+    def variance(c: NetworkSpec, numbers: Mapping[str, float]) -> np.ndarray:
+        fan = fan_in if c.scheme == "standard" else (fan_in + fan_out) / 2
+        return numbers[c.scheme] / fan
 
     weight_variance = noisy(np.stack([variance(c, n_variance) for c in names.values()])[:, None, :])
     weight_gradient = noisy(1e-6 * of(weight_gradient_gain) ** layer)
@@ -311,17 +301,17 @@ def initial_part(
 
 
 def _initial_coordinates(
-    names: Mapping[str, Condition], seeds: int, fan_in: np.ndarray, fan_out: np.ndarray
+    names: Mapping[str, NetworkSpec], seeds: int, fan_in: np.ndarray, fan_out: np.ndarray
 ) -> dict[str, Entry]:
-    coordinates = {
+    places = {
         **_condition_coordinates(names),
         **_statistics_coordinates(seeds, len(fan_in)),
         "fan_in": (("layer",), fan_in, "units below", "1"),
         "fan_out": (("layer",), fan_out, "units", "1"),
         "gradient_bin_edge": (("edge",), np.linspace(-5, 5, BINS + 1), "edge", "top layer's std"),
     }
-    of_training = Condition._fields[2:]
-    return {name: entry for name, entry in coordinates.items() if name not in of_training}
+    of_training = ("depth", "optimizer", "shape", "loss")
+    return {name: entry for name, entry in places.items() if name not in of_training}
 
 
 def _predictions(n_variance: np.ndarray) -> dict[str, Entry]:
@@ -386,7 +376,7 @@ class Training(NamedTuple):
     ``reconstruction``: first and last cost of the autoencoders, where a condition has any.
     """
 
-    conditions: Mapping[str, Condition] | None = None
+    conditions: Mapping[str, NetworkSpec] | None = None
     seeds: int = 3
     width: int = 1000
     updates: int = 5_000_000
@@ -428,7 +418,7 @@ def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
         key: np.stack([_padded(course[key], depth) for course in courses]) for key in courses[0]
     }
     pretraining, points = _pretraining(made, conditions, depth)
-    coordinates = {
+    places = {
         **_condition_coordinates(conditions),
         **_statistics_coordinates(made.seeds, depth),
         "learning_rate": (("learning_rate",), np.array([0.01, 0.1]), "learning rate", "1"),
@@ -443,7 +433,7 @@ def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
     variables = {**_error_variables(error), **_course_variables(stacked), **pretraining}
     class_names = CLASSES.get(like, tuple(str(number) for number in range(10)))
     losses = {condition.loss for condition in conditions.values()}
-    return _dataset(variables, coordinates).assign_attrs(
+    return _dataset(variables, places).assign_attrs(
         dataset=dataset,
         origin="made up",
         class_names=list(class_names),
@@ -464,7 +454,7 @@ def selection_part(
     """Section 2.3: every model with every depth; ``depth_error``: of a model, depths from 1 on."""
     errors = DEPTH_ERROR | {model: tuple(found) for model, found in depth_error.items()}
     candidates = np.arange(1, len(errors["Tanh"]) + 1)
-    conditions = {CONDITIONS[m]._replace(depth=int(d)): m for m in errors for d in candidates}
+    conditions = {CONDITIONS[m].replace(depth=int(d)): m for m in errors for d in candidates}
     part = _study("selection", {c: errors[m][c.depth - 1] for c, m in conditions.items()}, knobs)
     grid = (len(errors), len(candidates))
     by_depth = part["selection_error"].values.min(axis=1).reshape(grid)
@@ -482,20 +472,16 @@ def selection_part(
             "fraction",
         ),
     }
-    coordinates = {
+    places = {
         "model": (("model",), np.array(list(errors)), "model", "1"),
         **{
-            f"model_{name}": (
-                ("model",),
-                np.array([getattr(CONDITIONS[model], name) for model in errors]),
-                name,
-                "1",
-            )
-            for name in ("activation", "initializer")
+            f"model_{name}": (("model",), np.array(column), name, "1")
+            for name, (_, column) in coordinates([CONDITIONS[model] for model in errors]).items()
+            if name in ("activation", "initializer")
         },
         "candidate_depth": (("candidate_depth",), candidates, "hidden layers", "1"),
     }
-    return part.merge(_dataset(variables, coordinates)).assign_attrs(part.attrs)
+    return part.merge(_dataset(variables, places)).assign_attrs(part.attrs)
 
 
 def section5_part(**knobs: Any) -> xr.Dataset:
@@ -518,19 +504,19 @@ def modern_part(**knobs: Any) -> xr.Dataset:
     return _study("modern", MODERN, knobs)
 
 
-def _study(name: str, finals: Mapping[Condition, float], knobs: Mapping[str, Any]) -> xr.Dataset:
+def _study(name: str, finals: Mapping[NetworkSpec, float], knobs: Mapping[str, Any]) -> xr.Dataset:
     """Conditions labelled as in real runs; ``final_error`` of ``knobs`` goes by these labels."""
-    labels = {schema.condition_name(*condition): condition for condition in finals}
+    labels = {spec.name: spec for spec in finals}
     errors = {label: finals[condition] for label, condition in labels.items()}
     final_error = errors | dict(knobs.get("final_error", {}))
     return training_part(name, conditions=labels, **{**knobs, "final_error": final_error})
 
 
 def _pretraining(
-    made: Training, conditions: Mapping[str, Condition], depth: int
+    made: Training, conditions: Mapping[str, NetworkSpec], depth: int
 ) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """Variables and coordinates of pre-training, none if no condition is pre-trained."""
-    pretrained = np.array([c.initializer == "denoising" for c in conditions.values()])
+    pretrained = np.array([c.scheme == "denoising" for c in conditions.values()])
     if not pretrained.any():
         return {}, {}
     cost = np.linspace(*made.reconstruction, PRETRAINING_POINTS)
@@ -547,7 +533,7 @@ def _pretraining(
 
 def _errors(
     made: Training,
-    conditions: Mapping[str, Condition],
+    conditions: Mapping[str, NetworkSpec],
     final: Mapping[str, float],
     start: float,
     time: np.ndarray,
@@ -564,27 +550,31 @@ def _errors(
 
 
 def _course(
-    made: Training, label: str, condition: Condition, time: np.ndarray, random: np.random.Generator
+    made: Training,
+    label: str,
+    spec: NetworkSpec,
+    time: np.ndarray,
+    random: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """What the probes of one condition would show, [seed, update, layer(, bin)]."""
-    shape = (made.seeds, len(time), condition.depth)
+    shape = (made.seeds, len(time), spec.depth)
 
     def noisy(values: np.ndarray) -> np.ndarray:
         return values * np.exp(made.noise * random.standard_normal(shape))
 
-    courses = _sigmoid if condition.activation == "sigmoid" else _symmetric
-    mean, high, saturated = courses(made, label, condition.depth, time)
+    courses = _sigmoid if spec.activation == "sigmoid" else _symmetric
+    mean, high, saturated = courses(made, label, spec.depth, time)
     mean, high = noisy(mean), np.minimum(noisy(high), 0.999)
     last_spread = (GRADIENT_SPREAD | dict(made.gradient_spread)).get(label, 1.5)
     spread = made.first_spread + (last_spread - made.first_spread) * time
-    last = _SHAPES[(FINAL_SHAPE | dict(made.final_shape)).get(condition.activation, "bell")]()
+    last = _SHAPES[(FINAL_SHAPE | dict(made.final_shape)).get(spec.activation, "bell")]()
     mixed = (1 - time)[:, None] * _bell(np.array(0.3)) + time[:, None] * last
     return {
         "mean": mean,
         "high": high,
         "std": (high - mean) / TAIL,
         "saturated": noisy(saturated),
-        "gradient": noisy(1e-3 * spread[:, None] ** -np.linspace(0, 1, condition.depth)),
+        "gradient": noisy(1e-3 * spread[:, None] ** -np.linspace(0, 1, spec.depth)),
         "histogram": np.broadcast_to(mixed[:, None], (*shape, BINS)),
     }
 
@@ -746,13 +736,12 @@ def _gradient_variables(kind: str, mean_square: np.ndarray) -> dict[str, Entry]:
     }
 
 
-def _condition_coordinates(conditions: Mapping[str, Condition]) -> dict[str, Entry]:
-    columns = zip(*conditions.values(), strict=True)
+def _condition_coordinates(conditions: Mapping[str, NetworkSpec]) -> dict[str, Entry]:
     return {
         "condition": (("condition",), np.array(list(conditions)), "condition", "1"),
         **{
-            name: (("condition",), np.array(column), name, "1")
-            for name, column in zip(Condition._fields, columns, strict=True)
+            name: ((dim,), np.array(column), name, "1")
+            for name, (dim, column) in coordinates(list(conditions.values())).items()
         },
     }
 

@@ -1,7 +1,8 @@
 """Every figure by name: a function of the results, drawn only where its data was measured."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import xarray as xr
@@ -18,8 +19,16 @@ from experiments.report.figures import (
     theory,
     training,
 )
-from experiments.report.figures.common import ONLINE, SET_NAMES, FigureSpec
-from experiments.results.schema import part_names
+from experiments.report.figures.common import (
+    SET_NAMES,
+    FigureSpec,
+)
+from experiments.results.queries import (
+    SHAPESET,
+)
+from experiments.results.schema import (
+    part_names,
+)
 from glorot_jax.files import write_atomically
 from glorot_jax.plotting import STYLE
 
@@ -45,7 +54,8 @@ __all__ = [
 ]
 
 
-class FigureFiles(NamedTuple):
+@dataclass(frozen=True)
+class FigureFiles:
     """One figure on disk, twice."""
 
     png: Path
@@ -58,14 +68,14 @@ def available(results: xr.Dataset) -> list[str]:
     return [
         key
         for key, spec in FIGURES.items()
-        if names.intersection(spec.parts) and spec.drawable(results)
+        if names.intersection(spec.groups) and spec.drawable(results)
     ]
 
 
 def caption(results: xr.Dataset, key: str) -> str:
     """The caption of the figure ``key``, which names its data set where that isn't Shapeset."""
     spec = FIGURES[key]
-    others = [SET_NAMES.get(name, name) for name in spec.sets(results) if name != ONLINE]
+    others = [SET_NAMES.get(name, name) for name in spec.sets(results) if name != SHAPESET]
     return f"{spec.caption} Data: {'; '.join(others)}." if others else spec.caption
 
 

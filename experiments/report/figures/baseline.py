@@ -4,9 +4,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from experiments.report.figures.common import COLOURS, FigureSpec, needed, new_figure
-from experiments.report.figures.times import BAND, dress_time, spread
-from experiments.results.schema import part
+from experiments.report.figures.common import (
+    COLOURS,
+    FigureSpec,
+    new_figure,
+)
+from experiments.report.figures.times import (
+    BAND,
+    dress_time,
+    spread,
+)
+from experiments.results.queries import nearest, needed, values
+from experiments.results.schema import (
+    part,
+)
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import legend_below
 
@@ -14,37 +25,36 @@ PART = "baseline"
 SVM_COLOUR = "#7b5aa6"
 
 
-def net_course(found: xr.Dataset) -> np.ndarray:
+def net_course(group: xr.Dataset) -> np.ndarray:
     """Test error [seed, update] of each seed's network at the learning rate chosen for it."""
-    rates = np.asarray(found["learning_rate"].values, np.float64)
-    chosen = np.asarray(found["net_chosen_learning_rate"].values, np.float64)
-    known = found["net_test_error_course"].transpose("seed", "learning_rate", "update")
-    every = np.asarray(known.values, np.float64)
-    places = [int(np.argmin(np.abs(rates - rate))) for rate in chosen]
-    return np.stack([every[seed, place] for seed, place in enumerate(places)])
+    rates = values(group, "learning_rate", "learning_rate")
+    chosen = values(group, "net_chosen_learning_rate", "seed")
+    courses = values(group, "net_test_error_course", "seed", "learning_rate", "update")
+    places = [nearest(rates, rate) for rate in chosen]
+    return np.stack([course[place] for course, place in zip(courses, places, strict=True)])
 
 
 def baseline(results: xr.Dataset) -> Figure:
     """The network's test error over its training, with the SVM's as a level."""
-    found = needed(results, PART)
+    group = needed(results, PART)
     figure = new_figure(4.4)
     axes = figure.subplots()
-    errors = 100 * net_course(found)
-    x = dress_time([axes], found["update"])
+    errors = 100 * net_course(group)
+    x = dress_time([axes], group["update"])
     colour = COLOURS[("tanh", "normalized")]
     axes.plot(x, mean_interval(errors, axis=0).mean, color=colour, label="Tanh N")
     axes.fill_between(x, *spread(errors), color=colour, alpha=BAND, lw=0)
-    stopped = np.asarray(found["net_chosen_update"].values, np.float64) * x[-1]
+    stopped = np.asarray(group["net_chosen_update"].values, np.float64) * x[-1]
     axes.plot(
-        stopped / float(found["update"].values[-1]),
-        100 * np.asarray(found["net_test_error"].values, np.float64),
+        stopped / float(group["update"].values[-1]),
+        100 * np.asarray(group["net_test_error"].values, np.float64),
         "o",
         mfc="none",
         color=colour,
         clip_on=False,
         label="where each seed stopped",
     )
-    svm = 100 * np.asarray(found["svm_test_error"].values, np.float64)
+    svm = 100 * np.asarray(group["svm_test_error"].values, np.float64)
     axes.axhline(float(svm.mean()), color=SVM_COLOUR, label="RBF SVM")
     axes.axhspan(svm.min(), svm.max(), color=SVM_COLOUR, alpha=BAND, lw=0)
     axes.set_ylabel("test error (%)")

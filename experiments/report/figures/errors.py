@@ -1,84 +1,88 @@
 """Figures of test errors over training: 11 and 12, and how every other one draws its curves."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
-    ONLINE,
     SET_NAMES,
     FigureSpec,
-    Row,
     condition_colours,
     dash,
-    first_set,
     name_set,
-    needed,
     new_figure,
-    of,
     plain_log,
-    rows,
     stack,
     title_of,
 )
-from experiments.report.figures.times import BAND, dress_time, mark_epochs, spread
-from experiments.results.schema import DATA_SETS, part
+from experiments.report.figures.times import (
+    BAND,
+    dress_time,
+    mark_epochs,
+    spread,
+)
+from experiments.results.queries import (
+    SHAPESET,
+    at_chosen_rate,
+    chosen_rate,
+    first_set,
+    needed,
+    network,
+)
+from experiments.results.schema import (
+    DATA_SETS,
+    part,
+)
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import legend_below
 
-FINITE = tuple(name for name in DATA_SETS if name != ONLINE)
+FINITE = tuple(name for name in DATA_SETS if name != SHAPESET)
 
 LineStyle = str | tuple[float, tuple[float, ...]]  # a name, or lengths on and off
-Style = Callable[[Row], tuple[str, LineStyle]]  # colour and line style
+Style = Callable[[NetworkSpec], tuple[str, LineStyle]]  # colour and line style
 
 
-class Course(NamedTuple):
-    """A condition and its test error in %, [seed, update], at its chosen learning rate."""
+@dataclass(frozen=True)
+class Course:
+    """A network and its test error in %, [seed, update], at its chosen learning rate."""
 
-    row: Row
+    spec: NetworkSpec
     errors: np.ndarray
 
 
-def at_chosen_rate(trained: xr.Dataset, name: str, row: Row) -> np.ndarray | None:
-    """``name`` [seed, update] of a condition at its chosen learning rate; None if it has none."""
-    rate = float(trained["chosen_learning_rate"].values[row.place])
-    if not np.isfinite(rate):
-        return None
-    place = int(np.argmin(np.abs(np.asarray(trained["learning_rate"].values) - rate)))
-    return of(trained, name, row)[place]
-
-
 def courses(trained: xr.Dataset | None) -> list[Course]:
-    """The conditions that have a chosen learning rate; the others diverged at every rate."""
+    """The networks that have a chosen learning rate; the others diverged at every rate."""
     if trained is None:
         return []
-    found = ((row, at_chosen_rate(trained, "test_error", row)) for row in rows(trained))
-    return [
-        Course(row, 100 * errors)
-        for row, errors in found
-        if errors is not None and np.isfinite(errors).any()
+    learned = ((spec, network(trained, spec)) for spec in read(trained))
+    shown = [
+        Course(spec, 100 * at_chosen_rate(measured, "test_error"))
+        for spec, measured in learned
+        if chosen_rate(measured) is not None
     ]
+    return [course for course in shown if np.isfinite(course.errors).any()]
 
 
-def by_kind(found: Iterable[Row]) -> Style:
+def by_kind(specs: Iterable[NetworkSpec]) -> Style:
     """A colour for each kind of network, a line style for each initialiser and depth."""
-    found = list(found)
-    colours = condition_colours(found)
-    deepest = max(row.depth for row in found)
-    return lambda row: (colours[row.kind], dash(row, deepest=deepest))
+    specs = list(specs)
+    colours = condition_colours(specs)
+    deepest = max(spec.depth for spec in specs)
+    return lambda spec: (colours[spec.kind], dash(spec, deepest=deepest))
 
 
-def draw_courses(axes: Axes, x: np.ndarray, found: Sequence[Course], style: Style) -> None:
-    """Test error of each condition, mean and range over seeds."""
-    for row, errors in found:
-        colour, line = style(row)
-        mean = mean_interval(errors, axis=0).mean
-        axes.plot(x, mean, color=colour, ls=line, label=row.label)
-        axes.fill_between(x, *spread(errors), color=colour, alpha=BAND, lw=0)
+def draw_courses(axes: Axes, x: np.ndarray, shown: Sequence[Course], style: Style) -> None:
+    """Test error of each network, mean and range over seeds."""
+    for course in shown:
+        colour, line = style(course.spec)
+        mean = mean_interval(course.errors, axis=0).mean
+        axes.plot(x, mean, color=colour, ls=line, label=course.spec.name)
+        axes.fill_between(x, *spread(course.errors), color=colour, alpha=BAND, lw=0)
     axes.set_ylabel("test error (%)")
 
 
@@ -91,14 +95,14 @@ def fig11(results: xr.Dataset) -> Figure:
     """Fig. 11: test error against the number of examples seen."""
     (name,) = _shown_set(results)
     trained = needed(results, name)
-    found = courses(trained)
+    shown = courses(trained)
     batch = float(trained.attrs.get("batch_size", 10))
     examples = np.asarray(trained["update"].values, np.float64) * batch
     scale, word = (1e6, "millions") if examples[-1] >= 1e6 else (1e3, "thousands")
     figure = new_figure(5.6)
     name_set(figure, name)
     axes = figure.subplots()
-    draw_courses(axes, examples / scale, found, by_kind(course.row for course in found))
+    draw_courses(axes, examples / scale, shown, by_kind(course.spec for course in shown))
     axes.set_xlabel(f"examples seen ({word})")
     axes.set_xlim(min(examples[0] / scale, 0.0), examples[-1] / scale)
     axes.set_ylim(bottom=0)
@@ -114,12 +118,12 @@ def _finite_sets(results: xr.Dataset) -> list[str]:
 def fig12(results: xr.Dataset) -> Figure:
     """Fig. 12: test error over training, a panel for each finite set that was trained on."""
     sets = [(name, needed(results, name)) for name in _finite_sets(results)]
-    found = [courses(trained) for _, trained in sets]
-    style = by_kind(course.row for panel in found for course in panel)
+    shown = [courses(trained) for _, trained in sets]
+    style = by_kind(course.spec for panel in shown for course in panel)
     figure = new_figure(3.9 * len(sets) + 1.3)
     panels = stack(figure, len(sets), sharex=False)
-    for axes, (name, trained), shown in zip(panels, sets, found, strict=True):
-        draw_courses(axes, dress_time([axes], trained["update"]), shown, style)
+    for axes, (name, trained), panel in zip(panels, sets, shown, strict=True):
+        draw_courses(axes, dress_time([axes], trained["update"]), panel, style)
         axes.set_title(title_of(SET_NAMES[name]))
         plain_log(axes, "y")
     legend_below(figure, panels, columns=3)

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -10,14 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.report.figures.common import (
-    ONLINE,
     SET_NAMES,
     FigureSpec,
-    needed,
     new_figure,
     title_of,
 )
-from experiments.results.schema import DATA_SETS, STAND_INS, part
+from experiments.results.queries import SHAPESET, needed
+from experiments.results.schema import (
+    DATA_SETS,
+    STAND_INS,
+    part,
+)
 
 PART = "examples"
 COLUMNS = 5
@@ -27,7 +30,8 @@ SIZES = (64, 32)
 ROW_HEIGHT = 1.85  # inches
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True)
+class Block:
     """Examples drawn together; ``images`` [example, row, column(, channel)] from 0 to 1."""
 
     title: str
@@ -49,11 +53,11 @@ def _block(examples: xr.Dataset, title: str, which: str, classes: str) -> Block:
 def _blocks(examples: xr.Dataset) -> list[Block]:
     """Shapeset in both sizes, then every other set that there are examples of."""
     shapes = [
-        _block(examples, f"{SET_NAMES[ONLINE]}, {size} x {size} pixels", str(size), "class_name")
+        _block(examples, f"{SET_NAMES[SHAPESET]}, {size} x {size} pixels", str(size), "class_name")
         for size in SIZES
     ]
     others = [name for name in DATA_SETS if f"image_{name}" in examples.variables]
-    return [block._replace(images=(block.images + 1) / 2) for block in shapes] + [
+    return [replace(block, images=(block.images + 1) / 2) for block in shapes] + [
         _block(examples, _title(name), name, f"class_name_{name}") for name in others
     ]
 

@@ -7,17 +7,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
     FigureSpec,
-    Row,
-    dataset_of,
-    layers,
     name_set,
-    needed,
     new_figure,
-    of,
-    rows,
-    select,
     title_of,
 )
 from experiments.report.figures.overlay import (
@@ -29,7 +23,10 @@ from experiments.report.figures.overlay import (
     note,
     residuals,
 )
-from experiments.results.schema import part
+from experiments.results.queries import dataset_of, layers, needed, of, select
+from experiments.results.schema import (
+    part,
+)
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import layer_colours, legend_below
 
@@ -45,7 +42,7 @@ LOWEST_DENSITY = 1e-3  # of the highest, the bottom of the logarithmic axis of a
 SMALL_TITLE = 20  # characters a line
 
 
-def tanh_pair(initial: xr.Dataset | None, known: str) -> list[Row]:
+def tanh_pair(initial: xr.Dataset | None, known: str) -> list[NetworkSpec]:
     """Tanh with the paper's two initialisers, as far as they were measured."""
     pairs = (select(initial, "tanh", kind, known=known) for kind in ("standard", "normalized"))
     return [found[0] for found in pairs if found]
@@ -56,17 +53,17 @@ def has_any(known: str) -> Callable[[xr.Dataset], bool]:
     return lambda results: bool(known_rows(part(results, PART), known))
 
 
-def known_rows(initial: xr.Dataset | None, known: str) -> list[Row]:
+def known_rows(initial: xr.Dataset | None, known: str) -> list[NetworkSpec]:
     """Every network of which the variable ``known`` is known."""
     if initial is None:
         return []
-    return [row for row in rows(initial) if np.isfinite(of(initial, known, row)).any()]
+    return [spec for spec in read(initial) if np.isfinite(of(initial, known, spec)).any()]
 
 
-def _others(initial: xr.Dataset, known: str) -> list[Row]:
+def _others(initial: xr.Dataset, known: str) -> list[NetworkSpec]:
     """Networks of a user's own, named by a dotted path; every one where the paper's are missing."""
     every = known_rows(initial, known)
-    own = [row for row in every if ":" in "".join(row.kind)]
+    own = [spec for spec in every if ":" in "".join(spec.kind)]
     return own if tanh_pair(initial, known) else every
 
 
@@ -118,15 +115,15 @@ def _legend(figure: Figure, initial: xr.Dataset) -> None:
     legend_below(figure, figure.axes[:1], columns=len(layers(initial)), title=title)
 
 
-def _draw_activations(axes: Axes, initial: xr.Dataset, row: Row) -> float:
+def _draw_activations(axes: Axes, initial: xr.Dataset, spec: NetworkSpec) -> float:
     """Density of the activations of each layer, mean over seeds; returns the highest."""
-    fractions = mean_interval(of(initial, "activation_histogram", row), axis=0).mean
+    fractions = mean_interval(of(initial, "activation_histogram", spec), axis=0).mean
     edges = activation_edges(initial, fractions.shape[-1])
-    theory = expected(initial, "activation_histogram", row)
+    theory = expected(initial, "activation_histogram", spec)
     width = np.diff(edges)
     density = fractions / width
     _draw_layers(axes, initial, edges, density, None if theory is None else theory / width)
-    note(axes, "$z$", residuals(initial, "activation_std", row, power=2))
+    note(axes, "$z$", residuals(initial, "activation_std", spec, power=2))
     return float(np.nanmax(density))
 
 
@@ -136,16 +133,16 @@ def fig06(results: xr.Dataset) -> Figure:
     known = "activation_histogram"
     main = tanh_pair(initial, known)
     others = [select(initial, *kind, known=known)[:1] for kind in SMALL_PANELS]
-    small = [row for found in [*others, _others(initial, known)] for row in found]
+    small = [spec for found in [*others, _others(initial, known)] for spec in found]
     small = list(dict.fromkeys(small))
     figure, wide, narrow = _grid(results, len(main), len(small))
-    for axes, row in zip(wide, main, strict=True):
-        _draw_activations(axes, initial, row)
-        axes.set(title=row.label, ylabel="density", xlim=(-1, 1))
-    for axes, row in zip(narrow, small, strict=True):
-        highest = _draw_activations(axes, initial, row)
+    for axes, spec in zip(wide, main, strict=True):
+        _draw_activations(axes, initial, spec)
+        axes.set(title=spec.name, ylabel="density", xlim=(-1, 1))
+    for axes, spec in zip(narrow, small, strict=True):
+        highest = _draw_activations(axes, initial, spec)
         axes.set(ylabel="density", yscale="log", xlim=(-1, 1))
-        axes.set_title(title_of(row.label, width=SMALL_TITLE))
+        axes.set_title(title_of(spec.name, width=SMALL_TITLE))
         axes.set_ylim(highest * LOWEST_DENSITY, highest * 2)
     for axes in figure.axes[-2:]:
         axes.set_xlabel("activation $z$")
@@ -153,9 +150,9 @@ def fig06(results: xr.Dataset) -> Figure:
     return figure
 
 
-def _gradient_edges(initial: xr.Dataset, name: str, row: Row) -> np.ndarray:
+def _gradient_edges(initial: xr.Dataset, name: str, spec: NetworkSpec) -> np.ndarray:
     """Bin edges in the gradient's own units, mean over seeds."""
-    unit = float(mean_interval(of(initial, f"{name}_unit", row)[:, 0], axis=0).mean)
+    unit = float(mean_interval(of(initial, f"{name}_unit", spec)[:, 0], axis=0).mean)
     return np.asarray(initial["gradient_bin_edge"].values, np.float64) * unit
 
 
@@ -165,15 +162,17 @@ _SIGNS = {"backprop": r"$\partial C/\partial s$", "weight_gradient": r"$\partial
 _SPREADS = {"backprop": ("backprop_mean_square", 1), "weight_gradient": ("weight_gradient_std", 2)}
 
 
-def _draw_gradients(axes: Axes, initial: xr.Dataset, name: str, row: Row) -> tuple[float, float]:
+def _draw_gradients(
+    axes: Axes, initial: xr.Dataset, name: str, spec: NetworkSpec
+) -> tuple[float, float]:
     """One curve a layer; returns how far out and how high the axes should reach.
 
     The outermost bins also count everything beyond them and are left out.
     """
-    edges = _gradient_edges(initial, name, row)
+    edges = _gradient_edges(initial, name, spec)
     width = np.diff(edges)
-    density = mean_interval(of(initial, f"{name}_histogram", row), axis=0).mean / width
-    theory = expected(initial, f"{name}_histogram", row)
+    density = mean_interval(of(initial, f"{name}_histogram", spec), axis=0).mean / width
+    theory = expected(initial, f"{name}_histogram", spec)
     _draw_layers(
         axes,
         initial,
@@ -182,9 +181,9 @@ def _draw_gradients(axes: Axes, initial: xr.Dataset, name: str, row: Row) -> tup
         None if theory is None else (theory / width)[:, 1:-1],
     )
     variable, power = _SPREADS[name]
-    note(axes, _SIGNS[name], residuals(initial, variable, row, power=power))
+    note(axes, _SIGNS[name], residuals(initial, variable, spec, power=power))
     axes.set(ylabel="density", yscale="log")
-    widest = VISIBLE_STD * float(np.nanmax(of(initial, f"{name}_std", row)))
+    widest = VISIBLE_STD * float(np.nanmax(of(initial, f"{name}_std", spec)))
     return widest, float(np.nanmax(density[:, 1:-1]))
 
 
@@ -201,10 +200,10 @@ def _gradients(results: xr.Dataset, name: str, *, share: bool) -> Figure:
     small = _others(initial, f"{name}_histogram")
     figure, wide, narrow = _grid(results, len(main), len(small))
     reaches = []
-    for axes, row in zip([*wide, *narrow], [*main, *small], strict=True):
-        reaches.append(_draw_gradients(axes, initial, name, row))
+    for axes, spec in zip([*wide, *narrow], [*main, *small], strict=True):
+        reaches.append(_draw_gradients(axes, initial, name, spec))
         _reach([axes], *reaches[-1])
-        axes.set_title(title_of(row.label, width=SMALL_TITLE))
+        axes.set_title(title_of(spec.name, width=SMALL_TITLE))
     if share and wide:
         widest, highest = zip(*reaches[: len(main)], strict=True)
         _reach(wide, max(widest), max(highest))

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from experiments.report.figures.common import Row, of
+from experiments.networks import NetworkSpec
+from experiments.results.queries import of
 from glorot_jax.confidence import mean_interval
 
 # The measured curve is wide and pale under a dashed prediction, so that both are seen.
@@ -21,20 +22,22 @@ EXPLAINED = (
 )
 
 
-def expected(initial: xr.Dataset, name: str, row: Row) -> np.ndarray | None:
+def expected(initial: xr.Dataset, name: str, spec: NetworkSpec) -> np.ndarray | None:
     """Mean field's value of the variable ``name``; None where it says nothing or wasn't asked."""
     if f"meanfield_{name}" not in initial.variables:
         return None
-    values = of(initial, f"meanfield_{name}", row)
+    values = of(initial, f"meanfield_{name}", spec)
     return values if np.isfinite(values).any() else None
 
 
-def residuals(initial: xr.Dataset, name: str, row: Row, *, power: int = 1) -> np.ndarray | None:
+def residuals(
+    initial: xr.Dataset, name: str, spec: NetworkSpec, *, power: int = 1
+) -> np.ndarray | None:
     """measured / predicted - 1 of the ``power`` of a variable [seed, layer], mean over seeds."""
-    theory = expected(initial, name, row)
+    theory = expected(initial, name, spec)
     if theory is None:
         return None
-    measured = mean_interval(of(initial, name, row) ** power, axis=0).mean
+    measured = mean_interval(of(initial, name, spec) ** power, axis=0).mean
     known = np.isfinite(theory) & (theory > 0)
     return np.divide(measured, theory**power, out=np.full_like(theory, np.nan), where=known) - 1
 

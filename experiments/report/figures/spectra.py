@@ -5,20 +5,29 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.networks import NetworkSpec
 from experiments.report.figures.common import (
     COLOURS,
     FigureSpec,
-    Row,
     condition_colours,
-    dataset_of,
-    layers,
     name_set,
-    needed,
     new_figure,
-    of,
 )
-from experiments.report.figures.initial import PART, has_any, known_rows, sets_of, tanh_pair
-from experiments.report.figures.overlay import NOTE_SIZE, OVER, expected, largest, percent
+from experiments.report.figures.initial import (
+    PART,
+    has_any,
+    known_rows,
+    sets_of,
+    tanh_pair,
+)
+from experiments.report.figures.overlay import (
+    NOTE_SIZE,
+    OVER,
+    expected,
+    largest,
+    percent,
+)
+from experiments.results.queries import dataset_of, layers, needed, of
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import shortened
 
@@ -30,57 +39,57 @@ PAPER_STARTS = ("standard", "normalized", "gaussian")
 ORACLE_GAP = 0.15  # between values whose names have room beside each other
 
 
-def _mean_singular_values(initial: xr.Dataset, row: Row) -> np.ndarray:
+def _mean_singular_values(initial: xr.Dataset, spec: NetworkSpec) -> np.ndarray:
     """[seed, layer], mean over examples and the whole spectrum."""
-    values = of(initial, "singular_value", row)
+    values = of(initial, "singular_value", spec)
     return mean_interval(values.reshape(*values.shape[:2], -1), axis=-1).mean
 
 
-def _residuals(initial: xr.Dataset, row: Row) -> np.ndarray | None:
+def _residuals(initial: xr.Dataset, spec: NetworkSpec) -> np.ndarray | None:
     """measured / predicted - 1 of the mean singular value of each layer, mean over seeds."""
-    theory = expected(initial, "singular_value_mean", row)
+    theory = expected(initial, "singular_value_mean", spec)
     if theory is None:
         return None
-    return mean_interval(_mean_singular_values(initial, row), axis=0).mean / theory - 1
+    return mean_interval(_mean_singular_values(initial, spec), axis=0).mean / theory - 1
 
 
-def _label(row: Row, residual: float) -> str:
+def _label(spec: NetworkSpec, residual: float) -> str:
     """The name of a network and how far theory is off, if there is any."""
-    return f"{row.label} ({percent(residual)})" if np.isfinite(residual) else row.label
+    return f"{spec.name} ({percent(residual)})" if np.isfinite(residual) else spec.name
 
 
-def _draw_by_layer(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+def _draw_by_layer(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
     """Mean singular value of each J^i of the paper's networks, and the oracles."""
     colours = condition_colours(found)
     offsets = np.linspace(-0.28, 0.28, len(found)) if len(found) > 1 else [0.0]
     numbers = np.asarray(layers(initial), np.float64)
-    for row, offset in zip(found, offsets, strict=True):
-        mean, half = mean_interval(_mean_singular_values(initial, row), axis=0)
+    for spec, offset in zip(found, offsets, strict=True):
+        mean, half = mean_interval(_mean_singular_values(initial, spec), axis=0)
         axes.errorbar(
             numbers + offset,
             mean,
             yerr=np.nan_to_num(half),
-            fmt="o" if row.initializer == "standard" else "s",
+            fmt="o" if spec.scheme == "standard" else "s",
             ms=5,
-            color=colours[row.kind],
-            label=_label(row, largest(_residuals(initial, row))),
+            color=colours[spec.kind],
+            label=_label(spec, largest(_residuals(initial, spec))),
         )
-        theory = expected(initial, "singular_value_mean", row)
+        theory = expected(initial, "singular_value_mean", spec)
         if theory is not None:
             axes.plot(numbers + offset, theory, "_", ms=11, mew=1.5, color=POINTS, zorder=3)
     _draw_oracles(axes, initial, found)
     axes.set(xlabel="hidden layer", ylabel="mean singular value of $J$", xticks=numbers)
     axes.set_ylim(0, axes.get_ylim()[1] * HEADROOM)
-    columns = 3 if all(_residuals(initial, row) is None for row in found) else 2
+    columns = 3 if all(_residuals(initial, spec) is None for spec in found) else 2
     axes.legend(
         loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, borderpad=0
     )
 
 
-def _draw_others(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+def _draw_others(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
     """Mean over layers of every other network, one a line, and its oracle as a stroke."""
     places = np.arange(len(found))
-    by_seed = [mean_interval(_mean_singular_values(initial, row), axis=-1).mean for row in found]
+    by_seed = [mean_interval(_mean_singular_values(initial, spec), axis=-1).mean for spec in found]
     means = [mean_interval(values, axis=0) for values in by_seed]
     axes.errorbar(
         [float(one.mean) for one in means],
@@ -90,10 +99,10 @@ def _draw_others(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
         ms=5,
         color=POINTS,
     )
-    oracles = [float(of(initial, "predicted_singular_value_mean", row)) for row in found]
+    oracles = [float(of(initial, "predicted_singular_value_mean", spec)) for spec in found]
     axes.plot(oracles, places, "|", ms=12, color="#555555")
-    for place, row, one in zip(places, found, means, strict=True):
-        by_layer = expected(initial, "singular_value_mean", row)
+    for place, spec, one in zip(places, found, means, strict=True):
+        by_layer = expected(initial, "singular_value_mean", spec)
         if by_layer is not None and np.isfinite(by_layer).all():
             theory = float(by_layer.mean())
             axes.plot(theory, place, "|", ms=12, mew=2, color=THEORY)
@@ -107,16 +116,16 @@ def _draw_others(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
                 color=THEORY,
                 fontsize=NOTE_SIZE,
             )
-    axes.set_yticks(places, [shortened(row.label) for row in found])
+    axes.set_yticks(places, [shortened(spec.name) for spec in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.set_xlabel("mean singular value of $J$")
 
 
-def _draw_oracles(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+def _draw_oracles(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
     """The line 8/(3 pi) sqrt(n Var[W]) of each initialiser, named on the right."""
     known = {
-        row.initializer: float(of(initial, "predicted_singular_value_mean", row)) for row in found
+        spec.scheme: float(of(initial, "predicted_singular_value_mean", spec)) for spec in found
     }
     drawn = sorted((value, name) for name, value in known.items() if np.isfinite(value))
     labels: list[tuple[list[float], list[str]]] = []
@@ -139,23 +148,23 @@ def _draw_oracles(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
         )
 
 
-def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[Row]) -> None:
+def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
     """Density of all singular values of the layers above the first, which are the square ones."""
-    values = {row: of(initial, "singular_value", row)[:, 1:] for row in found}
-    values = {row: v[np.isfinite(v)] for row, v in values.items()}
-    values = {row: v for row, v in values.items() if v.size}
+    values = {spec: of(initial, "singular_value", spec)[:, 1:] for spec in found}
+    values = {spec: v[np.isfinite(v)] for spec, v in values.items()}
+    values = {spec: v for spec, v in values.items() if v.size}
     edges = np.linspace(0, max(v.max() for v in values.values()) * 1.02, SPECTRUM_BINS + 1)
-    for row, v in values.items():
+    for spec, v in values.items():
         density, _ = np.histogram(v, edges, density=True)
-        colour = COLOURS[(row.activation, row.initializer)]
+        colour = COLOURS[(spec.activation, spec.scheme)]
         axes.stairs(density, edges, fill=True, color=colour, alpha=0.3)
-        theory = expected(initial, "singular_value_density", row)
-        means = expected(initial, "singular_value_mean", row)
+        theory = expected(initial, "singular_value_density", spec)
+        means = expected(initial, "singular_value_mean", spec)
         residual = np.nan if means is None else v.mean() / means[1:].mean() - 1
-        axes.stairs(density, edges, color=colour, lw=1.5, label=_label(row, residual))
+        axes.stairs(density, edges, color=colour, lw=1.5, label=_label(spec, residual))
         axes.axvline(v.mean(), color=colour, lw=1.5, ls="--")
         if theory is not None:
-            at = of(initial, "meanfield_singular_value", row)
+            at = of(initial, "meanfield_singular_value", spec)
             axes.plot(at, theory, color=POINTS, **OVER)
     axes.set(xlabel="singular value of $J$, layers above the first", ylabel="density")
     axes.legend(frameon=False)
@@ -165,8 +174,8 @@ def eq17(results: xr.Dataset) -> Figure:
     """Eq. 17: mean singular value of each layer's Jacobian, and the spectrum behind it."""
     initial = needed(results, PART)
     found = known_rows(initial, "singular_value")
-    paper = [row for row in found if row.kind[0] in PAPER_UNITS and row.kind[1] in PAPER_STARTS]
-    others = [row for row in found if row not in paper]
+    paper = [spec for spec in found if spec.kind[0] in PAPER_UNITS and spec.kind[1] in PAPER_STARTS]
+    others = [spec for spec in found if spec not in paper]
     square = tanh_pair(initial, "singular_value") if initial.sizes["layer"] > 1 else []
     panels = [
         (4.4, _draw_by_layer, paper),

@@ -7,32 +7,33 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
+from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
     COLOURS,
     DASHES,
     OTHER_COLOURS,
     OTHER_DASH,
     FigureSpec,
-    Row,
-    dataset_of,
     name_set,
-    needed,
     new_figure,
-    of,
     plain_log,
-    rows,
 )
 from experiments.report.figures.errors import (
     Course,
     LineStyle,
     Style,
-    at_chosen_rate,
     by_kind,
     courses,
     draw_courses,
 )
-from experiments.report.figures.times import BAND, dress_time
-from experiments.results.schema import part
+from experiments.report.figures.times import (
+    BAND,
+    dress_time,
+)
+from experiments.results.queries import at_chosen_rate, chosen_rate, dataset_of, needed, network, of
+from experiments.results.schema import (
+    part,
+)
 from glorot_jax.confidence import Interval, mean_interval
 from glorot_jax.plotting import legend_below, shortened
 
@@ -53,10 +54,12 @@ LOG_FROM = 4.0  # ratio of the greatest to the least number from which an axis i
 # The selection of depth and learning rate
 
 
-def depth_row(selection: xr.Dataset, model: int, depth: int) -> Row | None:
-    """The condition that is that model with that depth, None if it wasn't trained."""
+def at_depth(selection: xr.Dataset, model: int, depth: int) -> NetworkSpec | None:
+    """The network that is that model with that depth, None if it wasn't trained."""
     kind = tuple(str(selection[f"model_{n}"].values[model]) for n in ("activation", "initializer"))
-    return next((row for row in rows(selection) if row.kind == kind and row.depth == depth), None)
+    return next(
+        (spec for spec in read(selection) if spec.kind == kind and spec.depth == depth), None
+    )
 
 
 def candidate_depths(selection: xr.Dataset) -> list[int]:
@@ -68,35 +71,38 @@ def candidate_depths(selection: xr.Dataset) -> list[int]:
 
 def _depth_interval(selection: xr.Dataset, model: int, depth: int) -> Interval:
     """Final validation error in % of a model with that depth, at its best rate, over seeds."""
-    row = depth_row(selection, model, depth)
-    errors = None if row is None else at_chosen_rate(selection, "validation_error", row)
-    last = np.full(1, np.nan) if errors is None else errors[:, -1]
-    return mean_interval(100 * last, axis=0)
+    spec = at_depth(selection, model, depth)
+    measured = None if spec is None else network(selection, spec)
+    if measured is None or chosen_rate(measured) is None:
+        return mean_interval(np.full(1, np.nan), axis=0)
+    return mean_interval(100 * at_chosen_rate(measured, "validation_error")[:, -1], axis=0)
 
 
 def selection(results: xr.Dataset) -> Figure:
     """Validation error of each model against its depth, the chosen depth marked."""
-    found = needed(results, "selection")
-    depths = candidate_depths(found)
-    names = [str(name) for name in found["model"].values]
+    chosen = needed(results, "selection")
+    depths = candidate_depths(chosen)
+    names = [str(name) for name in chosen["model"].values]
     kinds = [
-        Row(i, str(found["model_activation"].values[i]), str(start), max(depths))
-        for i, start in enumerate(found["model_initializer"].values)
+        NetworkSpec(str(activation), str(scheme), max(depths))
+        for activation, scheme in zip(
+            chosen["model_activation"].values, chosen["model_initializer"].values, strict=True
+        )
     ]
     style = by_kind(kinds)
     figure = new_figure(5.2)
-    name_set(figure, dataset_of(found))
+    name_set(figure, dataset_of(chosen))
     axes = figure.subplots()
-    for i, (name, row) in enumerate(zip(names, kinds, strict=True)):
-        colour, line = style(row)
+    for i, (name, spec) in enumerate(zip(names, kinds, strict=True)):
+        colour, line = style(spec)
         x = np.array(depths) + DODGE * (i - (len(names) - 1) / 2)
-        mean = 100 * np.asarray(found["depth_error"].values[i], np.float64)
-        half = np.array([_depth_interval(found, i, depth).half for depth in depths])
+        mean = 100 * np.asarray(chosen["depth_error"].values[i], np.float64)
+        half = np.array([_depth_interval(chosen, i, depth).half for depth in depths])
         axes.errorbar(
             x, mean, np.nan_to_num(half), color=colour, ls=line, marker="o", ms=3.5, label=name
         )
-        chosen = np.asarray(depths) == found["chosen_depth"].values[i]
-        axes.plot(x[chosen], mean[chosen], "o", ms=11, mfc="none", color=colour)
+        best = np.asarray(depths) == chosen["chosen_depth"].values[i]
+        axes.plot(x[best], mean[best], "o", ms=11, mfc="none", color=colour)
     axes.plot([], [], "o", ms=11, mfc="none", color="#555555", label="chosen depth")
     axes.set(xlabel="hidden layers", ylabel="validation error (%)", xticks=depths)
     legend_below(figure, [axes], columns=3)
@@ -114,23 +120,23 @@ def _draw_study(figure: FigureBase, study: xr.Dataset, shown: list[Course], styl
     return axes
 
 
-def _section5_style(row: Row) -> tuple[str, LineStyle]:
+def _section5_style(spec: NetworkSpec) -> tuple[str, LineStyle]:
     """The paper's networks as everywhere, a colour for every other optimizer or shape."""
-    option = OPTION_COLOURS.get((row.optimizer, row.shape))
-    colour = option or COLOURS.get(row.kind, OTHER_COLOURS[0])
-    return colour, DASHES.get(row.initializer, OTHER_DASH)
+    option = OPTION_COLOURS.get((spec.optimizer, spec.shape))
+    colour = option or COLOURS.get(spec.kind, OTHER_COLOURS[0])
+    return colour, DASHES.get(spec.scheme, OTHER_DASH)
 
 
 def section5(results: xr.Dataset) -> Figure:
     """Section 5: per-parameter learning rates above, widths that change with depth below."""
     study = needed(results, "section5")
-    found = courses(study)
-    usual = [course for course in found if course.row.plain]
+    shown = courses(study)
+    usual = [course for course in shown if course.spec.plain]
     panels = [
         (title, others)
         for title, others in (
-            ("learning rates by parameter", [c for c in found if c.row.optimizer != "sgd"]),
-            ("widths that change with depth", [c for c in found if c.row.shape != "equal"]),
+            ("learning rates by parameter", [c for c in shown if c.spec.optimizer != "sgd"]),
+            ("widths that change with depth", [c for c in shown if c.spec.shape != "equal"]),
         )
         if others
     ] or [("", [])]
@@ -146,15 +152,15 @@ def section5(results: xr.Dataset) -> Figure:
 def costs(results: xr.Dataset) -> Figure:
     """Section 4.1: networks trained on the quadratic cost beside those on the cross-entropy."""
     study = needed(results, "costs")
-    found = courses(study)
-    colours = by_kind(course.row for course in found)
+    shown = courses(study)
+    colours = by_kind(course.spec for course in shown)
     figure = new_figure(5.6)
     name_set(figure, dataset_of(study))
 
-    def style(row: Row) -> tuple[str, LineStyle]:
-        return colours(row)[0], LOSS_DASHES.get(row.loss, OTHER_DASH)
+    def style(spec: NetworkSpec) -> tuple[str, LineStyle]:
+        return colours(spec)[0], LOSS_DASHES.get(spec.loss, OTHER_DASH)
 
-    _draw_study(figure, study, found, style)
+    _draw_study(figure, study, shown, style)
     return figure
 
 
@@ -166,35 +172,38 @@ def gaussian_scale(initializer: str) -> float | None:
     return float(scale.removesuffix(")")) if scale else PLAIN_GAUSSIAN
 
 
-def _final_error(study: xr.Dataset, row: Row) -> Interval:
-    return mean_interval(100 * of(study, "final_test_error", row), axis=0)
+def _final_error(study: xr.Dataset, spec: NetworkSpec) -> Interval:
+    return mean_interval(100 * of(study, "final_test_error", spec), axis=0)
 
 
 def gaussians(results: xr.Dataset) -> Figure:
     """Final test error against the scale of a Gaussian start, beside the paper's two starts."""
     study = needed(results, "gaussians")
-    learned = [course.row for course in courses(study)]
-    scales = {row: gaussian_scale(row.initializer) for row in learned}
-    drawn = sorted((scale, row) for row, scale in scales.items() if scale is not None)
+    learned = [course.spec for course in courses(study)]
+    scales = {spec: gaussian_scale(spec.scheme) for spec in learned}
+    drawn = sorted(
+        ((scale, spec) for spec, scale in scales.items() if scale is not None),
+        key=lambda pair: pair[0],
+    )
     figure = new_figure(5.0)
     name_set(figure, dataset_of(study))
     axes = figure.subplots()
-    for unit in dict.fromkeys(row.activation for _, row in drawn):
-        mine = [(scale, row) for scale, row in drawn if row.activation == unit]
-        found = [_final_error(study, row) for _, row in mine]
+    for unit in dict.fromkeys(spec.activation for _, spec in drawn):
+        mine = [(scale, spec) for scale, spec in drawn if spec.activation == unit]
+        errors = [_final_error(study, spec) for _, spec in mine]
         axes.errorbar(
             [scale for scale, _ in mine],
-            [float(one.mean) for one in found],
-            np.nan_to_num([float(one.half) for one in found]),
+            [float(one.mean) for one in errors],
+            np.nan_to_num([float(one.half) for one in errors]),
             fmt="o-",
             color=COLOURS.get((unit, GAUSSIAN), UNIT_COLOURS.get(unit, OTHER_COLOURS[0])),
             label=f"{unit}, Gaussian",
         )
     style = by_kind(learned)
-    for row in (row for row, scale in scales.items() if scale is None):
-        colour, line = style(row)
-        mean, half = (float(number) for number in _final_error(study, row))
-        axes.axhline(mean, color=colour, ls=line, label=row.label)
+    for spec in (spec for spec, scale in scales.items() if scale is None):
+        colour, line = style(spec)
+        mean, half = (float(number) for number in _final_error(study, spec))
+        axes.axhline(mean, color=colour, ls=line, label=spec.name)
         axes.axhspan(
             mean - np.nan_to_num(half), mean + np.nan_to_num(half), color=colour, alpha=BAND, lw=0
         )
@@ -211,9 +220,9 @@ def gaussians(results: xr.Dataset) -> Figure:
 def modern(results: xr.Dataset) -> Figure:
     """Final test error of each start, one colour a unit."""
     study = needed(results, "modern")
-    learned = [course.row for course in courses(study)]
-    starts = list(dict.fromkeys(row.initializer for row in learned))
-    units = list(dict.fromkeys(row.activation for row in learned))
+    learned = [course.spec for course in courses(study)]
+    starts = list(dict.fromkeys(spec.scheme for spec in learned))
+    units = list(dict.fromkeys(spec.activation for spec in learned))
     others = iter(OTHER_COLOURS * 8)
     colours = {unit: UNIT_COLOURS.get(unit) or next(others) for unit in units}
     figure = new_figure(0.34 * len(starts) + 0.1 * len(units) + 2.0)
@@ -221,13 +230,13 @@ def modern(results: xr.Dataset) -> Figure:
     axes = figure.subplots()
     seen: list[float] = []
     for i, unit in enumerate(units):
-        mine = [row for row in learned if row.activation == unit]
-        found = [_final_error(study, row) for row in mine]
-        seen += [float(one.mean) for one in found]
+        mine = [spec for spec in learned if spec.activation == unit]
+        errors = [_final_error(study, spec) for spec in mine]
+        seen += [float(one.mean) for one in errors]
         axes.errorbar(
-            [float(one.mean) for one in found],
-            [_height(starts.index(row.initializer), i, len(units)) for row in mine],
-            xerr=np.nan_to_num([float(one.half) for one in found]),
+            [float(one.mean) for one in errors],
+            [_height(starts.index(spec.scheme), i, len(units)) for spec in mine],
+            xerr=np.nan_to_num([float(one.half) for one in errors]),
             fmt="o",
             ms=5,
             color=colours[unit],

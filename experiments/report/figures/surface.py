@@ -5,7 +5,11 @@ import xarray as xr
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 
-from experiments.report.figures.common import FigureSpec, needed, new_figure
+from experiments.report.figures.common import (
+    FigureSpec,
+    new_figure,
+)
+from experiments.results.queries import needed
 from glorot_jax.confidence import mean_interval
 
 PART = "surface"

@@ -1,8 +1,9 @@
 """Theory in figures: the variances of eqs. 5-7 with mean field, and its phase diagrams."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import matplotlib
@@ -12,21 +13,28 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
+from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
     COLOURS,
     FigureSpec,
-    Row,
-    dataset_of,
-    layers,
     name_set,
-    needed,
     new_figure,
-    of,
-    rows,
 )
-from experiments.report.figures.initial import PART, sets_of, tanh_pair
-from experiments.report.figures.overlay import NOTE_SIZE, expected, largest, percent
-from experiments.results.schema import part
+from experiments.report.figures.initial import (
+    PART,
+    sets_of,
+    tanh_pair,
+)
+from experiments.report.figures.overlay import (
+    NOTE_SIZE,
+    expected,
+    largest,
+    percent,
+)
+from experiments.results.queries import dataset_of, layers, needed, of
+from experiments.results.schema import (
+    part,
+)
 from glorot_jax.activations import ACTIVATIONS, Activation
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import STYLE, legend_below, widen
@@ -59,16 +67,16 @@ def variances(results: xr.Dataset) -> Figure:
     initial = needed(results, PART)
     found = tanh_pair(initial, "activation_mean_square")
     theory = any(
-        expected(initial, f"{name}_mean_square", row) is not None
+        expected(initial, f"{name}_mean_square", spec) is not None
         for name, *_ in VARIANCES
-        for row in found
+        for spec in found
     )
     figure = new_figure(8.8)
     name_set(figure, dataset_of(initial))
     panels = figure.subplots(len(VARIANCES), 2 if theory else 1, sharex=True, squeeze=False)
     for (left, *right), (name, kind, sign) in zip(panels, VARIANCES, strict=True):
-        for row in found:
-            _draw_variances(left, initial, name, row)
+        for spec in found:
+            _draw_variances(left, initial, name, spec)
         left.set(title=sign if theory else kind + sign, ylabel="mean square", yscale="log")
         widen(left)
         for axes in right:
@@ -79,46 +87,47 @@ def variances(results: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_variances(axes: Axes, initial: xr.Dataset, name: str, row: Row) -> None:
-    colour = COLOURS[row.kind]
-    mean, half = mean_interval(of(initial, f"{name}_mean_square", row), axis=0)
-    linear = mean_interval(of(initial, f"predicted_{name}", row), axis=0).mean
-    theory = expected(initial, f"{name}_mean_square", row)
+def _draw_variances(axes: Axes, initial: xr.Dataset, name: str, spec: NetworkSpec) -> None:
+    colour = COLOURS[spec.kind]
+    mean, half = mean_interval(of(initial, f"{name}_mean_square", spec), axis=0)
+    linear = mean_interval(of(initial, f"predicted_{name}", spec), axis=0).mean
+    theory = expected(initial, f"{name}_mean_square", spec)
     axes.errorbar(
         layers(initial),
         mean,
         yerr=np.nan_to_num(half),
         fmt="o",
         color=colour,
-        label=f"{row.label} measured",
+        label=f"{spec.name} measured",
     )
     predicted = "predicted" if theory is None else "eqs. 5-7"
-    axes.plot(layers(initial), linear, "--", color=colour, label=f"{row.label} {predicted}")
+    axes.plot(layers(initial), linear, "--", color=colour, label=f"{spec.name} {predicted}")
     if theory is not None:
-        axes.plot(layers(initial), theory, color=colour, lw=1.2, label=f"{row.label} mean field")
+        axes.plot(layers(initial), theory, color=colour, lw=1.2, label=f"{spec.name} mean field")
 
 
-def _draw_residuals(axes: Axes, initial: xr.Dataset, name: str, found: list[Row]) -> None:
+def _draw_residuals(axes: Axes, initial: xr.Dataset, name: str, found: list[NetworkSpec]) -> None:
     """Measured over mean field, and the band in which a mean over the seeds should be."""
     numbers, notes = np.asarray(layers(initial)), []
-    for row, offset in zip(found, (-0.07, 0.07), strict=False):
-        theory = expected(initial, f"{name}_mean_square", row)
+    for spec, offset in zip(found, (-0.07, 0.07), strict=False):
+        theory = expected(initial, f"{name}_mean_square", spec)
         if theory is None:
             continue
-        colour = COLOURS[row.kind]
-        ratio = of(initial, f"{name}_mean_square", row) / theory
+        colour = COLOURS[spec.kind]
+        ratio = of(initial, f"{name}_mean_square", spec) / theory
         mean, half = mean_interval(ratio, axis=0)
         axes.errorbar(numbers + offset, mean, yerr=np.nan_to_num(half), fmt="o", color=colour)
-        spread = of(initial, f"predicted_{name}_spread", row) * BAND / np.sqrt(len(ratio))
+        spread = of(initial, f"predicted_{name}_spread", spec) * BAND / np.sqrt(len(ratio))
         axes.fill_between(numbers, 1 - spread, 1 + spread, color=colour, alpha=0.15, lw=0)
-        notes.append(f"{row.label} {percent(largest(mean - 1))}")
+        notes.append(f"{spec.name} {percent(largest(mean - 1))}")
     axes.axhline(1, color="#555555", lw=0.8, zorder=1)
     reach = ROOM * float(np.abs(np.array(axes.dataLim.intervaly) - 1).max())
     axes.set(title="measured / mean field", ylim=(1 - reach, 1 + reach))
     axes.text(0.03, 0.97, "\n".join(notes), transform=axes.transAxes, va="top", fontsize=NOTE_SIZE)
 
 
-class Phases(NamedTuple):
+@dataclass(frozen=True)
+class Phases:
     """What a phase diagram shows: chi [n, m] at q* for sigma_b [n] by sigma_w [m].
 
     ``line`` [points, 2]: sigma_w, sigma_b of the critical line; NaN where none is critical, or
@@ -225,7 +234,7 @@ def _draw_phases(axes: Axes, found: Phases) -> QuadMesh:
 def _named(results: xr.Dataset) -> list[str]:
     """The library's activations among those that were measured at initialisation."""
     initial = part(results, PART)
-    measured = set() if initial is None else {row.activation for row in rows(initial)}
+    measured = set() if initial is None else {spec.activation for spec in read(initial)}
     return [name for name in SHOWN if name in measured]
 
 

@@ -7,24 +7,27 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
     FigureSpec,
-    Row,
-    first_set,
-    layers,
     name_set,
-    needed,
     new_figure,
-    of,
     plain_log,
-    rows,
-    select,
     stack,
     title_of,
 )
-from experiments.report.figures.initial import activation_edges
-from experiments.report.figures.times import BAND, dress_time, spread
-from experiments.results.schema import DATA_SETS
+from experiments.report.figures.initial import (
+    activation_edges,
+)
+from experiments.report.figures.times import (
+    BAND,
+    dress_time,
+    spread,
+)
+from experiments.results.queries import first_set, layers, needed, of, select
+from experiments.results.schema import (
+    DATA_SETS,
+)
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import layer_colours, legend_below
 
@@ -33,23 +36,23 @@ MOST_MARKERS = 30  # markers of Figs. 3 and 10 a layer
 LOWEST_DENSITY = 1e-3  # of the highest, the bottom of the logarithmic axis of a histogram
 PRETRAINED = "denoising"
 
-Find = Callable[[xr.Dataset], list[Row]]
+Find = Callable[[xr.Dataset], list[NetworkSpec]]
 
 
 def _deepest(known: str, *kinds: tuple[str, str]) -> Find:
     """Finds the deepest network of each of those kinds whose variable ``known`` is known."""
 
-    def find(trained: xr.Dataset) -> list[Row]:
+    def find(trained: xr.Dataset) -> list[NetworkSpec]:
         found = (select(trained, *kind, known=known) for kind in kinds)
         return [rows_of[0] for rows_of in found if rows_of]
 
     return find
 
 
-def _sigmoids(trained: xr.Dataset) -> list[Row]:
+def _sigmoids(trained: xr.Dataset) -> list[NetworkSpec]:
     """Sigmoid networks of every depth, the shallowest first."""
     found = select(trained, "sigmoid", known="activation_mean")
-    return sorted(found, key=lambda row: row.depth)
+    return sorted(found, key=lambda spec: spec.depth)
 
 
 _UNITS = ("tanh", "standard"), ("softsign", "standard")
@@ -59,20 +62,19 @@ _tanh_normalized = _deepest("activation_std", ("tanh", "normalized"))
 _tanh_pair = _deepest("weight_gradient_std", ("tanh", "standard"), ("tanh", "normalized"))
 
 
-def _pretrained(trained: xr.Dataset) -> list[Row]:
+def _pretrained(trained: xr.Dataset) -> list[NetworkSpec]:
     if "reconstruction_cost" not in trained.variables:
         return []
     return [
-        row
-        for row in rows(trained)
-        if row.initializer == PRETRAINED
-        and np.isfinite(of(trained, "reconstruction_cost", row)).any()
+        spec
+        for spec in read(trained)
+        if spec.scheme == PRETRAINED and np.isfinite(of(trained, "reconstruction_cost", spec)).any()
     ]
 
 
 def _panels(
     results: xr.Dataset, find: Find, *, panel: float, rest: float, sharey: bool
-) -> tuple[xr.Dataset, Figure, list[tuple[Axes, Row]]]:
+) -> tuple[xr.Dataset, Figure, list[tuple[Axes, NetworkSpec]]]:
     """The part that a figure is drawn from and an empty panel for each network found there.
 
     ``panel`` is the height of one, ``rest`` that of everything else, in inches.
@@ -102,8 +104,8 @@ def fig02(results: xr.Dataset) -> Figure:
     panels = [axes for axes, _ in found]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
-    for axes, row in found:
-        means, stds = of(trained, "activation_mean", row), of(trained, "activation_std", row)
+    for axes, spec in found:
+        means, stds = of(trained, "activation_mean", spec), of(trained, "activation_std", spec)
         for i in _known_layers(means):
             mean = mean_interval(means[..., i], axis=0).mean
             std = mean_interval(stds[..., i], axis=0).mean
@@ -112,7 +114,7 @@ def fig02(results: xr.Dataset) -> Figure:
             axes.vlines(
                 updates[bars], (mean - std)[bars], (mean + std)[bars], color=colours[i], lw=1
             )
-        axes.set(title=title_of(row.label), ylabel="activation $z$")
+        axes.set(title=title_of(spec.name), ylabel="activation $z$")
     _layer_legend(figure, panels, trained)
     return figure
 
@@ -129,9 +131,9 @@ def _saturation(results: xr.Dataset, find: Find) -> Figure:
     panels = [axes for axes, _ in found]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
-    for axes, row in found:
-        high = of(trained, "activation_quantile", row)[..., -1]
-        stds = of(trained, "activation_std", row)
+    for axes, spec in found:
+        high = of(trained, "activation_quantile", spec)[..., -1]
+        stds = of(trained, "activation_std", spec)
         for i in _known_layers(stds):
             std = mean_interval(stds[..., i], axis=0).mean
             axes.plot(updates, std, color=colours[i], label=str(i + 1))
@@ -139,7 +141,7 @@ def _saturation(results: xr.Dataset, find: Find) -> Figure:
             places = _thin(len(updates), MOST_MARKERS, i)
             percentile = mean_interval(high[..., i], axis=0).mean
             axes.plot(updates[places], percentile[places], "o", ms=3.5, color=colours[i])
-        axes.set(title=title_of(row.label), ylabel="activation $z$")
+        axes.set(title=title_of(spec.name), ylabel="activation $z$")
         axes.set_ylim(bottom=0)
     _layer_legend(figure, panels, trained)
     return figure
@@ -159,8 +161,8 @@ def fig04(results: xr.Dataset) -> Figure:
     """Fig. 4: how activations are distributed at the end of training, tanh above softsign."""
     trained, figure, found = _panels(results, _spread_out, panel=3.0, rest=0.9, sharey=False)
     panels = [axes for axes, _ in found]
-    for axes, row in found:
-        last = of(trained, "activation_histogram", row)[:, -1]
+    for axes, spec in found:
+        last = of(trained, "activation_histogram", spec)[:, -1]
         fractions = mean_interval(last, axis=0).mean
         edges = activation_edges(trained, fractions.shape[-1])
         highest = np.nanmax(fractions / np.diff(edges))
@@ -168,7 +170,7 @@ def fig04(results: xr.Dataset) -> Figure:
             if np.isfinite(fractions[i]).any():
                 density = fractions[i] / np.diff(edges)
                 axes.stairs(density, edges, color=colour, lw=1.3, baseline=None, label=str(i + 1))
-        axes.set(title=title_of(row.label), ylabel="density", yscale="log", xlim=(-1, 1))
+        axes.set(title=title_of(spec.name), ylabel="density", yscale="log", xlim=(-1, 1))
         axes.set_ylim(highest * LOWEST_DENSITY, highest * 1.5)
     panels[-1].set_xlabel("activation $z$")
     _layer_legend(figure, panels, trained)
@@ -181,13 +183,13 @@ def fig09(results: xr.Dataset) -> Figure:
     panels = [axes for axes, _ in found]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
-    for axes, row in found:
-        stds = of(trained, "weight_gradient_std", row)
+    for axes, spec in found:
+        stds = of(trained, "weight_gradient_std", spec)
         for i in _known_layers(stds):
             mean = mean_interval(stds[..., i], axis=0).mean
             axes.plot(updates, mean, color=colours[i], label=str(i + 1))
             axes.fill_between(updates, *spread(stds[..., i]), color=colours[i], alpha=BAND, lw=0)
-        axes.set(title=title_of(row.label), ylabel=r"std of $\partial C/\partial w$", yscale="log")
+        axes.set(title=title_of(spec.name), ylabel=r"std of $\partial C/\partial w$", yscale="log")
     _layer_legend(figure, panels, trained)
     return figure
 
@@ -197,13 +199,13 @@ def pretraining(results: xr.Dataset) -> Figure:
     trained, figure, found = _panels(results, _pretrained, panel=3.6, rest=0.9, sharey=False)
     updates = np.asarray(trained["pretraining_update"].values, np.float64)
     colours = layer_colours(len(layers(trained)))
-    for axes, row in found:
-        costs = np.moveaxis(of(trained, "reconstruction_cost", row), 1, -1)
+    for axes, spec in found:
+        costs = np.moveaxis(of(trained, "reconstruction_cost", spec), 1, -1)
         for i in _known_layers(costs):
             mean = mean_interval(costs[..., i], axis=0).mean
             axes.plot(updates, mean, color=colours[i], label=str(i + 1), marker="o", ms=3.5)
             axes.fill_between(updates, *spread(costs[..., i]), color=colours[i], alpha=BAND, lw=0)
-        axes.set(title=title_of(row.label), ylabel="reconstruction cost")
+        axes.set(title=title_of(spec.name), ylabel="reconstruction cost")
         plain_log(axes, "y")
         axes.set_xlim(0, updates[-1])
     found[-1][0].set_xlabel("updates of each layer's pre-training")

@@ -2,12 +2,32 @@
 
 import xarray as xr
 
-from experiments.report.tables.errors import STUDY_TITLES, of_part, table_1, table_1_p
-from experiments.report.tables.initial import singular_values, variances
-from experiments.report.tables.studies import baseline, selection
-from experiments.report.tables.table import Table, to_markdown
-from experiments.report.tables.verdicts import STATUS_ORDER, claims, in_order
-from experiments.results.schema import DATA_SETS
+from experiments.report.tables.errors import (
+    STUDY_TITLES,
+    of_part,
+    table_1,
+    table_1_p,
+)
+from experiments.report.tables.initial import (
+    singular_values,
+    variances,
+)
+from experiments.report.tables.studies import (
+    baseline,
+    selection,
+)
+from experiments.report.tables.table import (
+    Table,
+    to_markdown,
+)
+from experiments.report.tables.verdicts import (
+    STATUS_ORDER,
+    claims,
+    in_order,
+)
+from experiments.results.schema import (
+    DATA_SETS,
+)
 
 __all__ = [
     "STATUS_ORDER",

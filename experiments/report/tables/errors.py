@@ -5,12 +5,34 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from experiments.claims.predicates.errors import PAPER_P, TABLE_1
-from experiments.claims.significance import TABLE_NETS, Comparison, against_best, column
-from experiments.claims.verdict import FEWEST_SEEDS
-from experiments.report.figures.common import SET_NAMES, Row, of, rows
-from experiments.report.tables.table import MISSING, Table, number, with_interval
-from experiments.results.schema import DATA_SETS, part
+from experiments.claims.paper import (
+    PAPER_P,
+    TABLE_1,
+)
+from experiments.claims.significance import (
+    TABLE_NETS,
+    Comparison,
+    against_best,
+    column,
+)
+from experiments.claims.verdict import (
+    FEWEST_SEEDS,
+)
+from experiments.networks import NetworkSpec, read
+from experiments.report.figures.common import (
+    SET_NAMES,
+)
+from experiments.report.tables.table import (
+    MISSING,
+    Table,
+    number,
+    with_interval,
+)
+from experiments.results.queries import chosen_rate, network, of
+from experiments.results.schema import (
+    DATA_SETS,
+    part,
+)
 from glorot_jax.confidence import mean_interval
 
 MAJORITY_ERROR = 83.3  # % on Shapeset-3x2 of always answering one of the likeliest classes
@@ -24,14 +46,14 @@ STUDY_TITLES = {
 
 
 def _columns(results: xr.Dataset) -> dict[str, xr.Dataset]:
-    found = ((name, part(results, name)) for name in DATA_SETS)
-    return {name: trained for name, trained in found if trained is not None}
+    groups = ((name, part(results, name)) for name in DATA_SETS)
+    return {name: trained for name, trained in groups if trained is not None}
 
 
-def _percent(trained: xr.Dataset, row: Row) -> str:
+def _percent(trained: xr.Dataset, spec: NetworkSpec) -> str:
     """Final test error in %, mean and interval over seeds."""
     return with_interval(
-        *mean_interval(100 * of(trained, "final_test_error", row), axis=0), digits=2
+        *mean_interval(100 * of(trained, "final_test_error", spec), axis=0), digits=2
     )
 
 
@@ -46,13 +68,13 @@ def table_1(results: xr.Dataset) -> Table | None:
     sets = _columns(results)
     if not sets:
         return None
-    by_name = {name: {row.label: row for row in rows(trained)} for name, trained in sets.items()}
-    others = [label for found in by_name.values() for label in found if label not in TABLE_NETS]
+    by_name = {name: {spec.name: spec for spec in read(trained)} for name, trained in sets.items()}
+    others = [label for specs in by_name.values() for label in specs if label not in TABLE_NETS]
     labels = list(dict.fromkeys([*TABLE_NETS, *others]))
 
     def cell(name: str, label: str) -> str:
-        row = by_name[name].get(label)
-        measured = MISSING if row is None else _percent(sets[name], row)
+        spec = by_name[name].get(label)
+        measured = MISSING if spec is None else _percent(sets[name], spec)
         paper = TABLE_1.get(name, {}).get(label)
         return measured if paper is None else f"{measured} ({100 * paper:.2f})"
 
@@ -78,8 +100,8 @@ def table_1(results: xr.Dataset) -> Table | None:
 
 def table_1_p(results: xr.Dataset) -> Table | None:
     """The p-values behind the bold of Table 1; None where nothing can be compared."""
-    found = {name: _compared(trained) for name, trained in _columns(results).items()}
-    compared = {name: column for name, column in found.items() if len(column) > 1}
+    columns = {name: _compared(trained) for name, trained in _columns(results).items()}
+    compared = {name: column for name, column in columns.items() if len(column) > 1}
     if not compared:
         return None
     return Table(
@@ -111,38 +133,35 @@ def of_part(results: xr.Dataset, name: str) -> Table | None:
     trained = part(results, name)
     if trained is None:
         return None
-    found = [_row(trained, row) for row in rows(trained)]
+    rows = [_row(trained, spec) for spec in read(trained)]
     header = ("network", "test error, %", "learning rate", "validation error, %", "diverged")
     if name == "shapeset":
-        found.append(("always one class", f"{MAJORITY_ERROR:.1f}", *[MISSING] * 3))
+        rows.append(("always one class", f"{MAJORITY_ERROR:.1f}", *[MISSING] * 3))
     return Table(
         f"{name}_table" if name in STUDY_TITLES else f"table1_{name}",
         STUDY_TITLES.get(name) or f"{SET_NAMES[name]}: every network",
         header,
-        tuple(found),
+        tuple(rows),
         f"Mean over {trained.sizes['seed']} seeds ± its 95% t interval, at the learning rate of "
         "least validation error. Diverged: networks of all learning rates and seeds that left the "
         "finite numbers.",
     )
 
 
-def _row(trained: xr.Dataset, row: Row) -> tuple[str, ...]:
-    rate = float(of(trained, "chosen_learning_rate", row))
-    tried = np.isfinite(of(trained, "validation_error", row)[..., 0])
-    diverged = np.isfinite(of(trained, "diverged_at", row))
+def _row(trained: xr.Dataset, spec: NetworkSpec) -> tuple[str, ...]:
+    rate = float(of(trained, "chosen_learning_rate", spec))
+    tried = np.isfinite(of(trained, "validation_error", spec)[..., 0])
+    diverged = np.isfinite(of(trained, "diverged_at", spec))
     return (
-        row.label,
-        _percent(trained, row),
+        spec.name,
+        _percent(trained, spec),
         number(rate),
-        with_interval(validation_error(trained, row), digits=2),
+        with_interval(validation_error(trained, spec), digits=2),
         f"{diverged.sum()} of {tried.sum()}",
     )
 
 
-def validation_error(trained: xr.Dataset, row: Row) -> float:
+def validation_error(trained: xr.Dataset, spec: NetworkSpec) -> float:
     """Mean final validation error in % at the chosen learning rate, NaN if there is none."""
-    rate = float(of(trained, "chosen_learning_rate", row))
-    if not np.isfinite(rate):
-        return np.nan
-    place = int(np.argmin(np.abs(np.asarray(trained["learning_rate"].values) - rate)))
-    return 100 * float(of(trained, "selection_error", row)[place])
+    rate = chosen_rate(network(trained, spec))
+    return np.nan if rate is None else 100 * float(of(trained, "selection_error", spec)[rate])

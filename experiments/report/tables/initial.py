@@ -2,9 +2,16 @@
 
 import xarray as xr
 
-from experiments.report.figures.common import of, rows, select
-from experiments.report.tables.table import MISSING, Table, with_interval
-from experiments.results.schema import part
+from experiments.networks import read
+from experiments.report.tables.table import (
+    MISSING,
+    Table,
+    with_interval,
+)
+from experiments.results.queries import of, select
+from experiments.results.schema import (
+    part,
+)
 from glorot_jax.confidence import mean_interval
 
 PAPER_SINGULAR_VALUE = {("tanh", "standard"): 0.5, ("tanh", "normalized"): 0.8}
@@ -16,15 +23,15 @@ def singular_values(results: xr.Dataset) -> Table | None:
     initial = part(results, "initial")
     if initial is None:
         return None
-    found = []
-    for row in rows(initial):
-        values = of(initial, "singular_value", row)
+    rows = []
+    for spec in read(initial):
+        values = of(initial, "singular_value", spec)
         per_seed = mean_interval(values.reshape(values.shape[0], -1), axis=-1).mean
-        oracle = float(of(initial, "predicted_singular_value_mean", row))
-        paper = PAPER_SINGULAR_VALUE.get(row.kind)
-        found.append(
+        oracle = float(of(initial, "predicted_singular_value_mean", spec))
+        paper = PAPER_SINGULAR_VALUE.get(spec.kind)
+        rows.append(
             (
-                row.label,
+                spec.name,
                 with_interval(*mean_interval(per_seed, axis=0), digits=3),
                 with_interval(oracle, digits=3),
                 MISSING if paper is None else f"about {paper:.1f}",
@@ -34,7 +41,7 @@ def singular_values(results: xr.Dataset) -> Table | None:
         "eq17_table",
         "Eq. 17: mean singular value of the layer-to-layer Jacobians",
         ("network", "measured", "oracle", "paper"),
-        tuple(found),
+        tuple(rows),
         "Mean over layers, examples and seeds ± its 95% t interval over seeds. The "
         "oracle is 8/(3 pi) sqrt(n Var[W]), for units of slope 1.",
     )
@@ -46,13 +53,13 @@ def variances(results: xr.Dataset) -> Table | None:
     if initial is None:
         return None
     columns = []
-    for initializer in ("standard", "normalized"):
-        for row in select(initial, "tanh", initializer, known="activation_mean_square")[:1]:
+    for scheme in ("standard", "normalized"):
+        for spec in select(initial, "tanh", scheme, known="activation_mean_square")[:1]:
             for name in ("activation", "backprop", "weight_gradient"):
-                ratio = of(initial, f"{name}_mean_square", row) / of(
-                    initial, f"predicted_{name}", row
+                ratio = of(initial, f"{name}_mean_square", spec) / of(
+                    initial, f"predicted_{name}", spec
                 )
-                columns.append((f"{row.label}: {_SIGNS[name]}", mean_interval(ratio, axis=0)))
+                columns.append((f"{spec.name}: {_SIGNS[name]}", mean_interval(ratio, axis=0)))
     if not columns:
         return None
     count = initial.sizes["layer"]

@@ -1,13 +1,14 @@
 """A table of plain text cells, and how its numbers are written."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 MISSING = "-"
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """One table: its ``header`` and ``rows`` of text cells, and a ``note`` to read it by.
 
     ``key`` is what claims call it by; ``bold`` are the cells in bold, as (row, column).

@@ -2,15 +2,22 @@
 
 from collections.abc import Sequence
 
-from experiments.claims import Judgement
-from experiments.report.tables.table import MISSING, Table
+from experiments.claims import (
+    Claim,
+    Judgement,
+    Verdict,
+)
+from experiments.report.tables.table import (
+    MISSING,
+    Table,
+)
 
 STATUS_ORDER = ("fails", "holds", "not tested")
 
 
 def in_order(judgements: Sequence[Judgement]) -> list[Judgement]:
     """Judgements with the claims that fail first, then those that hold, then the untested."""
-    return sorted(judgements, key=lambda judgement: STATUS_ORDER.index(judgement[1].status))
+    return sorted(judgements, key=lambda judgement: STATUS_ORDER.index(judgement.verdict.status))
 
 
 def claims(judgements: Sequence[Judgement]) -> Table:
@@ -19,15 +26,16 @@ def claims(judgements: Sequence[Judgement]) -> Table:
         "claims",
         "Claims of the paper",
         ("status", "where", "the paper", "tested", "found", "figure"),
-        tuple(
-            (
-                verdict.status,
-                claim.where,
-                claim.paper,
-                claim.sentence,
-                verdict.reason,
-                claim.figure or MISSING,
-            )
-            for claim, verdict in in_order(judgements)
-        ),
+        tuple(_row(judgement.claim, judgement.verdict) for judgement in in_order(judgements)),
+    )
+
+
+def _row(claim: Claim, verdict: Verdict) -> tuple[str, ...]:
+    return (
+        verdict.status,
+        claim.where,
+        claim.paper,
+        claim.sentence,
+        verdict.reason,
+        claim.figure or MISSING,
     )

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from experiments.claims.predicates.errors import EQUALLY_LIKELY, TABLE_1
+from experiments.claims.fig01 import EQUALLY_LIKELY
+from experiments.claims.paper import TABLE_1
 from tests.experiments import made_up
 from tests.experiments.made_up_baseline import baseline_part
 

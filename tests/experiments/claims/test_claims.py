@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from experiments.claims import CLAIMS, Claim, counts, judge, to_json
-from experiments.claims.predicates.errors import TABLE_1
+from experiments.claims.paper import TABLE_1
 from experiments.results import schema as schema
 from glorot_jax.files import write_netcdf
 from tests.experiments import made_up
@@ -324,8 +324,8 @@ def some() -> xr.Dataset:
 def test_order_of_seeds_does_not_matter(some: xr.Dataset):
     seeds = {dim: slice(None, None, -1) for dim in some.dims if str(dim).endswith("_seed")}
     mirrored = some.isel(seeds)
-    statuses = [verdict.status for _, verdict in judge(some)]
-    assert [verdict.status for _, verdict in judge(mirrored)] == statuses
+    statuses = [one.verdict.status for one in judge(some)]
+    assert [one.verdict.status for one in judge(mirrored)] == statuses
 
 
 def test_saved_results_are_judged_alike(some: xr.Dataset, tmp_path):

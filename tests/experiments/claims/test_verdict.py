@@ -10,14 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.claims.measured import (
-    at_chosen_rate,
-    central_fraction,
-    condition,
-    density,
-    over_time,
-)
+from experiments.claims.reductions import central_fraction, density, over_time
 from experiments.claims.verdict import NotTested, clean, decide, interval, on
+from experiments.results.queries import NotMeasured, at_chosen_rate, condition
 from tests.experiments import made_up
 
 laws = settings(max_examples=50, deadline=None, derandomize=True)
@@ -30,7 +25,7 @@ def test_interval_of_a_known_case():
     found = interval(np.array([1.0, 2.0, 3.0]))
     assert found.mean == 2
     assert found.high - found.mean == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
-    assert found.n == 3
+    assert decide(np.array([1.0, 2.0, 3.0]), what="x").numbers["x"]["n"] == 3
 
 
 @given(values=seeds, shuffle=st.randoms(use_true_random=False))
@@ -102,7 +97,7 @@ def test_condition_takes_the_deepest_and_its_own_layers():
     part = made_up.training_part()
     assert int(condition(part, "sigmoid", "standard")["depth"]) == 5
     assert condition(part, "sigmoid", "standard", depth=4).sizes["layer"] == 4
-    with pytest.raises(NotTested, match="relu"):
+    with pytest.raises(NotMeasured, match="relu"):
         condition(part, "relu", "standard")
 
 
@@ -112,7 +107,7 @@ def test_condition_is_trained_as_usual_unless_told_otherwise():
     assert usual["condition"].item() == "Tanh"
     other = condition(part, "tanh", "standard", optimizer="hessian_diagonal")
     assert other["condition"].item() == "Tanh, Hessian rates"
-    with pytest.raises(NotTested, match="loss quadratic"):
+    with pytest.raises(NotMeasured, match="loss quadratic"):
         condition(part, "tanh", "standard", loss="quadratic")
 
 
@@ -120,10 +115,10 @@ def test_results_without_the_coordinates_are_as_usual():
     names = ["optimizer", "shape", "loss"]
     old = made_up.training_part().drop_vars(names)
     assert condition(old, "tanh", "standard")["condition"].item() == "Tanh"
-    with pytest.raises(NotTested):
+    with pytest.raises(NotMeasured):
         condition(old, "tanh", "standard", shape="growing")
     quadratic = old.assign_attrs(loss="quadratic")
-    with pytest.raises(NotTested):
+    with pytest.raises(NotMeasured):
         condition(quadratic, "tanh", "standard")
     assert condition(quadratic, "tanh", "standard", loss="quadratic").sizes["layer"] == 5
 
@@ -135,7 +130,7 @@ def test_the_chosen_rate_is_the_one_that_is_read():
         at_chosen_rate(found, "test_error")[:, -1], found["final_test_error"]
     )
     diverged = found.assign(chosen_learning_rate=np.nan)
-    with pytest.raises(NotTested, match="every learning rate of Tanh diverged"):
+    with pytest.raises(NotMeasured, match="every learning rate of Tanh diverged"):
         at_chosen_rate(diverged, "test_error")
 
 

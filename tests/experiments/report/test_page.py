@@ -116,7 +116,7 @@ def test_claims_that_fail_come_first(results, page):
 
 def test_a_failure_is_explained(results, page):
     text = " ".join(page.text)
-    failed = [claim for claim, verdict in judge(results) if verdict.status == "fails"]
+    failed = [one.claim for one in judge(results) if one.verdict.status == "fails"]
     assert all(claim.if_it_fails in text for claim in failed)
 
 

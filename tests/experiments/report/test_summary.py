@@ -10,7 +10,7 @@ def test_every_decided_claim_has_a_row_and_the_counts_agree():
     judgements = judge(results)
     text = summary(results, judgements)
     for status in ("holds", "fails"):
-        count = sum(verdict.status == status for _, verdict in judgements)
+        count = sum(one.verdict.status == status for one in judgements)
         assert text.count(f"\n| {status} |") == count
         assert f"{count} {status.removesuffix('s')}" in text
     row = next(line for line in text.splitlines() if line.startswith("| Tanh N |"))

@@ -1,1 +1,0 @@
-"""Pure predicates, one file per thing measured; each takes one part of the results."""
