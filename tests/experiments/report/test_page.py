@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from experiments import configs
 from experiments.claims import CLAIMS, judge
 from experiments.report import write_page, write_report
 from experiments.report.figures import available
@@ -15,7 +16,6 @@ from experiments.report.scope import WHOLE_PAPER
 from tests.experiments import made_up
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
-CONFIGS = Path(__file__).parents[3] / "experiments" / "configs"
 LARGEST = 6_000_000  # bytes
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
 ATTRIBUTES = {
@@ -163,7 +163,9 @@ def test_a_page_of_everything_shows_bold_and_studies(tmp_path):
 
 def test_what_a_config_shows_can_be_had():
     for shown in WHOLE_PAPER:
-        assert (CONFIGS / f"{shown.config}.py").is_file()
+        file, _, argument = configs.path(f"{shown.config}:quick").partition(":")
+        assert Path(file).is_file()
+        assert argument == f"{shown.config},quick"
 
 
 @pytest.mark.parametrize(
