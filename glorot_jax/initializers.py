@@ -5,9 +5,12 @@ Every entry is a factory that returns a ``jax.nn.initializers`` function
 the same function every time, so that programs compiled for one are found again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jax.nn import initializers as jax_initializers
 
 Initializer = jax_initializers.Initializer
@@ -40,11 +43,28 @@ def gaussian(stddev: float = 0.01) -> Initializer:
     return jax_initializers.normal(stddev)
 
 
+@cache
+def orthogonal() -> Initializer:
+    """Orthonormal columns or rows (Saxe et al. 2014), of any float type.
+
+    Types narrower than float32 are drawn as float32: there is no QR decomposition of them.
+    """
+    draw = jax_initializers.orthogonal()
+
+    def drawn(
+        key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32, out_sharding: Any = None
+    ) -> jax.Array:
+        wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
+        return draw(key, shape, wide, out_sharding).astype(dtype)
+
+    return drawn
+
+
 INITIALIZERS: dict[str, Callable[[], Initializer]] = {
     "standard": standard,
     "normalized": normalized,
     "gaussian": gaussian,
     "lecun_normal": jax_initializers.lecun_normal,
     "he_normal": jax_initializers.he_normal,
-    "orthogonal": jax_initializers.orthogonal,
+    "orthogonal": orthogonal,
 }

@@ -142,3 +142,11 @@ def test_orthogonal_kernel_is_orthonormal(shape):
     kernel = np.asarray(INITIALIZERS["orthogonal"]()(jax.random.key(5), shape, jnp.float32))
     gram = kernel.T @ kernel if shape[0] >= shape[1] else kernel @ kernel.T
     np.testing.assert_allclose(gram, np.eye(min(shape)), atol=1e-5)
+
+
+def test_orthogonal_draws_types_without_a_decomposition_in_float32():
+    narrow, wide = (
+        INITIALIZERS["orthogonal"]()(jax.random.key(5), (12, 7), dtype)
+        for dtype in (jnp.bfloat16, jnp.float32)
+    )
+    np.testing.assert_array_equal(narrow, wide.astype(jnp.bfloat16))
