@@ -33,6 +33,7 @@ from glorot_jax.files import write_netcdf
 from glorot_jax.keys import named
 
 _CONFIG = config_flag.define()
+flags.adopt_module_key_flags(config_flag)  # for --help
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for results, checkpoints and the page.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS data folder; TFDS_DATA_DIR unless given.")
 

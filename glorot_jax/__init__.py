@@ -1,8 +1,15 @@
-"""How signals move through deep networks: Glorot & Bengio (2010) in JAX, and any other model."""
+"""How signals move through deep networks: Glorot & Bengio (2010) in JAX, and any other model.
 
-from glorot_jax.diagnosis import Model, Report, UnhealthyError, diagnose, trace
-from glorot_jax.diagnosis.reporting.calibrated import Calibrated, calibrate
-from glorot_jax.diagnosis.reporting.monitor import monitor
+Names are imported when they are first used: xarray, SciPy and Matplotlib take longer than JAX.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glorot_jax.diagnosis import Model, Report, UnhealthyError, diagnose, trace
+    from glorot_jax.diagnosis.reporting.calibrated import Calibrated, calibrate
+    from glorot_jax.diagnosis.reporting.monitor import monitor
 
 __version__ = "0.1.0"
 
@@ -16,3 +23,22 @@ __all__ = [
     "monitor",
     "trace",
 ]
+
+_ELSEWHERE = {
+    "Calibrated": "reporting.calibrated",
+    "calibrate": "reporting.calibrated",
+    "monitor": "reporting.monitor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = f".{_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+    value = getattr(import_module(f"glorot_jax.diagnosis{room}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,10 +3,14 @@
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
+
+# absl's own ends with status 1, and knows no module but the one that was started.
+_HELP = {"--help", "-help", "-h", "--helpshort"}
 
 
 def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
@@ -16,6 +20,9 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
     """
 
     def parse(argv: Sequence[str]) -> list[str]:
+        if not _HELP.isdisjoint(argv[1:]):
+            print(_help(main))
+            sys.exit(0)
         try:
             left = FLAGS(argv)
             _check_flags(left, required)
@@ -33,6 +40,22 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
 
     logging.set_verbosity(logging.WARNING)  # Orbax says a dozen lines a checkpoint at INFO
     app.run(guarded, flags_parser=parse)
+
+
+def _help(main: Callable[[Sequence[str]], None]) -> str:
+    """What the module of ``main`` says of itself, and its flags."""
+    module = main.__module__
+    # absl files the flags of a module that is run under the name of its file.
+    registered = sys.argv[0] if module == "__main__" else module
+    described = (sys.modules[module].__doc__ or "").strip()
+    keys = FLAGS.get_key_flags_for_module(registered)
+    return "\n".join([described, "", "flags:", *(_flag_help(flag) for flag in keys)])
+
+
+def _flag_help(flag: flags.Flag[Any]) -> str:
+    name = f"[no]{flag.name}" if flag.boolean else f"{flag.name}=.."
+    given = f" (default: {flag.default})" if flag.default not in (None, "") else ""
+    return f"  --{name}\n      {flag.help}{given}"
 
 
 def fail(message: str) -> None:

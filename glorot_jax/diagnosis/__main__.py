@@ -1,15 +1,18 @@
 """Diagnoses how signals move through a model: a table, findings, and a page.
 
-  python -m glorot_jax.diagnosis --model=glorot_jax.diagnosis.example_models:deep_tanh \\
-    --seeds=20 --workdir=results/deep_tanh
+  glorot-jax diagnose --model=glorot_jax.diagnosis.example_models:deep_tanh --workdir=out
 
-The model is a function without arguments that returns a ``glorot_jax.Model``. Exit status 1 when a
-finding is severe, so that this can guard a training job; 2 when something can't be used.
+The model is a function without arguments that returns a ``glorot_jax.Model``; its module may lie in
+the current folder. Exit status 1 when a finding is severe, so that this can guard a training job;
+2 when something can't be used. ``python -m glorot_jax.diagnosis`` is the same.
 """
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from absl import flags
 
@@ -18,13 +21,46 @@ from glorot_jax import command, dotted
 
 PAGE = "report.html"
 DATA = "report.nc"
+REQUIRED = ("model",)
 
 _MODEL = flags.DEFINE_string("model", "", "Function that returns a Model, as package.module:name.")
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Nets to draw, where the Model's params is a function."
 )
 _SPECTRA = flags.DEFINE_bool("spectra", True, "Whether to find singular values as well.")
-_WORKDIR = flags.DEFINE_string("workdir", "", "Folder for the page and the data.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder for a page and the data; none unless given.")
+
+
+class _Line(logging.Handler):
+    """Writes each message over the one before it."""
+
+    def __init__(self, file: TextIO):
+        super().__init__()
+        self._file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write(f"{record.getMessage()} ..")
+
+    def write(self, text: str) -> None:
+        self._file.write(f"\r\x1b[K{text}")
+        self._file.flush()
+
+
+@contextmanager
+def steps_shown(file: TextIO) -> Iterator[None]:
+    """Shows which step is running, where ``file`` is a terminal."""
+    if not file.isatty():
+        yield
+        return
+    logger, line = logging.getLogger("glorot_jax"), _Line(file)
+    logger.addHandler(line)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        line.write("")
+        logger.removeHandler(line)
 
 
 def load(path: str) -> gj.Model:
@@ -51,17 +87,24 @@ def load(path: str) -> gj.Model:
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    model, folder = load(_MODEL.value), Path(_WORKDIR.value)
-    folder.mkdir(parents=True, exist_ok=True)
-    report = gj.diagnose(
-        *model[:4], loss=model.loss, seeds=_SEEDS.value, spectra=_SPECTRA.value, name=_MODEL.value
-    )
+    model, folder = load(_MODEL.value), _WORKDIR.value and Path(_WORKDIR.value)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    with steps_shown(sys.stderr):
+        report = gj.diagnose(
+            *model[:4],
+            loss=model.loss,
+            seeds=_SEEDS.value,
+            spectra=_SPECTRA.value,
+            name=_MODEL.value,
+        )
     print(report)
-    report.save(folder / DATA)
-    print(f"page: {report.save(folder / PAGE)}")
+    if folder:
+        report.save(folder / DATA)
+        print(f"page: {report.save(folder / PAGE)}")
     if not report.healthy:
         sys.exit(1)
 
 
 if __name__ == "__main__":
-    command.run(main, required=("model", "workdir"))
+    command.run(main, required=REQUIRED)

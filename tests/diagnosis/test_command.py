@@ -1,9 +1,17 @@
 """The command that diagnoses a model: what it writes, and how it ends."""
 
+import io
+import logging
+import os
+import subprocess
+import sys
+
 import pytest
 import xarray as xr
 
-from tests.commands import assert_fails_in_one_line, run_command
+import glorot_jax
+from glorot_jax.diagnosis.__main__ import steps_shown
+from tests.commands import ROOT, assert_fails_in_one_line, run_command
 
 
 def _diagnose(name, workdir, *more):
@@ -49,3 +57,63 @@ def test_flags_that_are_missing(tmp_path):
     assert_fails_in_one_line(
         run_command("glorot_jax.diagnosis", f"--workdir={tmp_path}"), "--model is missing"
     )
+
+
+def test_without_a_folder_only_the_table_is_printed(tmp_path):
+    model = tmp_path / "mine.py"
+    model.write_text("from tests.diagnosis.diagnosed import healthy\n")
+    done = _glorot_jax("diagnose", "--model=mine:healthy", "--nospectra", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "nothing to find fault with" in done.stdout
+    assert done.stderr == ""  # steps are shown on a terminal only
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["mine.py"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("usage: glorot-jax COMMAND", "diagnose")),
+        (("--help",), ("usage: glorot-jax COMMAND", "diagnose")),
+        (("--version",), (f"glorot_jax {glorot_jax.__version__}",)),
+        (("diagnose", "--help"), ("--model", "--seeds", "--[no]spectra", "--workdir")),
+    ],
+)
+def test_help_ends_well(arguments, words):
+    done = _glorot_jax(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert all(word in done.stdout for word in words)
+
+
+def test_a_command_that_is_not_there():
+    assert_fails_in_one_line(_glorot_jax("diagnos"), "'diagnos' is not a command", "diagnose")
+
+
+def _glorot_jax(*arguments, cwd=ROOT):
+    """The console script, from any folder."""
+    code = "from glorot_jax.__main__ import main; main()"
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_steps_are_written_over_each_other_on_a_terminal():
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    with steps_shown(terminal):
+        for step in ("tracing", "measuring"):
+            logging.getLogger("glorot_jax.anything").info(step)
+    logging.getLogger("glorot_jax.anything").info("afterwards")
+    clear = "\r\x1b[K"
+    assert terminal.getvalue() == f"{clear}tracing ..{clear}measuring ..{clear}"
+
+
+def test_steps_are_not_written_to_a_file():
+    file = io.StringIO()
+    with steps_shown(file):
+        logging.getLogger("glorot_jax.anything").info("tracing")
+    assert file.getvalue() == ""
