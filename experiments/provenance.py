@@ -31,9 +31,9 @@ def provenance(config: ConfigDict, *, wall_time_s: float) -> dict[str, object]:
 def _git_revision() -> str:
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        found = subprocess.run(
+        described = subprocess.run(
             command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
+    return described.stdout.strip()

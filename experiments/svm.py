@@ -5,8 +5,8 @@ binary machines are scikit-learn's, fitted one pair at a time on that pair's own
 same machine as ``sklearn.svm.SVC(kernel="rbf")``, whose own kernel costs over ten times as much.
 """
 
+from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics.pairwise import rbf_kernel
@@ -15,7 +15,8 @@ from sklearn.svm import SVC
 ROWS_AT_ONCE = 1000  # of the kernel matrix between new and fitted examples
 
 
-class Machine(NamedTuple):
+@dataclass(frozen=True)
+class Machine:
     """A fitted machine of k classes, k (k - 1) / 2 pairs.
 
     Attributes:

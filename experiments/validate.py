@@ -130,13 +130,13 @@ def _validate_rates(rates: tuple[float, ...], *, field: str) -> None:
 
 
 def _validate_pretraining(settings: ConfigDict, *, prefix: str) -> None:
-    own = settings.pretraining
+    pretraining = settings.pretraining
     prefix = f"{prefix}.pretraining"
-    _positive(own, ("updates", "points"), prefix=prefix)
-    _validate_rates((own.learning_rate,), field=f"{prefix}.learning_rate")
-    if not 0 <= own.corruption < 1:
-        raise ConfigError(f"{prefix}.corruption: {own.corruption} is not in [0, 1)")
-    whole = ConfigDict({**own, "batch_size": settings.batch_size})
+    _positive(pretraining, ("updates", "points"), prefix=prefix)
+    _validate_rates((pretraining.learning_rate,), field=f"{prefix}.learning_rate")
+    if not 0 <= pretraining.corruption < 1:
+        raise ConfigError(f"{prefix}.corruption: {pretraining.corruption} is not in [0, 1)")
+    whole = ConfigDict({**pretraining, "batch_size": settings.batch_size})
     whole.block_size = settings.block_size
     _validate_schedule(whole, prefix=prefix)
 

@@ -78,7 +78,7 @@ def _check(path: str, activation: Activation) -> None:
         raise ValueError(
             f"{path}: fails for float32{list(s.shape)} ({dotted.reason(error)})"
         ) from error
-    if not all(jnp.all(jnp.isfinite(found)) for found in (values, jacobian, slopes)):
+    if not all(jnp.all(jnp.isfinite(array)) for array in (values, jacobian, slopes)):
         raise ValueError(f"{path}: has values or slopes between -2 and 3 that are not finite")
     jacobian = jacobian.reshape(s.size, s.size)
     if jnp.any(jacobian * (1 - jnp.eye(s.size))):

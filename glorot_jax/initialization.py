@@ -32,7 +32,7 @@ def pytorch(model: MLP, key: jax.Array, x: jax.Array) -> Params:
     """
     params = from_initializer(standard(), model, key, x)
 
-    def with_bias(index: int, kernel: jax.Array) -> Params:
+    def with_bias(index: int, kernel: jax.Array) -> dict[str, jax.Array]:
         fan_in, units = kernel.shape
         bound = fan_in**-0.5
         bias = jax.random.uniform(named(key, "bias", index), (units,), minval=-bound, maxval=bound)
@@ -65,15 +65,15 @@ def _unit_variance(kernel: jax.Array, z: jax.Array) -> jax.Array:
         return jnp.var(z @ kernel)
 
     def unfinished(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        _, found, iteration = state
-        off = jnp.abs(found - 1) >= LSUV_TOLERANCE
-        return off & (found > 0) & (iteration < LSUV_ITERATIONS)
+        _, current, iteration = state
+        off = jnp.abs(current - 1) >= LSUV_TOLERANCE
+        return off & (current > 0) & (iteration < LSUV_ITERATIONS)
 
     def rescale(
         state: tuple[jax.Array, jax.Array, jax.Array],
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        kernel, found, iteration = state
-        kernel = kernel / jnp.sqrt(found)
+        kernel, current, iteration = state
+        kernel = kernel / jnp.sqrt(current)
         return kernel, variance(kernel), iteration + 1
 
     begin = (kernel, variance(kernel), jnp.zeros((), jnp.int32))
@@ -146,17 +146,17 @@ def _gaussian(name: str, stddev: str) -> Initializer:
 
 
 def _users_own(path: str) -> Initializer:
-    found = dotted.load(path)
-    if _accepts(found, 0):
+    function = dotted.load(path)
+    if _accepts(function, 0):
         try:
-            found = found()
+            function = function()
         except Exception as error:  # whatever the user's factory raises
             raise ValueError(f"{path}: fails when called ({dotted.reason(error)})") from error
-    if not _accepts(found, 3):
+    if not _accepts(function, 3):
         raise ValueError(
             f"{path}: is neither a function (key, shape, dtype) nor a factory () of one"
         )
-    return _checked(path, found)
+    return _checked(path, function)
 
 
 def _accepts(function: object, arguments: int) -> bool:

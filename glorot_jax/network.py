@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import jax
 from flax import linen as nn
@@ -10,7 +10,8 @@ from flax import linen as nn
 from glorot_jax.activations import Activation, tanh
 from glorot_jax.initializers import Initializer, normalized
 
-Params = Any
+Params: TypeAlias = dict[str, dict[str, jax.Array]]
+"""``hidden_01 .. output``, each with ``kernel`` [n_in, n_out] and ``bias`` [n_out]."""
 
 
 class Signals(NamedTuple):

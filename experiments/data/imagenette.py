@@ -82,20 +82,20 @@ def _read_archive(path: Path) -> Iterator[photographs.Photographs]:
     Raises:
       DataError: the archive is damaged or holds something else.
     """
-    found: dict[str, list[tuple[str, str, bytes]]] = {part: [] for part in SIZES}
+    members: dict[str, list[tuple[str, str, bytes]]] = {part: [] for part in SIZES}
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 _, part, wnid, name = (*Path(member.name).parts, "", "", "", "")[:4]
                 if member.isfile() and part in SIZES and wnid in CLASSES:
-                    found[part].append((wnid, name, archive.extractfile(member).read()))  # type: ignore[union-attr]
+                    members[part].append((wnid, name, archive.extractfile(member).read()))  # type: ignore[union-attr]
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise DataError(f"{path}: not a readable archive of imagenette ({error})") from error
     wnids = list(CLASSES)
     for part, size in SIZES.items():
-        if len(found[part]) != size:
-            raise DataError(f"{path}: {part}: {len(found[part])} photographs instead of {size}")
-        files = sorted(found[part])
+        if len(members[part]) != size:
+            raise DataError(f"{path}: {part}: {len(members[part])} photographs instead of {size}")
+        files = sorted(members[part])
         images = photographs.grey_squares(((name, file) for _, name, file in files), archive=path)
         labels = np.array([wnids.index(wnid) for wnid, _, _ in files], np.uint8)
         yield photographs.Photographs(np.stack(images), labels, [name for _, name, _ in files])

@@ -8,7 +8,8 @@ import concurrent.futures
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -20,7 +21,8 @@ from experiments.data.errors import DataError
 SIDE = 37  # pixels, the paper's section 2.2
 
 
-class Photographs(NamedTuple):
+@dataclass(frozen=True)
+class Photographs:
     """Reduced photographs: ``images`` [n, 37, 37] uint8, ``labels`` [n] uint8, ``ids`` n names."""
 
     images: np.ndarray
@@ -30,8 +32,8 @@ class Photographs(NamedTuple):
 
 def take(photographs: Photographs, rows: np.ndarray) -> Photographs:
     """Some of the photographs, in the order of ``rows``."""
-    images, labels, ids = photographs
-    return Photographs(images[rows], labels[rows], [ids[row] for row in rows])
+    ids = [photographs.ids[row] for row in rows]
+    return Photographs(photographs.images[rows], photographs.labels[rows], ids)
 
 
 class Builder(
@@ -74,7 +76,8 @@ class Builder(
         return {split: self._generate_examples(each) for split, each in splits.items()}
 
     def _generate_examples(self, photographs: Photographs) -> Iterator[tuple[int, dict]]:
-        for index, (image, label, name) in enumerate(zip(*photographs, strict=True)):
+        each = zip(photographs.images, photographs.labels, photographs.ids, strict=True)
+        for index, (image, label, name) in enumerate(each):
             pixels = PIL.Image.fromarray(image)
             yield index, {"id": name, "image": pixels, "label": int(label)}
 

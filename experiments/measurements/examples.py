@@ -25,9 +25,9 @@ def measure(config: ConfigDict, others: Sequence[Task], *, key: jax.Array) -> xr
         drawn = shapeset.sample(key, 100 * count, size=size, pixel_range=tuple(config.pixel_range))
         batch = _every_class(drawn, count)
         # Shapeset stores images column by column, as the authors' arrays do.
-        found = np.asarray(batch.x).reshape(-1, size, size).swapaxes(1, 2)
+        pixels = np.asarray(batch.x).reshape(-1, size, size).swapaxes(1, 2)
         dims: tuple[str, ...] = ("example", f"row_{size}", f"column_{size}")
-        variables[f"image_{size}"] = labelled(f"image_{size}", dims, found)
+        variables[f"image_{size}"] = labelled(f"image_{size}", dims, pixels)
         variables[f"label_{size}"] = labelled(f"label_{size}", ("example",), np.asarray(batch.y))
     class_names = {"class_name": ("class", list(shapeset.CLASS_NAMES))}
     for task in others:

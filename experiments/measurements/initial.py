@@ -1,8 +1,8 @@
 """Part ``initial``: networks at initialisation (Figs. 6-8 and eq. 17)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,8 @@ PER_CONDITION = {
 }
 
 
-class Monitored(NamedTuple):
+@dataclass(frozen=True)
+class Monitored:
     """What networks are measured on; ``scheme_x`` is for data-dependent schemes."""
 
     dataset: str
@@ -90,19 +91,23 @@ def measure(
     for activation in settings.activations:
         model = MLP(layers, sizes[-1], resolve(activation))
         networks = _draw(settings.initializers, model, seed_keys, examples.scheme_x)
-        statistics = partial(_statistics, model, batch=batch, bins=settings.bins)
+        statistics_of = partial(_statistics, model, batch=batch, bins=settings.bins)
         jacobian_x = batch.x[: settings.jacobian_examples]
-        found = over_devices(jax.vmap(statistics), networks)
-        found["singular_value"] = over_devices(
+        statistics = over_devices(jax.vmap(statistics_of), networks)
+        statistics["singular_value"] = over_devices(
             # One network after another: a batch of LAPACK calls on each of several host devices
             # waits for worker threads that the devices themselves hold, now and then for ever; on
             # an accelerator the Jacobians of all networks at once would be the largest array.
             partial(jax.lax.map, partial(_singular_values, model, x=jacobian_x)),
             networks,
         )
-        found = {name: np.asarray(v).reshape(*grid, *v.shape[1:]) for name, v in found.items()}
-        gradients = found.pop("output_gradient")
-        measured.append(found | _theory(activation, settings, sizes, batch.x, found, gradients))
+        by_scheme = {
+            name: np.asarray(values).reshape(*grid, *values.shape[1:])
+            for name, values in statistics.items()
+        }
+        gradients = by_scheme.pop("output_gradient")
+        theory = _theory(activation, settings, sizes, batch.x, by_scheme, gradients)
+        measured.append(by_scheme | theory)
         tick()
     stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *measured)
     pairs = [(a, i) for a in settings.activations for i in settings.initializers]
@@ -126,7 +131,7 @@ def _statistics(model: MLP, params: Params, *, batch: Batch, bins: int) -> dict[
         "activation": probes.activation_statistics(model, params, batch, bins=bins),
         **probes.gradient_statistics(model, params, batch, bins=bins),
     }
-    flat = {f"{group}_{name}": v for group, found in groups.items() for name, v in found.items()}
+    flat = {f"{group}_{name}": v for group, of in groups.items() for name, v in of.items()}
     return flat | {
         # The same backward pass: within one program it is done once.
         "output_gradient": probes.gradients(model, params, batch, cross_entropy).ds[-1],
@@ -149,7 +154,7 @@ def _theory(
         [measured["weight_variance"], measured["output_weight_variance"][..., None]], axis=-1
     )
     activation_edges, gradient_edges = _edges(settings.bins)
-    found = []
+    by_initializer = []
     for i, initializer in enumerate(settings.initializers):
         values = measured["singular_value"][i]
         nets = predicted.Networks(
@@ -165,8 +170,11 @@ def _theory(
             weight_gradient_edges=gradient_edges * measured["weight_gradient_unit"][i].mean(),
             largest_singular_value=float(values.max(initial=0, where=np.isfinite(values))),
         )
-        found.append(predicted.linear_regime(nets) | predicted.mean_field(nets))
-    return {name: np.stack([one[name] for one in found]).astype(np.float32) for name in found[0]}
+        by_initializer.append(predicted.linear_regime(nets) | predicted.mean_field(nets))
+    return {
+        name: np.stack([one[name] for one in by_initializer]).astype(np.float32)
+        for name in by_initializer[0]
+    }
 
 
 def _edges(bins: int) -> tuple[np.ndarray, np.ndarray]:
@@ -191,7 +199,7 @@ def _dims(name: str) -> tuple[str, ...]:
 
 
 def _dataset(
-    measured: dict[str, Any],
+    measured: dict[str, np.ndarray],
     pairs: list[tuple[str, str]],
     sizes: list[int],
     settings: ConfigDict,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +28,8 @@ _POINTS, _SPECTRA, _UNITS = 64, 12, 100
 MOST_PAIRED = 1000  # examples whose pairs are all looked at; time grows as their cube
 
 
-class Networks(NamedTuple):
+@dataclass(frozen=True)
+class Networks:
     """The networks of one activation and one initialiser, seeds on the first axis.
 
     ``sizes``: inputs, hidden layers, classes; ``x`` [n, inputs] the examples, the first
@@ -51,7 +52,7 @@ class Networks(NamedTuple):
 
 def linear_regime(nets: Networks) -> dict[str, np.ndarray]:
     """Eqs. 5-7 for each network from its own Var[W], E[x^2] and dC/ds at the logits."""
-    found = [
+    predictions = [
         predict(
             nets.sizes,
             variances,
@@ -61,8 +62,8 @@ def linear_regime(nets: Networks) -> dict[str, np.ndarray]:
         for variances, gradients in zip(nets.weight_variances, nets.output_gradients, strict=True)
     ]
     by_seed = {
-        f"predicted_{name}": np.stack([getattr(one, name) for one in found])
-        for name in found[0]._fields
+        f"predicted_{name}": np.stack([getattr(one, name) for one in predictions])
+        for name in predictions[0]._fields
     }
     n, variance = _above_the_first(nets)
     return (
@@ -112,8 +113,8 @@ def mean_field(nets: Networks) -> dict[str, np.ndarray]:
     return _named({name: np.full(shape, np.nan) for name, shape in shapes.items()})
 
 
-def _named(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {f"meanfield_{name}": values for name, values in found.items()}
+def _named(expected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"meanfield_{name}": values for name, values in expected.items()}
 
 
 def _mean_field(nets: Networks) -> dict[str, np.ndarray]:
@@ -178,13 +179,13 @@ def _singular_values(nets: Networks, q: np.ndarray, variances: np.ndarray) -> di
         n_in, n_out = nets.sizes[layer : layer + 2]
         if law == "orthogonal" and n_in != n_out:
             return np.nan
-        found = [
+        means = [
             spectrum.mean_singular_value(
                 activation, v, n_in * variances[layer], weights=law, aspect=n_out / n_in
             )
             for v in q[layer]
         ]
-        return float(np.mean(found))
+        return float(np.mean(means))
 
     at = nets.largest_singular_value * 1.05 * np.arange(1, _POINTS + 1) / _POINTS
     density = np.full_like(at, np.nan)
@@ -193,11 +194,11 @@ def _singular_values(nets: Networks, q: np.ndarray, variances: np.ndarray) -> di
     if above.size and nets.largest_singular_value > 0:
         # Many spectra that hardly differ: a few quantiles of q stand for them.
         count = min(above.size, _SPECTRA)
-        found = [
+        densities = [
             spectrum.density(activation, v, n * variance, at, weights=law, units=_UNITS).value
             for v in np.quantile(above, (np.arange(count) + 0.5) / count)
         ]
-        density = np.mean(found, axis=0)
+        density = np.mean(densities, axis=0)
     return {
         "singular_value_mean": np.array([mean(layer) for layer in range(len(q))]),
         "singular_value": at,

@@ -1,6 +1,6 @@
 """Model selection on validation error (section 2.3): the learning rate, then the depth."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -9,7 +9,8 @@ from experiments.networks import NetworkSpec
 from experiments.results.schema import labelled
 
 
-class Selection(NamedTuple):
+@dataclass(frozen=True)
+class Selection:
     """What was chosen along one axis of candidates.
 
     ``error`` [.., candidate], NaN for a candidate that can't be chosen; ``chosen`` [..], the index
@@ -64,7 +65,7 @@ def choose_depth(trained: xr.Dataset) -> xr.Dataset:
     selection = _least(best[rows])
     chosen = selection.chosen
     test_error = trained["final_test_error"].values[rows[np.arange(len(models)), chosen]]
-    found = {
+    variables = {
         "depth_error": (("model", "candidate_depth"), selection.error),
         "chosen_depth": (("model",), np.where(chosen >= 0, depths[chosen], np.nan)),
         "depth_margin": (("model",), selection.margin),
@@ -74,7 +75,7 @@ def choose_depth(trained: xr.Dataset) -> xr.Dataset:
         ),
     }
     return trained.assign(
-        {name: labelled(name, dims, values) for name, (dims, values) in found.items()}
+        {name: labelled(name, dims, values) for name, (dims, values) in variables.items()}
     ).assign_coords(
         model=[NetworkSpec(*model).name for model in models],
         model_activation=("model", [activation for activation, _ in models]),

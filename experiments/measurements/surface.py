@@ -38,7 +38,7 @@ def measure(config: ConfigDict, *, key: jax.Array) -> xr.Dataset:
             jax.random.bernoulli(y_key, 0.5, (settings.examples,)).astype(jnp.int32),
         )
         params = init(model, params_key, 1)
-        found = {}
+        surfaces = {}
         for name, loss in LOSSES.items():
 
             def cost(first: jax.Array, second: jax.Array, loss=loss) -> jax.Array:
@@ -48,14 +48,14 @@ def measure(config: ConfigDict, *, key: jax.Array) -> xr.Dataset:
             surface = _over_grid(cost, axis)
             slopes = _over_grid(jax.grad(cost, argnums=(0, 1)), axis)
             left_to_gain = surface - jnp.min(surface)
-            found[name] = surface
-            found[f"plateau_{name}"] = jnp.mean(jnp.hypot(*slopes) < PLATEAU * left_to_gain)
-        return found
+            surfaces[name] = surface
+            surfaces[f"plateau_{name}"] = jnp.mean(jnp.hypot(*slopes) < PLATEAU * left_to_gain)
+        return surfaces
 
-    found = jax.jit(jax.vmap(one_net))(jax.random.split(key, settings.nets))
+    surfaces = jax.jit(jax.vmap(one_net))(jax.random.split(key, settings.nets))
     dims = ("seed", "first_weight", "second_weight")
     return xr.Dataset(
-        {name: labelled(name, dims[: v.ndim], np.asarray(v)) for name, v in found.items()},
+        {name: labelled(name, dims[: v.ndim], np.asarray(v)) for name, v in surfaces.items()},
         {"first_weight": np.asarray(axis), "second_weight": np.asarray(axis)},
         attrs={"plateau": PLATEAU},
     )

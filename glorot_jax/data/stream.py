@@ -1,13 +1,15 @@
 """What training data is: a stream of example blocks, drawn or walked through on the device."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-Arrays = Any
-State = Any
+from glorot_jax.typing import PyTree
+
+Arrays: TypeAlias = PyTree
+State: TypeAlias = PyTree
 
 
 class Batch(NamedTuple):

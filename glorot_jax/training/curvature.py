@@ -1,7 +1,6 @@
 """Second derivatives of the cost: an estimate of their diagonal in one pass, and the exact one."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +8,10 @@ from jax.flatten_util import ravel_pytree
 
 from glorot_jax.activations import slope
 from glorot_jax.data.stream import Batch
-from glorot_jax.losses import Loss, cross_entropy, quadratic
+from glorot_jax.losses import cross_entropy, quadratic
 from glorot_jax.network import MLP, Params, kernels, layer_names, signals
+from glorot_jax.typing import Loss
+from glorot_jax.typing import Params as AnyParams
 
 Curvature = Callable[[jax.Array], jax.Array]
 
@@ -62,7 +63,7 @@ def gauss_newton_diagonal(model: MLP, loss: Loss, params: Params, batch: Batch) 
     }
 
 
-def hessian_diagonal(cost: Callable[[Any], jax.Array], params: Any) -> Any:
+def hessian_diagonal(cost: Callable[[AnyParams], jax.Array], params: AnyParams) -> AnyParams:
     """The exact diagonal of the Hessian of ``cost(params)``, in the shape of ``params``.
 
     One Hessian-vector product a parameter: for small networks.

@@ -1,16 +1,21 @@
 """Per-parameter learning rates (section 5), as optax transformations of the gradient."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from glorot_jax.data.stream import Batch
+from glorot_jax.network import MLP, Params
 from glorot_jax.training.curvature import gauss_newton_diagonal
 from glorot_jax.training.update import Extra, MakeOptimizer
+from glorot_jax.typing import Loss, PyTree
 
 
-class Optimizer(NamedTuple):
+@dataclass(frozen=True)
+class Optimizer:
     """How a member is updated.
 
     ``make(learning_rate)`` is the optax transformation; ``extra(model, loss, params, batch)`` the
@@ -25,7 +30,7 @@ class CurvatureState(NamedTuple):
     """Exponentially weighted ``sum`` of the curvatures seen, and the sum of their weights."""
 
     weight: jax.Array
-    sum: Any
+    sum: PyTree
 
 
 def scale_by_curvature(
@@ -43,12 +48,17 @@ def scale_by_curvature(
     0.001 and 0.01, not 0.1.
     """
 
-    def init(params: Any) -> CurvatureState:
+    def init(params: PyTree) -> CurvatureState:
         return CurvatureState(jnp.zeros((), jnp.float32), optax.tree.zeros_like(params))
 
     def update(
-        gradient: Any, state: CurvatureState, params: Any = None, *, curvature: Any, **_: Any
-    ) -> tuple[Any, CurvatureState]:
+        gradient: PyTree,
+        state: CurvatureState,
+        params: PyTree = None,
+        *,
+        curvature: PyTree,
+        **_: PyTree,
+    ) -> tuple[PyTree, CurvatureState]:
         seen = CurvatureState(jnp.ones((), jnp.float32), curvature)
         state = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state, seen)
         step = jax.tree.map(lambda g, h: g / (h / state.weight + damping), gradient, state.sum)
@@ -82,8 +92,8 @@ def gradient_variance(learning_rate: jax.Array) -> optax.GradientTransformation:
     return optax.chain(scale_by_gradient_variance(), optax.scale_by_learning_rate(learning_rate))
 
 
-def _curvature(*arguments: Any) -> dict[str, Any]:
-    return {"curvature": gauss_newton_diagonal(*arguments)}
+def _curvature(model: MLP, loss: Loss, params: Params, batch: Batch) -> dict[str, Params]:
+    return {"curvature": gauss_newton_diagonal(model, loss, params, batch)}
 
 
 OPTIMIZERS: dict[str, Optimizer] = {

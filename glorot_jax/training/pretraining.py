@@ -12,7 +12,7 @@ Layers count from 1, as their names do.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from glorot_jax.data.stream import Batch
 from glorot_jax.network import MLP, Params, layer_names, signals
 from glorot_jax.training.loop import HeldOut
 from glorot_jax.training.update import MakeOptimizer, Member
+from glorot_jax.typing import PyTree
 
 # (s of the reconstruction, what is reconstructed), [n, n_in] both -> cost of each example [n].
 Reconstruction = Callable[[jax.Array, jax.Array], jax.Array]
@@ -31,7 +32,7 @@ Reconstruction = Callable[[jax.Array, jax.Array], jax.Array]
 class PretrainingState(NamedTuple):
     """The optimiser's state, and the key that the noise to come is drawn from."""
 
-    optimizer: Any
+    optimizer: PyTree
     noise: jax.Array
 
 
@@ -173,14 +174,14 @@ def _name(depth: int, layer: int) -> str:
     return layer_names(depth)[layer - 1]
 
 
-def _autoencoder(params: Params, layer: int) -> _Autoencoder:
+def _autoencoder(params: PyTree, layer: int) -> _Autoencoder:
     network = params["network"]
     return _Autoencoder(
         **network[_name(len(network) - 1, layer)], visible_bias=params["visible_bias"]
     )
 
 
-def _with(params: Params, layer: int, trained: _Autoencoder) -> Params:
+def _with(params: PyTree, layer: int, trained: _Autoencoder) -> PyTree:
     """``params`` with what was trained in its place."""
     network = params["network"]
     own = {"kernel": trained.kernel, "bias": trained.bias}

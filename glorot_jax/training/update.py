@@ -1,19 +1,19 @@
 """One update of one member."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from glorot_jax.data.stream import Batch
-from glorot_jax.losses import Loss
 from glorot_jax.network import MLP, Params, logits
+from glorot_jax.typing import Loss, PyTree
 
 MakeOptimizer = Callable[[jax.Array], optax.GradientTransformation]
 # (model, loss, params, batch) -> what an optimiser's update takes besides the gradient, by keyword.
-Extra = Callable[[MLP, Loss, Params, Batch], Mapping[str, Any]]
+Extra = Callable[[MLP, Loss, Params, Batch], Mapping[str, PyTree]]
 
 
 class Member(NamedTuple):
@@ -23,8 +23,8 @@ class Member(NamedTuple):
     examples in the same order, which halves the noise between conditions and draws each image once.
     """
 
-    params: Params
-    opt_state: Any
+    params: PyTree
+    opt_state: PyTree
     learning_rate: jax.Array
     stream: jax.Array
 
