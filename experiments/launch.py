@@ -49,8 +49,8 @@ def run(config: ConfigDict, workdir: str) -> Path:
     config = with_custom(config)
     validate(config)
     folder = Workdir(workdir, config)
-    parts: dict[str, xr.Dataset] = {}
-    left_out = []
+    groups: dict[str, xr.Dataset] = {}
+    left_out: dict[str, str] = {}
     for stage, measure in STAGES.items():
         if stage not in config.stages:
             continue
@@ -60,11 +60,11 @@ def run(config: ConfigDict, workdir: str) -> Path:
         except DataMissing as missing:
             if not config[stage].get("optional", False):
                 raise
-            left_out.append(str(missing).replace(str(Path.home()), "~"))
+            left_out[config[stage].dataset] = str(missing).replace(str(Path.home()), "~")
         else:
-            parts |= schema.split(measured)
+            groups |= schema.groups(measured)
     attrs = provenance(config, wall_time_s=time.monotonic() - started)
-    whole = schema.merge(parts, {**attrs, schema.LEFT_OUT: "\n".join(left_out)})
+    whole = schema.build(groups, {**attrs, schema.LEFT_OUT: schema.reasons_to_json(left_out)})
     write_netcdf(whole, folder.path / RESULTS)
     return write_report(whole, folder.path)
 

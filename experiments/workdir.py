@@ -41,15 +41,15 @@ class Workdir:
         except json.JSONDecodeError as error:
             raise ConfigError(f"workdir: {known} is damaged ({error}); remove it") from error
 
-    def stage(self, stage: str, measure: Callable[[], tuple[str, xr.Dataset]]) -> xr.Dataset:
-        """Results with one part: read if an earlier start finished it, else measured and saved.
+    def stage(self, stage: str, measure: Callable[[], tuple[str, xr.Dataset]]) -> xr.DataTree:
+        """Results with one group: read if an earlier start finished it, else measured and saved.
 
-        ``measure()`` returns the part's name and the part.
+        ``measure()`` returns the group's name and the group.
         """
         path = self.checkpoints / f"{stage}.nc"
         if not path.exists():
             name, made = measure()
-            write_netcdf(schema.merge({name: made}, {}), path)
+            write_netcdf(schema.build({name: made}, {}), path)
         return schema.load(path)
 
 

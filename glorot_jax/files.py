@@ -102,25 +102,31 @@ def write_text(path: Path | str, text: str, /) -> Path:
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def write_netcdf(dataset: "xr.Dataset", path: Path | str, /) -> Path:
-    """Writes ``dataset`` as netCDF 4, compressed, sealed and atomically.
+def write_netcdf(data: "xr.Dataset | xr.DataTree", path: Path | str, /) -> Path:
+    """Writes ``data`` as netCDF 4, a group for each node, compressed, sealed and atomically.
 
     Raises:
       OSError: the folder can't be written or the disk is full; an older file is then untouched.
     """
-    encoding = {
-        name: {"zlib": True, "complevel": 4}
-        for name, variable in dataset.variables.items()
-        if variable.dtype.kind in "fiu" and variable.ndim
-    }
     # In memory first: HDF5 crashes the process when its own writing meets a full disk.
-    data = bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
+    content = bytes(data.to_netcdf(engine="h5netcdf", encoding=_encoding(data)))
 
     def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
+        temporary.write_bytes(content)
         seal(temporary)
 
     return write_atomically(path, write)
+
+
+def _encoding(data: "xr.Dataset | xr.DataTree") -> dict:
+    """Compression of every array of numbers, by node where there are any."""
+    if hasattr(data, "subtree"):
+        return {node.path: _encoding(node.to_dataset(inherit=False)) for node in data.subtree}
+    return {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in data.variables.items()
+        if variable.dtype.kind in "fiu" and variable.ndim
+    }
 
 
 def first_line(error: BaseException) -> str:

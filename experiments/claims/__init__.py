@@ -68,7 +68,7 @@ class Judgement:
     verdict: Verdict
 
 
-def judge(results: xr.Dataset, /) -> list[Judgement]:
+def judge(results: xr.DataTree, /) -> list[Judgement]:
     """Every claim tested on ``results``, in the order of ``CLAIMS``."""
     return [Judgement(claim, claim.test(results)) for claim in CLAIMS]
 

@@ -58,7 +58,7 @@ SIGMOID_PLATEAU = Claim(
 )
 
 
-def more_visible_on_shapeset(results: xr.Dataset, /) -> Verdict:
+def more_visible_on_shapeset(results: xr.DataTree, /) -> Verdict:
     """Share of tanh's error that normalising saves, Shapeset less MNIST; seeds in their order."""
     try:
         shares = {}

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.results.queries import NotMeasured
-from experiments.results.schema import part
+from experiments.results.schema import find_group
 from glorot_jax.confidence import CONFIDENCE, Interval, mean_interval
 
 FEWEST_SEEDS = 2  # one value has no spread, so no interval
@@ -51,7 +51,7 @@ class Claim:
     paper: str
     sentence: str
     figure: str
-    test: Callable[[xr.Dataset], Verdict]
+    test: Callable[[xr.DataTree], Verdict]
     if_it_fails: str
 
 
@@ -118,7 +118,7 @@ def decide(
 
 def on(
     name: str, test: Callable[..., Verdict], /, *, stand_in: str | None = None, **options: object
-) -> Callable[[xr.Dataset], Verdict]:
+) -> Callable[[xr.DataTree], Verdict]:
     """A predicate on whole results out of one on the group ``name``.
 
     Args:
@@ -126,11 +126,11 @@ def on(
       options: passed on to ``test``.
     """
 
-    def judge_group(results: xr.Dataset) -> Verdict:
-        group = part(results, name)
+    def judge_group(results: xr.DataTree) -> Verdict:
+        group = find_group(results, name)
         if group is not None:
             return _tested(test, group, options)
-        substitute = None if stand_in is None else part(results, stand_in)
+        substitute = None if stand_in is None else find_group(results, stand_in)
         if stand_in is None or substitute is None:
             return Verdict("not tested", {}, f"the results hold no part '{name}'")
         verdict = _tested(test, substitute, options)

@@ -8,15 +8,9 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.report import (
-    write_report,
-)
-from experiments.results import (
-    schema,
-)
-from experiments.workdir import (
-    RESULTS,
-)
+from experiments.report import write_report
+from experiments.results import schema
+from experiments.workdir import RESULTS
 from glorot_jax import command
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of a finished run.")

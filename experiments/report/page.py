@@ -8,37 +8,13 @@ from pathlib import Path
 
 import xarray as xr
 
-from experiments.claims import (
-    Judgement,
-    counts,
-    judge,
-    to_json,
-)
-from experiments.report import (
-    tables,
-)
-from experiments.report.figures import (
-    FIGURES,
-    FigureFiles,
-    available,
-    caption,
-    save_figures,
-)
-from experiments.report.figures.common import (
-    SET_NAMES,
-)
-from experiments.report.scope import (
-    left_out,
-    scale,
-)
-from experiments.report.summary import (
-    summary,
-)
-from experiments.results.schema import (
-    DATA_SETS,
-    STAND_INS,
-    part_names,
-)
+from experiments.claims import Judgement, counts, judge, to_json
+from experiments.report import tables
+from experiments.report.figures import FIGURES, FigureFiles, available, caption, save_figures
+from experiments.report.figures.common import SET_NAMES
+from experiments.report.scope import left_out, scale
+from experiments.report.summary import summary
+from experiments.results.schema import DATA_SETS, STAND_INS
 from glorot_jax.files import write_text
 from glorot_jax.templates import template
 
@@ -72,7 +48,7 @@ class ShownFigure:
     origins: Sequence[Origin]
 
 
-def write_report(results: xr.Dataset, workdir: Path | str) -> Path:
+def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     """Judges the claims and writes claims.json, summary.md, figures/ and index.html.
 
     Returns the path of index.html.
@@ -91,7 +67,7 @@ def write_report(results: xr.Dataset, workdir: Path | str) -> Path:
 
 
 def write_page(
-    results: xr.Dataset,
+    results: xr.DataTree,
     judgements: Sequence[Judgement],
     figures: Path | str,
     path: Path | str,
@@ -100,7 +76,7 @@ def write_page(
     return write_text(path, render(results, judgements, Path(figures)))
 
 
-def render(results: xr.Dataset, judgements: Sequence[Judgement], figures: Path) -> str:
+def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path) -> str:
     """The page's HTML."""
     shown = _shown_figures(results, judgements, figures)
     made = tables.every(results)
@@ -125,7 +101,7 @@ def render(results: xr.Dataset, judgements: Sequence[Judgement], figures: Path) 
 
 
 def _shown_figures(
-    results: xr.Dataset, judgements: Sequence[Judgement], folder: Path
+    results: xr.DataTree, judgements: Sequence[Judgement], folder: Path
 ) -> list[ShownFigure]:
     keys = [key for key in available(results) if (folder / f"{key}.png").is_file()]
     return [
@@ -141,7 +117,7 @@ def _shown_figures(
     ]
 
 
-def _stand_ins(results: xr.Dataset, key: str) -> list[Origin]:
+def _stand_ins(results: xr.DataTree, key: str) -> list[Origin]:
     """The sets of a figure that stand for another."""
     origins = _origins(results, FIGURES[key].sets(results))
     return [origin for origin in origins if origin.stands_for]
@@ -155,12 +131,12 @@ def data_uri(files: FigureFiles) -> str:
     return f"data:{MEDIA[smaller.suffix]};base64,{content}"
 
 
-def _origins(results: xr.Dataset, names: Sequence[str] = DATA_SETS) -> list[Origin]:
+def _origins(results: xr.DataTree, names: Sequence[str] = DATA_SETS) -> list[Origin]:
     """The origin of each set that was trained on, as far as the results say it."""
     return [
-        Origin(SET_NAMES[name], str(results.attrs[f"{name}_origin"]), _stands_for(name))
+        Origin(SET_NAMES[name], str(results[name].attrs["origin"]), _stands_for(name))
         for name in names
-        if name in part_names(results) and results.attrs.get(f"{name}_origin")
+        if name in results.children and results[name].attrs.get("origin")
     ]
 
 
@@ -168,7 +144,7 @@ def _stands_for(name: str) -> str:
     return SET_NAMES[STAND_INS[name]] if name in STAND_INS else ""
 
 
-def provenance(results: xr.Dataset) -> list[tuple[str, str]]:
+def provenance(results: xr.DataTree) -> list[tuple[str, str]]:
     """What is known of how the results were made, as (name, value) in a fixed order."""
     attrs = results.attrs
     versions = _versions(results)
@@ -193,7 +169,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _versions(results: xr.Dataset) -> dict[str, str]:
+def _versions(results: xr.DataTree) -> dict[str, str]:
     """The versions in the attributes; nothing where they are missing or can't be read."""
     try:
         versions = json.loads(results.attrs.get("versions", "{}"))

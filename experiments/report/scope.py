@@ -4,21 +4,11 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from experiments.report.figures import (
-    available,
-)
-from experiments.report.figures.common import (
-    SET_NAMES,
-)
+from experiments.report.figures import available
+from experiments.report.figures.common import SET_NAMES
+from experiments.results import schema
 from experiments.results.queries import dataset_of, needed
-from experiments.results.schema import (
-    DATA_SETS,
-    LEFT_OUT,
-    STAND_INS,
-    STUDIES,
-    part,
-    part_names,
-)
+from experiments.results.schema import DATA_SETS, STAND_INS, STUDIES, find_group
 
 STUDY_NAMES = {
     "selection": "choice of depth and learning rate",
@@ -73,35 +63,32 @@ WHOLE_PAPER = (
 )
 
 
-def left_out(results: xr.Dataset) -> list[LeftOut]:
+def left_out(results: xr.DataTree) -> list[LeftOut]:
     """What the paper shows and these results don't, then whatever else was asked for in vain."""
-    here = {*part_names(results), *available(results), *_pictured(results)}
-    reasons = [line for line in str(results.attrs.get(LEFT_OUT, "")).splitlines() if line]
-
-    def why(name: str) -> list[str]:
-        return [line for line in reasons if line.partition(":")[0] == name]
+    here = {*results.children, *available(results), *_pictured(results)}
+    reasons = schema.left_out(results)
 
     def missing(shown: Shown) -> LeftOut:
         name = shown.by.removeprefix(PICTURE)
         prefix = shown.by.removesuffix(name)
         others = [new for new, old in STAND_INS.items() if old == name and prefix + new in here]
         instead = "".join(f", here {SET_NAMES[other]} instead" for other in others)
-        return LeftOut(shown.what + instead, CONFIG.format(shown.config), " ".join(why(name)))
+        return LeftOut(shown.what + instead, CONFIG.format(shown.config), reasons.get(name, ""))
 
     absent = [missing(shown) for shown in WHOLE_PAPER if shown.by not in here]
     told = {shown.by.removeprefix(PICTURE) for shown in WHOLE_PAPER}
-    rest = [line for line in reasons if line.partition(":")[0] not in told]
-    return absent + [LeftOut(line, "", "") for line in rest]
+    rest = [reason for name, reason in reasons.items() if name not in told]
+    return absent + [LeftOut(reason, "", "") for reason in rest]
 
 
-def _pictured(results: xr.Dataset) -> list[str]:
-    examples = part(results, "examples")
+def _pictured(results: xr.DataTree) -> list[str]:
+    examples = find_group(results, "examples")
     return [] if examples is None else [str(name) for name in examples.data_vars]
 
 
-def scale(results: xr.Dataset) -> list[str]:
+def scale(results: xr.DataTree) -> list[str]:
     """How long and how wide each set and study was trained, beside the paper's numbers."""
-    here = part_names(results)
+    here = results.children
     scales = [
         _scale_of(name, needed(results, name)) for name in (*DATA_SETS, *STUDIES) if name in here
     ]

@@ -4,27 +4,15 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from experiments.claims import (
-    Judgement,
-    Status,
-    counts,
-)
-from experiments.report import (
-    tables,
-)
-from experiments.report.scope import (
-    left_out,
-)
-from experiments.report.tables import (
-    Table,
-    in_order,
-    to_markdown,
-)
+from experiments.claims import Judgement, Status, counts
+from experiments.report import tables
+from experiments.report.scope import left_out
+from experiments.report.tables import Table, in_order, to_markdown
 
 UNDECIDED: Status = "not tested"
 
 
-def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
+def summary(results: xr.DataTree, judgements: Sequence[Judgement]) -> str:
     """Counts, every claim that holds or fails with its numbers, and what was measured in tables."""
     decided = [
         judgement for judgement in in_order(judgements) if judgement.verdict.status != UNDECIDED
@@ -53,7 +41,7 @@ def summary(results: xr.Dataset, judgements: Sequence[Judgement]) -> str:
     return "\n\n".join([head, *(text.strip() for text in sections if text)]) + "\n"
 
 
-def _left_out(results: xr.Dataset) -> str:
+def _left_out(results: xr.DataTree) -> str:
     """What these results lack, as a list under its title; "" if they lack nothing."""
     lines = [
         " ".join(
@@ -64,7 +52,7 @@ def _left_out(results: xr.Dataset) -> str:
     return "\n".join(["### Left out\n", *lines]) if lines else ""
 
 
-def _provenance(results: xr.Dataset) -> str:
+def _provenance(results: xr.DataTree) -> str:
     known = results.attrs
     if "preset" not in known:
         return ""

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.networks import NetworkSpec, read
-from experiments.results.schema import DATA_SETS, part
+from experiments.results.schema import DATA_SETS, find_group
 
 SHAPESET = "shapeset"  # the set that the paper shows wherever it shows one only
 
@@ -21,21 +21,21 @@ class NotMeasured(LookupError):
 # Groups
 
 
-def needed(results: xr.Dataset, name: str, /) -> xr.Dataset:
+def needed(results: xr.DataTree, name: str, /) -> xr.Dataset:
     """The group ``name`` of results.
 
     Raises:
       NotMeasured: they don't hold it.
     """
-    group = part(results, name)
+    group = find_group(results, name)
     if group is None:
         raise NotMeasured(f"the results hold no part '{name}'")
     return group
 
 
-def first_set(results: xr.Dataset, find: Callable[[xr.Dataset], Sequence], /) -> str | None:
+def first_set(results: xr.DataTree, find: Callable[[xr.Dataset], Sequence], /) -> str | None:
     """The first data set, Shapeset before all, in whose group ``find`` finds anything."""
-    groups = ((name, part(results, name)) for name in DATA_SETS)
+    groups = ((name, find_group(results, name)) for name in DATA_SETS)
     return next((name for name, group in groups if group is not None and find(group)), None)
 
 

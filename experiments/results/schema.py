@@ -1,18 +1,17 @@
-"""The labelled results of a run: one ``xarray.Dataset``, made of parts, saved as netCDF.
+"""The labelled results of a run: an ``xarray.DataTree`` with a group for each thing measured.
 
-A run measures several things, each a part with its own dimensions. In the one Dataset every
-name of a part is prefixed with the part's name (``initial_activation_std``); ``part`` takes the
-prefix off again. Every variable has ``long_name`` and ``units`` attributes.
+Every group has its own dimensions, and every variable ``long_name`` and ``units`` attributes:
+``results["initial"]["activation_std"]``. On disk a group is a group of a netCDF 4 file.
 
-Part ``examples``: Fig. 1.
+Group ``examples``: Fig. 1.
   image_32, image_64 [example, row_32, column_32 / row_64, column_64] pixel values;
   label_32, label_64 [example]; class_name [class].
 
-Part ``surface``: Fig. 5. Both costs over one weight of each layer, for several random nets.
+Group ``surface``: Fig. 5. Both costs over one weight of each layer, for several random nets.
   cross_entropy, quadratic [seed, first_weight, second_weight];
   plateau_cross_entropy, plateau_quadratic [seed], fraction of the surface that is a plateau.
 
-Part ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 at the input.
+Group ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 at the input.
   coordinates activation [condition], initializer [condition], fan_in [layer], fan_out [layer],
   activation_bin_edge [edge] and, in units of the top layer's standard deviation, gradient_bin_edge;
   activation_{mean, std, mean_square, saturated} [condition, seed, layer],
@@ -32,7 +31,7 @@ Part ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 a
   singular_value [condition, seed, layer, example, rank], descending, NaN where a layer has fewer;
   weight_variance [condition, seed, layer] measured Var[W].
 
-Parts of networks that were trained, one a data set or study. A data set's part has its name
+Groups of networks that were trained, one a data set or study. A data set's group has its name
 (``shapeset``, ``mnist``, ``fashion_mnist``, ``digits``, ``cifar10``, ``small_imagenet``,
 ``imagenette``): Figs. 2-4, 9-12, Table 1. Studies: ``selection`` (section 2.3), ``section5``
 (per-parameter rates, widths that grow or shrink), ``costs`` (section 4.1, quadratic cost),
@@ -60,16 +59,18 @@ In ``selection`` every model was trained with every depth, and there is also
   chosen_depth [model] and depth_margin [model], depth_error of the next best depth less the least;
   chosen_test_error [model, seed], of the chosen depth and rate.
 
-Part ``baseline``: an RBF SVM and a 5-layer tanh N net on the same fixed Shapeset samples.
+Group ``baseline``: an RBF SVM and a 5-layer tanh N net on the same fixed Shapeset samples.
   svm_validation_error [seed, c, gamma]; svm_chosen_c, svm_chosen_gamma, svm_test_error,
   svm_support_vectors [seed]; net_validation_error, net_test_error_course [seed, learning_rate,
   update]; net_chosen_learning_rate, net_chosen_update, net_test_error [seed];
   attributes: training_examples, selection_examples, validation_examples, test_examples, width,
   depth, updates, batch_size.
 
-The attribute ``left_out`` of the whole lists, one a line, what was asked for and could not be had.
+Attributes of the whole say where it is from (see ``experiments/provenance.py``). ``left_out`` is a
+JSON object: for each data set that was asked for and could not be had, why.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -79,7 +80,6 @@ from experiments import studies
 from experiments.data import registry
 from glorot_jax.files import check_seal, first_line
 
-PARTS = "parts"
 LEFT_OUT = "left_out"
 
 DATA_SETS = tuple(registry.DATA_SETS)
@@ -135,60 +135,34 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     return xr.Variable(tuple(dims), values, {"long_name": long_name, "units": units})
 
 
-def merge(parts: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.Dataset:
-    """One Dataset out of named parts; each name of a part is prefixed with the part's name.
-
-    Raises:
-      ValueError: two parts' names can't be told apart as prefixes.
-    """
-    for name in parts:
-        for other in parts:
-            if other.startswith(f"{name}_"):
-                raise ValueError(f"parts: names of {other} would also be names of {name}")
-    merged = [
-        part.drop_attrs(deep=False).rename(
-            {name: f"{prefix}_{name}" for name in [*part.variables, *_bare_dims(part)]}
-        )
-        for prefix, part in parts.items()
-    ]
-    part_attrs = {
-        f"{prefix}_{name}": value
-        for prefix, part in parts.items()
-        for name, value in part.attrs.items()
-    }
-    whole = xr.merge(merged, combine_attrs="no_conflicts", join="exact", compat="equals")
-    return whole.assign_attrs({PARTS: list(parts), **part_attrs, **attrs})
+def build(groups: Mapping[str, xr.Dataset], attrs: Mapping[str, object]) -> xr.DataTree:
+    """One tree of those groups, with ``attrs`` of the whole."""
+    tree = xr.DataTree.from_dict(dict(groups))
+    tree.attrs = dict(attrs)
+    return tree
 
 
-def part_names(results: xr.Dataset) -> list[str]:
-    """The parts that ``results`` holds, in the order in which they were made."""
-    names = results.attrs.get(PARTS, [])
-    return [names] if isinstance(names, str) else list(names)
+def find_group(results: xr.DataTree, name: str, /) -> xr.Dataset | None:
+    """The group ``name``, or None if ``results`` doesn't hold it."""
+    return results.children[name].to_dataset() if name in results.children else None
 
 
-def part(results: xr.Dataset, name: str) -> xr.Dataset | None:
-    """The part ``name`` with its own short names, or None if ``results`` doesn't hold it."""
-    if name not in part_names(results):
-        return None
-    prefix = f"{name}_"
-    mine = [variable for variable in results.variables if str(variable).startswith(prefix)]
-    found = results[[v for v in mine if v not in results.coords]]
-    found = found.assign_coords({v: results.coords[v] for v in mine if v in results.coords})
-    found = found.drop_vars([v for v in found.coords if v not in mine])
-    names = {v: str(v).removeprefix(prefix) for v in [*found.variables, *_bare_dims(found)]}
-    attrs = {k.removeprefix(prefix): v for k, v in results.attrs.items() if k.startswith(prefix)}
-    found = found.rename(names)
-    found.attrs = attrs
-    return found
+def groups(results: xr.DataTree, /) -> dict[str, xr.Dataset]:
+    """Every group by name: what ``build`` was given."""
+    return {name: child.to_dataset() for name, child in results.children.items()}
 
 
-def split(results: xr.Dataset) -> dict[str, xr.Dataset]:
-    """Every part by name: what ``merge`` was given."""
-    found = {name: part(results, name) for name in part_names(results)}
-    return {name: dataset for name, dataset in found.items() if dataset is not None}
+def reasons_to_json(left_out: Mapping[str, str], /) -> str:
+    """Why each data set could not be had, as the attribute ``left_out`` keeps it."""
+    return json.dumps(dict(left_out))
 
 
-def load(path: Path | str) -> xr.Dataset:
+def left_out(results: xr.DataTree, /) -> dict[str, str]:
+    """Why each data set that was asked for could not be had, by its name."""
+    return dict(json.loads(results.attrs.get(LEFT_OUT, "{}")))
+
+
+def load(path: Path | str) -> xr.DataTree:
     """Reads a results file whole into memory.
 
     Raises:
@@ -199,14 +173,12 @@ def load(path: Path | str) -> xr.Dataset:
         raise ResultsError(f"results file: {path} is not there; run experiments.launch first")
     try:
         check_seal(path)
-        with xr.open_dataset(path, engine="h5netcdf") as results:
+        with xr.open_datatree(path, engine="h5netcdf") as results:
             loaded = results.load()
     except Exception as error:  # h5py raises OSError, RuntimeError, KeyError and others
         raise ResultsError(f"results file: {path} can't be read ({first_line(error)})") from error
-    if not part_names(loaded):
+    if "parts" in loaded.attrs:
+        raise ResultsError(f"results file: {path} is of an older version; run the config again")
+    if not loaded.children:
         raise ResultsError(f"results file: {path} holds no results of this project")
     return loaded
-
-
-def _bare_dims(dataset: xr.Dataset) -> list[str]:
-    return [str(dim) for dim in dataset.dims if dim not in dataset.variables]

@@ -147,8 +147,8 @@ MODERN = {
 }
 
 
-def results(**parts: xr.Dataset) -> xr.Dataset:
-    """One Dataset of ``parts`` by name; of every part with its defaults where none is given."""
+def results(**parts: xr.Dataset) -> xr.DataTree:
+    """One tree of ``parts`` by name; of every part with its defaults where none is given."""
     if not parts:
         parts = {
             "examples": examples_part(),
@@ -163,7 +163,7 @@ def results(**parts: xr.Dataset) -> xr.Dataset:
             "modern": modern_part(),
             "baseline": baseline_part(),
         }
-    return schema.merge(parts, {"title": "made up"})
+    return schema.build(parts, {"title": "made up"})
 
 
 def examples_part(*, examples: int = 18, second_shapes: bool = True) -> xr.Dataset:
@@ -763,3 +763,8 @@ def _dataset(variables: Mapping[str, Entry], coordinates: Mapping[str, Entry]) -
         }
 
     return xr.Dataset(build(variables), build(coordinates))
+
+
+def with_attrs(tree: xr.DataTree, **attrs: object) -> xr.DataTree:
+    """``tree`` with those attributes of the whole beside its own."""
+    return schema.build(schema.groups(tree), {**tree.attrs, **attrs})

@@ -77,8 +77,8 @@ def test_figures_of_shapeset_can_be_made_of_another_set(tmp_path):
     config.online.dataset = config.initial.dataset = "digits"
     launch.run(config, str(tmp_path))
     written = schema.load(tmp_path / "results.nc")
-    assert schema.part(written, "initial").attrs["dataset"] == "digits"
-    assert schema.part(written, "digits").attrs["inputs"] == 64
+    assert schema.find_group(written, "initial").attrs["dataset"] == "digits"
+    assert schema.find_group(written, "digits").attrs["inputs"] == 64
     drawn = {p.stem for p in (tmp_path / "figures").iterdir()}
     assert {"fig03", "fig04", "fig06", "fig07", "fig08"} <= drawn
 
@@ -137,7 +137,7 @@ def test_ones_own_initialiser_goes_through_every_stage(tmp_path):
     config.custom_activations = ("jax.nn:swish",)
     launch.run(config, str(tmp_path))
     written = schema.load(tmp_path / "results.nc")
-    initial, trained = (schema.part(written, name) for name in config.stages)
+    initial, trained = (schema.find_group(written, name) for name in config.stages)
     own = initial.where(initial["initializer"] == "jax.nn.initializers:he_uniform", drop=True)
     assert own["activation"].values.tolist() == ["tanh", "jax.nn:swish"]
     # He's uniform has a variance of 2 / fan_in.

@@ -84,8 +84,11 @@ def assert_resumes(flags: tuple[str, ...], uninterrupted: Path, folder: Path) ->
     done = run_command("experiments.launch", *flags, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     resumed, whole = (schema.load(f / "results.nc") for f in (folder, uninterrupted))
-    for name, variable in whole.variables.items():
-        np.testing.assert_array_equal(resumed[name].values, variable.values, err_msg=str(name))
+    assert set(resumed.children) == set(whole.children)
+    for group, measured in schema.groups(whole).items():
+        for name, variable in measured.variables.items():
+            again = resumed[group][name].values
+            np.testing.assert_array_equal(again, variable.values, err_msg=f"{group}/{name}")
 
 
 def test_report_rebuilds_everything_from_the_results(uninterrupted, tmp_path):

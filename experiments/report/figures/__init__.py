@@ -19,16 +19,8 @@ from experiments.report.figures import (
     theory,
     training,
 )
-from experiments.report.figures.common import (
-    SET_NAMES,
-    FigureSpec,
-)
-from experiments.results.queries import (
-    SHAPESET,
-)
-from experiments.results.schema import (
-    part_names,
-)
+from experiments.report.figures.common import SET_NAMES, FigureSpec
+from experiments.results.queries import SHAPESET
 from glorot_jax.files import write_atomically
 from glorot_jax.plotting import STYLE
 
@@ -62,9 +54,9 @@ class FigureFiles:
     svg: Path
 
 
-def available(results: xr.Dataset) -> list[str]:
+def available(results: xr.DataTree) -> list[str]:
     """Names of the figures that ``results`` holds the data of, in the paper's order."""
-    names = set(part_names(results))
+    names = set(results.children)
     return [
         key
         for key, spec in FIGURES.items()
@@ -72,20 +64,20 @@ def available(results: xr.Dataset) -> list[str]:
     ]
 
 
-def caption(results: xr.Dataset, key: str) -> str:
+def caption(results: xr.DataTree, key: str) -> str:
     """The caption of the figure ``key``, which names its data set where that isn't Shapeset."""
     spec = FIGURES[key]
     others = [SET_NAMES.get(name, name) for name in spec.sets(results) if name != SHAPESET]
     return f"{spec.caption} Data: {'; '.join(others)}." if others else spec.caption
 
 
-def draw(results: xr.Dataset, key: str) -> Figure:
+def draw(results: xr.DataTree, key: str) -> Figure:
     """The figure ``key`` in the common style."""
     with matplotlib.rc_context(STYLE):
         return FIGURES[key].draw(results)
 
 
-def save_figures(results: xr.Dataset, folder: Path | str) -> dict[str, FigureFiles]:
+def save_figures(results: xr.DataTree, folder: Path | str) -> dict[str, FigureFiles]:
     """Writes every available figure as PNG and SVG into ``folder``, each atomically.
 
     Raises:

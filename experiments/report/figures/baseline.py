@@ -4,20 +4,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from experiments.report.figures.common import (
-    COLOURS,
-    FigureSpec,
-    new_figure,
-)
-from experiments.report.figures.times import (
-    BAND,
-    dress_time,
-    spread,
-)
+from experiments.report.figures.common import COLOURS, FigureSpec, new_figure
+from experiments.report.figures.times import BAND, dress_time, spread
 from experiments.results.queries import nearest, needed, values
-from experiments.results.schema import (
-    part,
-)
+from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import legend_below
 
@@ -34,7 +24,7 @@ def net_course(group: xr.Dataset) -> np.ndarray:
     return np.stack([course[place] for course, place in zip(courses, places, strict=True)])
 
 
-def baseline(results: xr.Dataset) -> Figure:
+def baseline(results: xr.DataTree) -> Figure:
     """The network's test error over its training, with the SVM's as a level."""
     group = needed(results, PART)
     figure = new_figure(4.4)
@@ -71,7 +61,7 @@ FIGURES = {
         "network. What must be seen: the network ends below the SVM, in the paper 50.47% against "
         "59.47%.",
         (PART,),
-        lambda results: part(results, PART) is not None,
+        lambda results: find_group(results, PART) is not None,
         baseline,
         lambda results: ["shapeset"],
     ),

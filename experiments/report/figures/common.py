@@ -10,12 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from experiments.networks import (
-    NetworkSpec,
-)
-from experiments.results.queries import (
-    SHAPESET,
-)
+from experiments.networks import NetworkSpec
+from experiments.results.queries import SHAPESET
 from glorot_jax.plotting import WIDTH
 
 SET_NAMES = {
@@ -60,9 +56,9 @@ class FigureSpec:
     title: str
     caption: str
     groups: tuple[str, ...]
-    drawable: Callable[[xr.Dataset], bool]
-    draw: Callable[[xr.Dataset], Figure]
-    sets: Callable[[xr.Dataset], Sequence[str]] = lambda results: ()
+    drawable: Callable[[xr.DataTree], bool]
+    draw: Callable[[xr.DataTree], Figure]
+    sets: Callable[[xr.DataTree], Sequence[str]] = lambda results: ()
 
 
 def condition_colours(specs: Iterable[NetworkSpec]) -> dict[tuple[str, str], str]:

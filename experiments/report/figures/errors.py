@@ -20,12 +20,7 @@ from experiments.report.figures.common import (
     stack,
     title_of,
 )
-from experiments.report.figures.times import (
-    BAND,
-    dress_time,
-    mark_epochs,
-    spread,
-)
+from experiments.report.figures.times import BAND, dress_time, mark_epochs, spread
 from experiments.results.queries import (
     SHAPESET,
     at_chosen_rate,
@@ -34,10 +29,7 @@ from experiments.results.queries import (
     needed,
     network,
 )
-from experiments.results.schema import (
-    DATA_SETS,
-    part,
-)
+from experiments.results.schema import DATA_SETS, find_group
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import legend_below
 
@@ -86,12 +78,12 @@ def draw_courses(axes: Axes, x: np.ndarray, shown: Sequence[Course], style: Styl
     axes.set_ylabel("test error (%)")
 
 
-def _shown_set(results: xr.Dataset) -> list[str]:
+def _shown_set(results: xr.DataTree) -> list[str]:
     name = first_set(results, courses)
     return [] if name is None else [name]
 
 
-def fig11(results: xr.Dataset) -> Figure:
+def fig11(results: xr.DataTree) -> Figure:
     """Fig. 11: test error against the number of examples seen."""
     (name,) = _shown_set(results)
     trained = needed(results, name)
@@ -111,11 +103,11 @@ def fig11(results: xr.Dataset) -> Figure:
     return figure
 
 
-def _finite_sets(results: xr.Dataset) -> list[str]:
-    return [name for name in FINITE if courses(part(results, name))]
+def _finite_sets(results: xr.DataTree) -> list[str]:
+    return [name for name in FINITE if courses(find_group(results, name))]
 
 
-def fig12(results: xr.Dataset) -> Figure:
+def fig12(results: xr.DataTree) -> Figure:
     """Fig. 12: test error over training, a panel for each finite set that was trained on."""
     sets = [(name, needed(results, name)) for name in _finite_sets(results)]
     shown = [courses(trained) for _, trained in sets]

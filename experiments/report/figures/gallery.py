@@ -9,18 +9,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.figures.common import (
-    SET_NAMES,
-    FigureSpec,
-    new_figure,
-    title_of,
-)
+from experiments.report.figures.common import SET_NAMES, FigureSpec, new_figure, title_of
 from experiments.results.queries import SHAPESET, needed
-from experiments.results.schema import (
-    DATA_SETS,
-    STAND_INS,
-    part,
-)
+from experiments.results.schema import DATA_SETS, STAND_INS, find_group
 
 PART = "examples"
 COLUMNS = 5
@@ -79,7 +70,7 @@ def _draw_example(axes: Axes, image: np.ndarray, name: str) -> None:
     axes.grid(visible=False)
 
 
-def fig01(results: xr.Dataset) -> Figure:
+def fig01(results: xr.DataTree) -> Figure:
     """Fig. 1: Shapeset-3x2 at 64 x 64 and 32 x 32, and below it the other sets."""
     blocks = _blocks(needed(results, PART))
     heights = [ROW_HEIGHT * block.rows + 0.35 for block in blocks]
@@ -102,7 +93,7 @@ FIGURES = {
         "them, examples of the other sets as their networks see them. The right half of the "
         "paper's figure shows Small-ImageNet.",
         (PART,),
-        lambda results: part(results, PART) is not None,
+        lambda results: find_group(results, PART) is not None,
         fig01,
     ),
 }

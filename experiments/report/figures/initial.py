@@ -8,12 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.networks import NetworkSpec, read
-from experiments.report.figures.common import (
-    FigureSpec,
-    name_set,
-    new_figure,
-    title_of,
-)
+from experiments.report.figures.common import FigureSpec, name_set, new_figure, title_of
 from experiments.report.figures.overlay import (
     ALONE,
     EXPLAINED,
@@ -24,9 +19,7 @@ from experiments.report.figures.overlay import (
     residuals,
 )
 from experiments.results.queries import dataset_of, layers, needed, of, select
-from experiments.results.schema import (
-    part,
-)
+from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import layer_colours, legend_below
 
@@ -48,9 +41,9 @@ def tanh_pair(initial: xr.Dataset | None, known: str) -> list[NetworkSpec]:
     return [found[0] for found in pairs if found]
 
 
-def has_any(known: str) -> Callable[[xr.Dataset], bool]:
+def has_any(known: str) -> Callable[[xr.DataTree], bool]:
     """Whether results have the variable ``known`` of any network at initialisation."""
-    return lambda results: bool(known_rows(part(results, PART), known))
+    return lambda results: bool(known_rows(find_group(results, PART), known))
 
 
 def known_rows(initial: xr.Dataset | None, known: str) -> list[NetworkSpec]:
@@ -67,7 +60,7 @@ def _others(initial: xr.Dataset, known: str) -> list[NetworkSpec]:
     return own if tanh_pair(initial, known) else every
 
 
-def _grid(results: xr.Dataset, main: int, small: int) -> tuple[Figure, list[Axes], list[Axes]]:
+def _grid(results: xr.DataTree, main: int, small: int) -> tuple[Figure, list[Axes], list[Axes]]:
     """A figure of wide panels, one under the other, and below them small ones, two in a row."""
     small_rows = -(-small // 2)
     heights = [2.7] * main + [2.2] * small_rows
@@ -127,7 +120,7 @@ def _draw_activations(axes: Axes, initial: xr.Dataset, spec: NetworkSpec) -> flo
     return float(np.nanmax(density))
 
 
-def fig06(results: xr.Dataset) -> Figure:
+def fig06(results: xr.DataTree) -> Figure:
     """Fig. 6: activations at initialisation, tanh standard above normalized, others below."""
     initial = needed(results, PART)
     known = "activation_histogram"
@@ -193,7 +186,7 @@ def _reach(panels: Sequence[Axes], reach: float, highest: float) -> None:
         axes.set_ylim(highest * LOWEST_DENSITY, highest * 2)
 
 
-def _gradients(results: xr.Dataset, name: str, *, share: bool) -> Figure:
+def _gradients(results: xr.DataTree, name: str, *, share: bool) -> Figure:
     """One wide panel an initialiser of the paper's, with the same axes if ``share``."""
     initial = needed(results, PART)
     main = tanh_pair(initial, f"{name}_histogram")
@@ -217,17 +210,17 @@ def _gradients(results: xr.Dataset, name: str, *, share: bool) -> Figure:
     return figure
 
 
-def fig07(results: xr.Dataset) -> Figure:
+def fig07(results: xr.DataTree) -> Figure:
     """Fig. 7: back-propagated gradients dC/ds of each hidden layer at initialisation."""
     return _gradients(results, "backprop", share=True)
 
 
-def fig08(results: xr.Dataset) -> Figure:
+def fig08(results: xr.DataTree) -> Figure:
     """Fig. 8: gradients dC/dw of the weights below each hidden layer at initialisation."""
     return _gradients(results, "weight_gradient", share=False)
 
 
-def sets_of(results: xr.Dataset) -> Sequence[str]:
+def sets_of(results: xr.DataTree) -> Sequence[str]:
     """The data set that the networks at initialisation were given."""
     return [dataset_of(needed(results, PART))]
 

@@ -13,20 +13,8 @@ from experiments.report.figures.common import (
     name_set,
     new_figure,
 )
-from experiments.report.figures.initial import (
-    PART,
-    has_any,
-    known_rows,
-    sets_of,
-    tanh_pair,
-)
-from experiments.report.figures.overlay import (
-    NOTE_SIZE,
-    OVER,
-    expected,
-    largest,
-    percent,
-)
+from experiments.report.figures.initial import PART, has_any, known_rows, sets_of, tanh_pair
+from experiments.report.figures.overlay import NOTE_SIZE, OVER, expected, largest, percent
 from experiments.results.queries import dataset_of, layers, needed, of
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import shortened
@@ -170,7 +158,7 @@ def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) ->
     axes.legend(frameon=False)
 
 
-def eq17(results: xr.Dataset) -> Figure:
+def eq17(results: xr.DataTree) -> Figure:
     """Eq. 17: mean singular value of each layer's Jacobian, and the spectrum behind it."""
     initial = needed(results, PART)
     found = known_rows(initial, "singular_value")

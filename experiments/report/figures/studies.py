@@ -26,14 +26,9 @@ from experiments.report.figures.errors import (
     courses,
     draw_courses,
 )
-from experiments.report.figures.times import (
-    BAND,
-    dress_time,
-)
+from experiments.report.figures.times import BAND, dress_time
 from experiments.results.queries import at_chosen_rate, chosen_rate, dataset_of, needed, network, of
-from experiments.results.schema import (
-    part,
-)
+from experiments.results.schema import find_group
 from glorot_jax.confidence import Interval, mean_interval
 from glorot_jax.plotting import legend_below, shortened
 
@@ -78,7 +73,7 @@ def _depth_interval(selection: xr.Dataset, model: int, depth: int) -> Interval:
     return mean_interval(100 * at_chosen_rate(measured, "validation_error")[:, -1], axis=0)
 
 
-def selection(results: xr.Dataset) -> Figure:
+def selection(results: xr.DataTree) -> Figure:
     """Validation error of each model against its depth, the chosen depth marked."""
     chosen = needed(results, "selection")
     depths = candidate_depths(chosen)
@@ -127,7 +122,7 @@ def _section5_style(spec: NetworkSpec) -> tuple[str, LineStyle]:
     return colour, DASHES.get(spec.scheme, OTHER_DASH)
 
 
-def section5(results: xr.Dataset) -> Figure:
+def section5(results: xr.DataTree) -> Figure:
     """Section 5: per-parameter learning rates above, widths that change with depth below."""
     study = needed(results, "section5")
     shown = courses(study)
@@ -149,7 +144,7 @@ def section5(results: xr.Dataset) -> Figure:
     return figure
 
 
-def costs(results: xr.Dataset) -> Figure:
+def costs(results: xr.DataTree) -> Figure:
     """Section 4.1: networks trained on the quadratic cost beside those on the cross-entropy."""
     study = needed(results, "costs")
     shown = courses(study)
@@ -176,7 +171,7 @@ def _final_error(study: xr.Dataset, spec: NetworkSpec) -> Interval:
     return mean_interval(100 * of(study, "final_test_error", spec), axis=0)
 
 
-def gaussians(results: xr.Dataset) -> Figure:
+def gaussians(results: xr.DataTree) -> Figure:
     """Final test error against the scale of a Gaussian start, beside the paper's two starts."""
     study = needed(results, "gaussians")
     learned = [course.spec for course in courses(study)]
@@ -217,7 +212,7 @@ def gaussians(results: xr.Dataset) -> Figure:
 # Today's starts
 
 
-def modern(results: xr.Dataset) -> Figure:
+def modern(results: xr.DataTree) -> Figure:
     """Final test error of each start, one colour a unit."""
     study = needed(results, "modern")
     learned = [course.spec for course in courses(study)]
@@ -257,14 +252,19 @@ def _height(start: int, unit: int, units: int) -> float:
     return start + 0.5 * (unit - (units - 1) / 2) / units
 
 
-def _spec(name: str, title: str, caption: str, draw: Callable[[xr.Dataset], Figure]) -> FigureSpec:
+def _spec(name: str, title: str, caption: str, draw: Callable[[xr.DataTree], Figure]) -> FigureSpec:
     """The entry of the figure of the study ``name``."""
 
-    def sets(results: xr.Dataset) -> Sequence[str]:
+    def sets(results: xr.DataTree) -> Sequence[str]:
         return [dataset_of(needed(results, name))]
 
     return FigureSpec(
-        title, caption, (name,), lambda results: bool(courses(part(results, name))), draw, sets
+        title,
+        caption,
+        (name,),
+        lambda results: bool(courses(find_group(results, name))),
+        draw,
+        sets,
     )
 
 

@@ -5,10 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 
-from experiments.report.figures.common import (
-    FigureSpec,
-    new_figure,
-)
+from experiments.report.figures.common import FigureSpec, new_figure
 from experiments.results.queries import needed
 from glorot_jax.confidence import mean_interval
 
@@ -57,7 +54,7 @@ def _plateau_text(surface: xr.Dataset, name: str) -> str:
     return f"plateau: {mean:.0f}{known} %"
 
 
-def fig05(results: xr.Dataset) -> Figure:
+def fig05(results: xr.DataTree) -> Figure:
     """Fig. 5: both costs of a random net one above the other, with the share that is a plateau."""
     surface = needed(results, PART)
     figure = new_figure(7.6)
@@ -68,7 +65,7 @@ def fig05(results: xr.Dataset) -> Figure:
     return figure
 
 
-def _drawable(results: xr.Dataset) -> bool:
+def _drawable(results: xr.DataTree) -> bool:
     surface = needed(results, PART)
     return surface is not None and all(
         np.isfinite(surface[name].isel(seed=0).values).all() for name, _, _ in COSTS

@@ -14,27 +14,11 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from experiments.networks import NetworkSpec, read
-from experiments.report.figures.common import (
-    COLOURS,
-    FigureSpec,
-    name_set,
-    new_figure,
-)
-from experiments.report.figures.initial import (
-    PART,
-    sets_of,
-    tanh_pair,
-)
-from experiments.report.figures.overlay import (
-    NOTE_SIZE,
-    expected,
-    largest,
-    percent,
-)
+from experiments.report.figures.common import COLOURS, FigureSpec, name_set, new_figure
+from experiments.report.figures.initial import PART, sets_of, tanh_pair
+from experiments.report.figures.overlay import NOTE_SIZE, expected, largest, percent
 from experiments.results.queries import dataset_of, layers, needed, of
-from experiments.results.schema import (
-    part,
-)
+from experiments.results.schema import find_group
 from glorot_jax.activations import ACTIVATIONS, Activation
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import STYLE, legend_below, widen
@@ -59,7 +43,7 @@ SHOWN = ("tanh", "softsign", "sigmoid", "relu", "gelu")
 MARKS = (("standard", 1 / np.sqrt(3), "o"), ("normalized", 1.0, "s"))
 
 
-def variances(results: xr.Dataset) -> Figure:
+def variances(results: xr.DataTree) -> Figure:
     """Mean squares by layer, measured, as the linear regime predicts them and as mean field does.
 
     Where the results hold mean field, a second column shows the measured over it.
@@ -231,14 +215,14 @@ def _draw_phases(axes: Axes, found: Phases) -> QuadMesh:
     return shown
 
 
-def _named(results: xr.Dataset) -> list[str]:
+def _named(results: xr.DataTree) -> list[str]:
     """The library's activations among those that were measured at initialisation."""
-    initial = part(results, PART)
+    initial = find_group(results, PART)
     measured = set() if initial is None else {spec.activation for spec in read(initial)}
     return [name for name in SHOWN if name in measured]
 
 
-def phase(results: xr.Dataset) -> Figure:
+def phase(results: xr.DataTree) -> Figure:
     """Phase diagrams of the activations that were measured at initialisation."""
     return _phase_figure({name.capitalize(): ACTIVATIONS[name] for name in _named(results)})
 
@@ -256,7 +240,7 @@ FIGURES = {
         "seeds should be by the exact spread of linear nets, which those of a net that saturates "
         "stays below. Points must be in the bands about 1; errors go on from layer to layer.",
         (PART,),
-        lambda results: bool(tanh_pair(part(results, PART), "activation_mean_square")),
+        lambda results: bool(tanh_pair(find_group(results, PART), "activation_mean_square")),
         variances,
         sets_of,
     ),

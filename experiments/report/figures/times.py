@@ -7,9 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from experiments.claims.paper import (
-    UPDATES_PER_EPOCH,
-)
+from experiments.claims.paper import UPDATES_PER_EPOCH
 
 # From so many updates on, the axis counts them in these units.
 UNITS = ((2_000_000, 1e6, "updates (millions)"), (5_000, 1e3, "updates (thousands)"))

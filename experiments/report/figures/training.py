@@ -16,18 +16,10 @@ from experiments.report.figures.common import (
     stack,
     title_of,
 )
-from experiments.report.figures.initial import (
-    activation_edges,
-)
-from experiments.report.figures.times import (
-    BAND,
-    dress_time,
-    spread,
-)
-from experiments.results.queries import first_set, layers, needed, of, select
-from experiments.results.schema import (
-    DATA_SETS,
-)
+from experiments.report.figures.initial import activation_edges
+from experiments.report.figures.times import BAND, dress_time, spread
+from experiments.results.queries import NotMeasured, first_set, layers, needed, of, select
+from experiments.results.schema import DATA_SETS
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import layer_colours, legend_below
 
@@ -73,7 +65,7 @@ def _pretrained(trained: xr.Dataset) -> list[NetworkSpec]:
 
 
 def _panels(
-    results: xr.Dataset, find: Find, *, panel: float, rest: float, sharey: bool
+    results: xr.DataTree, find: Find, *, panel: float, rest: float, sharey: bool
 ) -> tuple[xr.Dataset, Figure, list[tuple[Axes, NetworkSpec]]]:
     """The part that a figure is drawn from and an empty panel for each network found there.
 
@@ -81,7 +73,7 @@ def _panels(
     """
     name = first_set(results, find)
     if name is None:
-        raise KeyError("the results hold no networks that this figure shows")
+        raise NotMeasured("the results hold no networks that this figure shows")
     trained = needed(results, name)
     found = find(trained)
     figure = new_figure(panel * len(found) + rest)
@@ -98,7 +90,7 @@ def _layer_legend(figure: Figure, panels: Sequence[Axes], trained: xr.Dataset) -
     legend_below(figure, panels, columns=len(layers(trained)), title="hidden layer")
 
 
-def fig02(results: xr.Dataset) -> Figure:
+def fig02(results: xr.DataTree) -> Figure:
     """Fig. 2: mean and standard deviation of sigmoid activations by layer over training."""
     trained, figure, found = _panels(results, _sigmoids, panel=3.0, rest=1.3, sharey=True)
     panels = [axes for axes, _ in found]
@@ -125,7 +117,7 @@ def _thin(count: int, most: int, offset: int) -> slice:
     return slice(offset % step, None, step)
 
 
-def _saturation(results: xr.Dataset, find: Find) -> Figure:
+def _saturation(results: xr.DataTree, find: Find) -> Figure:
     """98th percentile (markers) and standard deviation (lines) of activations over training."""
     trained, figure, found = _panels(results, find, panel=3.2, rest=1.3, sharey=True)
     panels = [axes for axes, _ in found]
@@ -147,17 +139,17 @@ def _saturation(results: xr.Dataset, find: Find) -> Figure:
     return figure
 
 
-def fig03(results: xr.Dataset) -> Figure:
+def fig03(results: xr.DataTree) -> Figure:
     """Fig. 3: saturation over training, tanh above softsign, standard initialisation."""
     return _saturation(results, _saturated)
 
 
-def fig10(results: xr.Dataset) -> Figure:
+def fig10(results: xr.DataTree) -> Figure:
     """Fig. 10: as Fig. 3 for tanh with the normalized initialisation."""
     return _saturation(results, _tanh_normalized)
 
 
-def fig04(results: xr.Dataset) -> Figure:
+def fig04(results: xr.DataTree) -> Figure:
     """Fig. 4: how activations are distributed at the end of training, tanh above softsign."""
     trained, figure, found = _panels(results, _spread_out, panel=3.0, rest=0.9, sharey=False)
     panels = [axes for axes, _ in found]
@@ -177,7 +169,7 @@ def fig04(results: xr.Dataset) -> Figure:
     return figure
 
 
-def fig09(results: xr.Dataset) -> Figure:
+def fig09(results: xr.DataTree) -> Figure:
     """Fig. 9: standard deviation of weight gradients by layer over training, tanh."""
     trained, figure, found = _panels(results, _tanh_pair, panel=3.0, rest=1.3, sharey=True)
     panels = [axes for axes, _ in found]
@@ -194,7 +186,7 @@ def fig09(results: xr.Dataset) -> Figure:
     return figure
 
 
-def pretraining(results: xr.Dataset) -> Figure:
+def pretraining(results: xr.DataTree) -> Figure:
     """Reconstruction cost of each layer's denoising autoencoder over its pre-training."""
     trained, figure, found = _panels(results, _pretrained, panel=3.6, rest=0.9, sharey=False)
     updates = np.asarray(trained["pretraining_update"].values, np.float64)
@@ -213,10 +205,12 @@ def pretraining(results: xr.Dataset) -> Figure:
     return figure
 
 
-def _spec(title: str, caption: str, find: Find, draw: Callable[[xr.Dataset], Figure]) -> FigureSpec:
+def _spec(
+    title: str, caption: str, find: Find, draw: Callable[[xr.DataTree], Figure]
+) -> FigureSpec:
     """The entry of a figure of the networks that ``find`` finds, of Shapeset before all."""
 
-    def sets(results: xr.Dataset) -> Sequence[str]:
+    def sets(results: xr.DataTree) -> Sequence[str]:
         name = first_set(results, find)
         return [] if name is None else [name]
 

@@ -2,32 +2,12 @@
 
 import xarray as xr
 
-from experiments.report.tables.errors import (
-    STUDY_TITLES,
-    of_part,
-    table_1,
-    table_1_p,
-)
-from experiments.report.tables.initial import (
-    singular_values,
-    variances,
-)
-from experiments.report.tables.studies import (
-    baseline,
-    selection,
-)
-from experiments.report.tables.table import (
-    Table,
-    to_markdown,
-)
-from experiments.report.tables.verdicts import (
-    STATUS_ORDER,
-    claims,
-    in_order,
-)
-from experiments.results.schema import (
-    DATA_SETS,
-)
+from experiments.report.tables.errors import STUDY_TITLES, of_part, table_1, table_1_p
+from experiments.report.tables.initial import singular_values, variances
+from experiments.report.tables.studies import baseline, selection
+from experiments.report.tables.table import Table, to_markdown
+from experiments.report.tables.verdicts import STATUS_ORDER, claims, in_order
+from experiments.results.schema import DATA_SETS
 
 __all__ = [
     "STATUS_ORDER",
@@ -46,7 +26,7 @@ __all__ = [
 ]
 
 
-def every(results: xr.Dataset) -> list[Table]:
+def every(results: xr.DataTree) -> list[Table]:
     """Every table that has data, Table 1 first."""
     made = [
         table_1(results),

@@ -5,34 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from experiments.claims.paper import (
-    PAPER_P,
-    TABLE_1,
-)
-from experiments.claims.significance import (
-    TABLE_NETS,
-    Comparison,
-    against_best,
-    column,
-)
-from experiments.claims.verdict import (
-    FEWEST_SEEDS,
-)
+from experiments.claims.paper import PAPER_P, TABLE_1
+from experiments.claims.significance import TABLE_NETS, Comparison, against_best, column
+from experiments.claims.verdict import FEWEST_SEEDS
 from experiments.networks import NetworkSpec, read
-from experiments.report.figures.common import (
-    SET_NAMES,
-)
-from experiments.report.tables.table import (
-    MISSING,
-    Table,
-    number,
-    with_interval,
-)
+from experiments.report.figures.common import SET_NAMES
+from experiments.report.tables.table import MISSING, Table, number, with_interval
 from experiments.results.queries import chosen_rate, network, of
-from experiments.results.schema import (
-    DATA_SETS,
-    part,
-)
+from experiments.results.schema import DATA_SETS, find_group
 from glorot_jax.confidence import mean_interval
 
 MAJORITY_ERROR = 83.3  # % on Shapeset-3x2 of always answering one of the likeliest classes
@@ -45,8 +25,8 @@ STUDY_TITLES = {
 }
 
 
-def _columns(results: xr.Dataset) -> dict[str, xr.Dataset]:
-    groups = ((name, part(results, name)) for name in DATA_SETS)
+def _columns(results: xr.DataTree) -> dict[str, xr.Dataset]:
+    groups = ((name, find_group(results, name)) for name in DATA_SETS)
     return {name: trained for name, trained in groups if trained is not None}
 
 
@@ -63,7 +43,7 @@ def _compared(trained: xr.Dataset) -> Mapping[str, Comparison]:
     return against_best(errors) if trained.sizes["seed"] >= FEWEST_SEEDS and errors else {}
 
 
-def table_1(results: xr.Dataset) -> Table | None:
+def table_1(results: xr.DataTree) -> Table | None:
     """Table 1: the paper's five networks, then every other, by data set; None without any set."""
     sets = _columns(results)
     if not sets:
@@ -98,7 +78,7 @@ def table_1(results: xr.Dataset) -> Table | None:
     )
 
 
-def table_1_p(results: xr.Dataset) -> Table | None:
+def table_1_p(results: xr.DataTree) -> Table | None:
     """The p-values behind the bold of Table 1; None where nothing can be compared."""
     columns = {name: _compared(trained) for name, trained in _columns(results).items()}
     compared = {name: column for name, column in columns.items() if len(column) > 1}
@@ -128,9 +108,9 @@ def _p(comparison: Comparison | None) -> str:
     return f"< {LEAST_P}" if comparison.p < LEAST_P else number(float(f"{comparison.p:.2g}"))
 
 
-def of_part(results: xr.Dataset, name: str) -> Table | None:
+def of_part(results: xr.DataTree, name: str) -> Table | None:
     """Every network of a data set's part or a study's, None if the results don't hold it."""
-    trained = part(results, name)
+    trained = find_group(results, name)
     if trained is None:
         return None
     rows = [_row(trained, spec) for spec in read(trained)]

@@ -3,24 +3,18 @@
 import xarray as xr
 
 from experiments.networks import read
-from experiments.report.tables.table import (
-    MISSING,
-    Table,
-    with_interval,
-)
+from experiments.report.tables.table import MISSING, Table, with_interval
 from experiments.results.queries import of, select
-from experiments.results.schema import (
-    part,
-)
+from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 
 PAPER_SINGULAR_VALUE = {("tanh", "standard"): 0.5, ("tanh", "normalized"): 0.8}
 _SIGNS = {"activation": "z", "backprop": "∂C/∂s", "weight_gradient": "∂C/∂w"}
 
 
-def singular_values(results: xr.Dataset) -> Table | None:
+def singular_values(results: xr.DataTree) -> Table | None:
     """Eq. 17: mean singular value of the Jacobians by unit and initialiser."""
-    initial = part(results, "initial")
+    initial = find_group(results, "initial")
     if initial is None:
         return None
     rows = []
@@ -47,9 +41,9 @@ def singular_values(results: xr.Dataset) -> Table | None:
     )
 
 
-def variances(results: xr.Dataset) -> Table | None:
+def variances(results: xr.DataTree) -> Table | None:
     """Measured mean squares over those of the linear regime, tanh, by layer (eqs. 5-7)."""
-    initial = part(results, "initial")
+    initial = find_group(results, "initial")
     if initial is None:
         return None
     columns = []

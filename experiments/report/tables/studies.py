@@ -3,30 +3,19 @@
 import numpy as np
 import xarray as xr
 
-from experiments.report.figures.studies import (
-    at_depth,
-)
-from experiments.report.tables.errors import (
-    validation_error,
-)
-from experiments.report.tables.table import (
-    MISSING,
-    Table,
-    number,
-    with_interval,
-)
+from experiments.report.figures.studies import at_depth
+from experiments.report.tables.errors import validation_error
+from experiments.report.tables.table import MISSING, Table, number, with_interval
 from experiments.results.queries import of
-from experiments.results.schema import (
-    part,
-)
+from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 
 PAPER_SVM, PAPER_NET = 59.47, 50.47  # %, on 100 000 examples
 
 
-def selection(results: xr.Dataset) -> Table | None:
+def selection(results: xr.DataTree) -> Table | None:
     """What was chosen for each model on validation error, and by how much."""
-    group = part(results, "selection")
+    group = find_group(results, "selection")
     if group is None:
         return None
     return Table(
@@ -67,9 +56,9 @@ def _selected(group: xr.Dataset, model: int) -> tuple[str, ...]:
     )
 
 
-def baseline(results: xr.Dataset) -> Table | None:
+def baseline(results: xr.DataTree) -> Table | None:
     """The SVM against the network on the same fixed examples."""
-    group = part(results, "baseline")
+    group = find_group(results, "baseline")
     if group is None:
         return None
     svm, net = (100 * _by_seed(group, f"{name}_test_error") for name in ("svm", "net"))

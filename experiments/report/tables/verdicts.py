@@ -2,15 +2,8 @@
 
 from collections.abc import Sequence
 
-from experiments.claims import (
-    Claim,
-    Judgement,
-    Verdict,
-)
-from experiments.report.tables.table import (
-    MISSING,
-    Table,
-)
+from experiments.claims import Claim, Judgement, Verdict
+from experiments.report.tables.table import MISSING, Table
 
 STATUS_ORDER = ("fails", "holds", "not tested")
 

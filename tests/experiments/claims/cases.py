@@ -10,7 +10,7 @@ from experiments.claims.paper import TABLE_1
 from tests.experiments import made_up
 from tests.experiments.made_up_baseline import baseline_part
 
-Build = Callable[[], xr.Dataset]
+Build = Callable[[], xr.DataTree]
 
 
 class Case(NamedTuple):

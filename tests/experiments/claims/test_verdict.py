@@ -90,7 +90,7 @@ def test_clean_leaves_only_what_json_holds():
 
 def test_on_passes_options_and_missing_parts():
     seen = on("surface", lambda part, /, *, bound: decide(part["x"].values, what="x", above=bound))
-    assert seen(xr.Dataset()).status == "not tested"
+    assert seen(xr.DataTree()).status == "not tested"
 
 
 def test_condition_takes_the_deepest_and_its_own_layers():

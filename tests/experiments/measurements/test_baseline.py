@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from experiments import training
 from experiments.checkpoint import CheckpointError
 from experiments.measurements import baseline
-from experiments.results.schema import part
+from experiments.results.schema import find_group
 from glorot_jax.keys import named
 from tests.experiments import made_up
 from tests.experiments.made_up_baseline import baseline_part
@@ -73,7 +73,7 @@ def test_the_schema_is_that_of_the_made_up_part(measured):
     assert measured["update"].values.tolist() == [0, 10, 20, 30, 40, 50]
     assert measured.attrs["selection_examples"] == 90
     whole = made_up.results(baseline=measured)
-    xr.testing.assert_equal(part(whole, "baseline"), measured)
+    xr.testing.assert_equal(find_group(whole, "baseline"), measured)
 
 
 def test_no_selection_beyond_the_sample(folder, measured):

@@ -15,7 +15,8 @@ from experiments.report import figures
 from experiments.report.figures import FIGURES, available, caption, draw, save_figures
 from experiments.report.figures.studies import gaussian_scale
 from experiments.report.figures.theory import phase_diagram, phases
-from experiments.results import schema as schema
+from experiments.results import schema
+from experiments.results.queries import NotMeasured
 from glorot_jax.activations import ACTIVATIONS
 from tests.experiments import made_up
 
@@ -58,7 +59,7 @@ def _with_photographs(examples):
 @pytest.fixture(scope="module")
 def whole():
     """Results with every part and more networks and sets than the paper has."""
-    parts = schema.split(made_up.results())
+    parts = schema.groups(made_up.results())
     return made_up.results(
         **parts
         | {
@@ -184,9 +185,9 @@ def test_a_part_gives_its_figures_and_no_others(part, keys):
 
 def test_a_figure_without_its_part_says_so():
     results = made_up.results(surface=made_up.surface_part())
-    with pytest.raises(KeyError, match="no networks that this figure shows"):
+    with pytest.raises(NotMeasured, match="no networks that this figure shows"):
         draw(results, "fig02")
-    with pytest.raises(KeyError, match="no part 'selection'"):
+    with pytest.raises(NotMeasured, match="no part 'selection'"):
         draw(results, "selection")
 
 
@@ -212,7 +213,9 @@ def test_a_network_trained_otherwise_is_not_taken_for_the_papers():
 
 
 def test_results_without_the_newer_coordinates_draw_the_same(whole):
-    old = whole.drop_vars([f"shapeset_{name}" for name in ("optimizer", "shape", "loss")])
+    old = made_up.results(
+        shapeset=whole["shapeset"].to_dataset().drop_vars(["optimizer", "shape", "loss"])
+    )
     for key in ("fig09", "fig11"):
         one, other = (draw(results, key).axes[0].lines for results in (whole, old))
         assert [line.get_label() for line in one] == [line.get_label() for line in other]
@@ -229,7 +232,7 @@ def test_networks_of_your_own_are_in_figs_6_to_8(drawn):
 
 
 def test_networks_at_the_start_draw_without_the_papers(whole):
-    initial = schema.part(whole, "initial")
+    initial = schema.find_group(whole, "initial")
     other = initial.isel(condition=initial["activation"].values == "relu")
     results = made_up.results(initial=other.assign_attrs(dataset="mnist"))
     assert available(results) == ["fig06", "fig07", "fig08", "eq17", "phase"]
@@ -249,13 +252,13 @@ def test_the_chosen_depth_is_circled(whole, drawn):
     rings = [line for line in drawn["selection"].axes[0].lines if line.get_markersize() > 8]
     rings = [line for line in rings if len(line.get_xdata())]
     chosen = [round(float(line.get_xdata()[0])) for line in rings]
-    assert chosen == list(whole["selection_chosen_depth"].values)
-    least = 100 * whole["selection_depth_error"].values.min(axis=1)
+    assert chosen == list(whole["selection/chosen_depth"].values)
+    least = 100 * whole["selection/depth_error"].values.min(axis=1)
     np.testing.assert_allclose([line.get_ydata()[0] for line in rings], least)
 
 
 def test_gaussian_scales_are_drawn_where_they_stand(whole, drawn):
-    part = schema.part(whole, "gaussians")
+    part = schema.find_group(whole, "gaussians")
     scales = [gaussian_scale(str(start)) for start in part["initializer"].values]
     mean = 100 * part["final_test_error"].values.mean(axis=1)
     axes = drawn["gaussians"].axes[0]
@@ -267,15 +270,15 @@ def test_gaussian_scales_are_drawn_where_they_stand(whole, drawn):
 def test_the_svms_level_is_drawn(whole, drawn):
     (level,) = [line for line in drawn["baseline"].axes[0].lines if line.get_label() == "RBF SVM"]
     np.testing.assert_allclose(
-        level.get_ydata(), 100 * whole["baseline_svm_test_error"].values.mean()
+        level.get_ydata(), 100 * whole["baseline/svm_test_error"].values.mean()
     )
 
 
 def test_test_error_is_drawn_as_measured(whole, drawn):
     axes = drawn["fig11"].axes[0]
-    measured = 100 * whole["shapeset_test_error"].sel(shapeset_learning_rate=0.1)
-    mean = measured.mean("shapeset_seed").values
-    updates = whole["shapeset_update"].values
+    measured = 100 * whole["shapeset/test_error"].sel(learning_rate=0.1)
+    mean = measured.mean("seed").values
+    updates = whole["shapeset/update"].values
     assert [line.get_label() for line in axes.lines][3] == "Tanh N"
     for line, expected in zip(axes.lines, mean, strict=True):
         np.testing.assert_allclose(line.get_ydata(), expected)
@@ -283,10 +286,10 @@ def test_test_error_is_drawn_as_measured(whole, drawn):
 
 
 def test_weight_gradients_are_drawn_as_measured(whole, drawn):
-    names = [str(name) for name in whole["shapeset_condition"].values]
+    names = [str(name) for name in whole["shapeset/condition"].values]
     for axes, name in zip(drawn["fig09"].axes, ("Tanh", "Tanh N"), strict=True):
         assert axes.get_title() == name
-        measured = whole["shapeset_weight_gradient_std"].values[names.index(name)].mean(axis=0)
+        measured = whole["shapeset/weight_gradient_std"].values[names.index(name)].mean(axis=0)
         for layer, line in enumerate(axes.lines):
             np.testing.assert_allclose(line.get_ydata(), measured[:, layer])
 
@@ -295,14 +298,14 @@ def test_gradients_are_drawn_in_their_own_units(whole, drawn):
     """The area under each curve is 1, less what the two outermost bins hold."""
     axes = drawn["fig07"].axes[0]
     row = 0
-    assert whole["initial_activation"].values[row] == "tanh"
-    assert whole["initial_initializer"].values[row] == "standard"
-    fractions = whole["initial_backprop_histogram"].values[row].mean(axis=0)[:, 1:-1]
-    unit = whole["initial_backprop_unit"].values[row, :, 0].mean()
+    assert whole["initial/activation"].values[row] == "tanh"
+    assert whole["initial/initializer"].values[row] == "standard"
+    fractions = whole["initial/backprop_histogram"].values[row].mean(axis=0)[:, 1:-1]
+    unit = whole["initial/backprop_unit"].values[row, :, 0].mean()
     for layer, stairs in enumerate(axes.patches):
         values, edges, _ = stairs.get_data()
         np.testing.assert_allclose(values * np.diff(edges), fractions[layer])
-        np.testing.assert_allclose(edges[0], whole["initial_gradient_bin_edge"].values[1] * unit)
+        np.testing.assert_allclose(edges[0], whole["initial/gradient_bin_edge"].values[1] * unit)
 
 
 def test_a_layer_keeps_its_colour_across_figures(drawn):
@@ -372,7 +375,7 @@ OVERLAID = ("fig06", "fig07", "fig08")
 def test_theory_is_drawn_over_the_measured_with_its_residual(whole, drawn):
     for key, name in zip(OVERLAID, ("activation", "backprop", "weight_gradient"), strict=True):
         axes = drawn[key].axes[0]
-        predicted = whole[f"initial_meanfield_{name}_histogram"].values[0]
+        predicted = whole[f"initial/meanfield_{name}_histogram"].values[0]
         widths = [np.diff(stairs.get_data().edges) for stairs in axes.patches]
         assert len(axes.lines) == len(axes.patches) == 5
         inner = slice(None) if name == "activation" else slice(1, -1)
@@ -387,13 +390,13 @@ def test_theory_is_drawn_over_the_measured_with_its_residual(whole, drawn):
 def test_free_probability_is_drawn_in_eq_17(whole, drawn):
     by_layer, spectrum = drawn["eq17"].axes[:2]
     strokes = [line for line in by_layer.lines if line.get_marker() == "_"]
-    rows = whole["initial_initializer"].values, whole["initial_activation"].values
+    rows = whole["initial/initializer"].values, whole["initial/activation"].values
     paper = [i for i, pair in enumerate(zip(*rows, strict=True)) if ":" not in "".join(pair)]
     shown = [i for i in paper if rows[1][i] in ("tanh", "softsign")]
     assert len(strokes) == len(shown)
     for stroke, i in zip(strokes, shown, strict=True):
         np.testing.assert_allclose(
-            stroke.get_ydata(), whole["initial_meanfield_singular_value_mean"].values[i]
+            stroke.get_ydata(), whole["initial/meanfield_singular_value_mean"].values[i]
         )
     others = drawn["eq17"].axes[-1]
     rows_of_others = len(others.get_yticklabels())
@@ -409,11 +412,11 @@ def test_measured_over_mean_field_is_drawn_in_its_band(whole, drawn):
     assert {"Tanh measured", "Tanh eqs. 5-7", "Tanh mean field"} <= {
         artist.get_label() for artist in (*left.lines, *left.containers)
     }
-    measured = whole["initial_activation_mean_square"].values[0].mean(axis=0)
-    predicted = whole["initial_meanfield_activation_mean_square"].values[0]
+    measured = whole["initial/activation_mean_square"].values[0].mean(axis=0)
+    predicted = whole["initial/meanfield_activation_mean_square"].values[0]
     np.testing.assert_allclose(right.containers[0][0].get_ydata(), measured / predicted)
     band = right.collections[1].get_paths()[0].vertices[:, 1]
-    spread = 1.96 * 0.02 / np.sqrt(whole.sizes["initial_seed"])
+    spread = 1.96 * 0.02 / np.sqrt(whole["initial"].sizes["seed"])
     np.testing.assert_allclose([band.min(), band.max()], [1 - spread, 1 + spread])
 
 

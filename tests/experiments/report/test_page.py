@@ -60,11 +60,12 @@ def _read(path):
 
 @pytest.fixture(scope="module")
 def results():
-    return made_up.results(
+    made = made_up.results(
         surface=made_up.surface_part(),
         initial=made_up.initial_part(singular={"standard": 0.9}),
         digits=made_up.training_part("digits").assign_attrs(origin=f"made up {HOSTILE}"),
-    ).assign_attrs(ATTRIBUTES)
+    )
+    return made_up.with_attrs(made, **ATTRIBUTES)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,7 @@ def test_what_a_config_shows_can_be_had():
     ],
 )
 def test_provenance_may_be_missing(attributes, tmp_path):
-    results = made_up.results(surface=made_up.surface_part()).assign_attrs(attributes)
+    results = made_up.with_attrs(made_up.results(surface=made_up.surface_part()), **attributes)
     _read(write_page(results, judge(results), tmp_path, tmp_path / "page.html"))
 
 

@@ -2,6 +2,7 @@
 
 from experiments.claims import judge
 from experiments.report.summary import summary
+from experiments.results import schema
 from tests.experiments import made_up
 
 
@@ -20,7 +21,8 @@ def test_every_decided_claim_has_a_row_and_the_counts_agree():
 
 def test_it_says_what_is_left_out_and_why():
     results = made_up.results(surface=made_up.surface_part())
-    text = summary(results.assign_attrs(left_out="cifar10: no files\nelse: nor this"), [])
+    reasons = schema.reasons_to_json({"cifar10": "cifar10: no files", "else": "else: nor this"})
+    text = summary(made_up.with_attrs(results, left_out=reasons), [])
     line = next(line for line in text.splitlines() if "CIFAR-10" in line)
     assert "`--config=fig12:quick`" in line
     assert line.endswith("cifar10: no files")
@@ -34,5 +36,5 @@ def test_it_says_when_where_and_how_long():
         "device": "2 x cpu",
         "wall_time_s": 90.0,
     }
-    results = made_up.results().assign_attrs(known)
+    results = made_up.with_attrs(made_up.results(), **known)
     assert "Preset `quick`, 2026-01-02, 2 x cpu, 1.5 minutes." in summary(results, judge(results))

@@ -32,10 +32,10 @@ def _by_name(table):
 def test_a_sets_networks_by_hand():
     results = made_up.results(shapeset=made_up.training_part("shapeset"))
     table = tables.of_part(results, "shapeset")
-    names = [str(name) for name in results["shapeset_condition"].values]
-    errors = 100 * results["shapeset_final_test_error"].values[names.index("Tanh N")]
+    names = [str(name) for name in results["shapeset/condition"].values]
+    errors = 100 * results["shapeset/final_test_error"].values[names.index("Tanh N")]
     half = stats.t.ppf(0.975, 2) * errors.std(ddof=1) / np.sqrt(3)
-    selection = 100 * results["shapeset_selection_error"].values[names.index("Tanh N"), 1]
+    selection = 100 * results["shapeset/selection_error"].values[names.index("Tanh N"), 1]
     expected = ("Tanh N", f"{errors.mean():.2f} ± {half:.2f}", "0.1", f"{selection:.2f}", "0 of 6")
     assert _by_name(table)["Tanh N"] == expected
     assert len(table.header) == len(expected)
@@ -151,7 +151,7 @@ def test_baseline_by_hand():
 def test_singular_values_by_hand():
     results = made_up.results(initial=made_up.initial_part())
     table = tables.singular_values(results)
-    per_seed = results["initial_singular_value"].values[0].reshape(3, -1).mean(axis=1)
+    per_seed = results["initial/singular_value"].values[0].reshape(3, -1).mean(axis=1)
     assert table.rows[0][0] == "Tanh"
     assert table.rows[0][1].split(" ± ")[0] == f"{per_seed.mean():.3f}"
     assert table.rows[0][2:] == ("0.490", "about 0.5")
@@ -161,7 +161,7 @@ def test_singular_values_by_hand():
 def test_variances_by_hand():
     results = made_up.results(initial=made_up.initial_part())
     table = tables.variances(results)
-    ratio = results["initial_backprop_mean_square"] / results["initial_predicted_backprop"]
+    ratio = results["initial/backprop_mean_square"] / results["initial/predicted_backprop"]
     expected = ratio.values[0, :, 1].mean()
     assert table.header[2] == "Tanh: ∂C/∂s"
     assert table.rows[1][0] == "2"

@@ -54,16 +54,24 @@ def _assert_same(found, expected):
         np.testing.assert_array_equal(found.attrs[name], value)
 
 
-def test_a_merge_comes_apart_again():
+def _assert_same_tree(found, expected):
+    """The same groups, bit for bit, and the same attributes of the whole."""
+    assert set(found.children) == set(expected.children)
+    assert found.attrs == expected.attrs
+    for name in expected.children:
+        _assert_same(schema.find_group(found, name), schema.find_group(expected, name))
+
+
+def test_a_tree_comes_apart_again():
     parts = {"mnist": _part(0), "shapeset": _part(1, rows=2)}
-    whole = schema.merge(parts, {"commit": "abc"})
-    assert schema.part_names(whole) == ["mnist", "shapeset"]
+    whole = schema.build(parts, {"commit": "abc"})
+    assert list(whole.children) == ["mnist", "shapeset"]
     assert whole.attrs["commit"] == "abc"
-    assert all(str(name).startswith(("mnist_", "shapeset_")) for name in whole.variables)
-    assert all(str(name).startswith(("mnist_", "shapeset_")) for name in whole.dims)
+    assert not whole.variables
+    assert not whole.dims
     for name, part in parts.items():
-        _assert_same(schema.part(whole, name), part)
-    assert schema.part(whole, "digits") is None
+        _assert_same(schema.find_group(whole, name), part)
+    assert schema.find_group(whole, "digits") is None
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,3}(_[a-z0-9]{1,3}){0,2}", fullmatch=True)
@@ -75,7 +83,7 @@ NAMES = st.from_regex(r"[a-z][a-z0-9]{0,3}(_[a-z0-9]{1,3}){0,2}", fullmatch=True
         NAMES, st.dictionaries(NAMES, st.integers(0, 5), min_size=1, max_size=3), max_size=4
     )
 )
-def test_any_names_come_apart_or_are_refused(shapes):
+def test_any_names_come_apart(shapes):
     parts = {
         part: xr.Dataset(
             {name: ((f"d_{name}",), np.full(size, index)) for name, size in variables.items()},
@@ -83,40 +91,36 @@ def test_any_names_come_apart_or_are_refused(shapes):
         )
         for index, (part, variables) in enumerate(shapes.items())
     }
-    if any(a != b and b.startswith(f"{a}_") for a in parts for b in parts):
-        with pytest.raises(ValueError, match=r"^parts: "):
-            schema.merge(parts, {})
-        return
-    whole = schema.merge(parts, {})
-    assert schema.part_names(whole) == list(parts)
+    whole = schema.build(parts, {})
+    assert list(whole.children) == list(parts)
     for name, part in parts.items():
-        xr.testing.assert_identical(schema.part(whole, name), part)
+        xr.testing.assert_identical(schema.find_group(whole, name), part)
 
 
 @pytest.mark.parametrize("names", [["mnist"], ["mnist", "digits"]], ids=len)
 def test_a_saved_file_is_the_same_bit_for_bit(names, tmp_path):
-    whole = schema.merge({name: _part(i) for i, name in enumerate(names)}, {"commit": "abc"})
+    whole = schema.build({name: _part(i) for i, name in enumerate(names)}, {"commit": "abc"})
     path = write_netcdf(whole, tmp_path / "results.nc")
     assert list(tmp_path.iterdir()) == [path]
     loaded = schema.load(path)
-    assert schema.part_names(loaded) == names
-    _assert_same(loaded, whole)
+    assert list(loaded.children) == names
+    _assert_same_tree(loaded, whole)
     for index, name in enumerate(names):
-        _assert_same(schema.part(loaded, name), _part(index))
+        _assert_same(schema.find_group(loaded, name), _part(index))
     again = write_netcdf(loaded, tmp_path / "again.nc")
-    _assert_same(schema.load(again), whole)
+    _assert_same_tree(schema.load(again), whole)
 
 
 def test_a_loaded_file_can_be_replaced_while_it_is_in_use(tmp_path):
-    path = write_netcdf(schema.merge({"mnist": _part()}, {}), tmp_path / "results.nc")
+    path = write_netcdf(schema.build({"mnist": _part()}, {}), tmp_path / "results.nc")
     loaded = schema.load(path)
-    write_netcdf(schema.merge({"digits": _part()}, {}), path)
-    assert schema.part_names(loaded) == ["mnist"]
-    assert schema.part_names(schema.load(path)) == ["digits"]
+    write_netcdf(schema.build({"digits": _part()}, {}), path)
+    assert list(loaded.children) == ["mnist"]
+    assert list(schema.load(path).children) == ["digits"]
 
 
 def test_a_full_disk_leaves_the_old_results(tmp_path, monkeypatch):
-    whole = schema.merge({"mnist": _part()}, {})
+    whole = schema.build({"mnist": _part()}, {})
     path = write_netcdf(whole, tmp_path / "results.nc")
 
     def full(_):
@@ -125,9 +129,9 @@ def test_a_full_disk_leaves_the_old_results(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            write_netcdf(schema.merge({"digits": _part()}, {}), path)
+            write_netcdf(schema.build({"digits": _part()}, {}), path)
     assert list(tmp_path.iterdir()) == [path]
-    _assert_same(schema.load(path), whole)
+    _assert_same_tree(schema.load(path), whole)
 
 
 def _truncated(path):
@@ -167,7 +171,7 @@ def _folder(path):
     ids=lambda spoil: spoil.__name__.strip("_"),
 )
 def test_a_file_that_is_no_results_file_is_one_line(spoil, tmp_path):
-    path = write_netcdf(schema.merge({"mnist": _part()}, {}), tmp_path / "results.nc")
+    path = write_netcdf(schema.build({"mnist": _part()}, {}), tmp_path / "results.nc")
     spoil(path)
     with pytest.raises(ResultsError) as caught:
         schema.load(path)
@@ -205,3 +209,18 @@ def test_every_statistic_of_a_probe_has_a_meaning(group):
         assert variable.attrs["long_name"] == (
             f"{schema._MEANINGS[statistic]} of {schema._SUBJECTS[group]}"
         )
+
+
+def test_why_a_set_is_left_out_goes_through_a_file(tmp_path):
+    reasons = {"cifar10": "cifar10: no files; fetch them", "small_imagenet": "two\nlines"}
+    whole = schema.build({"mnist": _part()}, {"left_out": schema.reasons_to_json(reasons)})
+    loaded = schema.load(write_netcdf(whole, tmp_path / "results.nc"))
+    assert schema.left_out(loaded) == reasons
+    assert schema.left_out(schema.build({}, {})) == {}
+
+
+def test_results_of_an_older_version_say_so(tmp_path):
+    old = xr.Dataset({"mnist_a": ("x", [1.0])}, attrs={"parts": ["mnist"]})
+    path = write_netcdf(old, tmp_path / "results.nc")
+    with pytest.raises(ResultsError, match="older version"):
+        schema.load(path)
