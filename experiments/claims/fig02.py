@@ -8,7 +8,8 @@ from experiments.claims.paper import PAPER_UPDATES, UPDATES_PER_EPOCH
 from experiments.claims.plateau import LEAVING_EPOCH
 from experiments.claims.reductions import course, last_update, updates
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, on
-from experiments.results.queries import SHAPESET, condition
+from experiments.data.registry import SHAPESET
+from experiments.results.queries import condition
 
 # A sigmoid starts at a mean of 0.5. Pushed to 0: a tenth of that. Left again: twice as much, so
 # that a wobble about the first line isn't taken for an escape.

@@ -10,7 +10,8 @@ from experiments.claims.fig02 import QUICK_EPOCHS, reached
 from experiments.claims.paper import UPDATES_PER_EPOCH
 from experiments.claims.reductions import course, over_time, percentile_98, updates
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, on
-from experiments.results.queries import SHAPESET, condition
+from experiments.data.registry import SHAPESET
+from experiments.results.queries import condition
 from glorot_jax.activations import SATURATED_SLOPE
 
 # tanh' = 1 - tanh^2, so this is where the slope is the one that the probe calls saturated.

@@ -7,7 +7,8 @@ from experiments.claims.explanations import LENGTH
 from experiments.claims.fig03 import tanh_saturation
 from experiments.claims.reductions import course, density
 from experiments.claims.verdict import Claim, Verdict, decide, on
-from experiments.results.queries import SHAPESET, condition, values
+from experiments.data.registry import SHAPESET
+from experiments.results.queries import condition, values
 
 # Zones of abs(z) for Fig. 4. The knee is the paper's; the others are as wide, at 0, at the
 # asymptote and between.

@@ -7,7 +7,8 @@ from experiments.claims.explanations import LENGTH
 from experiments.claims.paper import LEVEL
 from experiments.claims.reductions import course, later_half, updates
 from experiments.claims.verdict import Claim, Verdict, decide, on
-from experiments.results.queries import SHAPESET, condition
+from experiments.data.registry import SHAPESET
+from experiments.results.queries import condition
 
 
 def weight_gradients_diverge(group: xr.Dataset, /) -> Verdict:

@@ -7,7 +7,8 @@ from experiments.claims.explanations import RATE
 from experiments.claims.fig03 import moves_together
 from experiments.claims.reductions import over_time, percentile_98, updates
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, on
-from experiments.results.queries import SHAPESET, condition
+from experiments.data.registry import SHAPESET
+from experiments.results.queries import condition
 
 TANH_N_TOGETHER = Claim(
     id="fig10-tanh-n-together",

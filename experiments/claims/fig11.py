@@ -9,7 +9,8 @@ from experiments.claims.networks import MODERN, SYMMETRIC, WITHOUT_PRETRAINING, 
 from experiments.claims.plateau import PLATEAU, PLATEAU_REACH, learning_begun, long_enough_to_leave
 from experiments.claims.reductions import over_time, updates
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, on
-from experiments.results.queries import SHAPESET, at_chosen_rate
+from experiments.data.registry import SHAPESET
+from experiments.results.queries import at_chosen_rate
 
 _PRETRAINING = (
     "The paper gives neither the units nor the corruption, the learning rate or the length of the "

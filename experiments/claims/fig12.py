@@ -5,10 +5,9 @@ from typing import NamedTuple
 from experiments.claims.final_errors import difference, in_order, sigmoid_worst
 from experiments.claims.paper import TABLE_1
 from experiments.claims.verdict import Claim, on
-from experiments.results.schema import STAND_INS
+from experiments.data.registry import DATA_SETS, STAND_IN
 
 # What is trained on where a set can't be had, by that set.
-STAND_IN = {of: name for name, of in STAND_INS.items()}
 _CLOSE = (
     "The paper's entries of this set differ by little more than the sampling error of 10 000 test "
     "examples; more seeds and the full length would decide."
@@ -18,7 +17,6 @@ _CLOSE = (
 class _FiniteSet(NamedTuple):
     """A column of Table 1: its ``order`` is from the highest final error to the lowest."""
 
-    title: str
     figure: str
     order: tuple[tuple[str, ...], ...]
 
@@ -29,15 +27,13 @@ class _FiniteSet(NamedTuple):
 
 FINITE_SETS = {
     "mnist": _FiniteSet(
-        "MNIST", "fig12", (("Sigmoid",), ("Tanh",), ("Softsign N",), ("Softsign", "Tanh N"))
+        "fig12", (("Sigmoid",), ("Tanh",), ("Softsign N",), ("Softsign", "Tanh N"))
     ),
     "cifar10": _FiniteSet(
-        "CIFAR-10",
         "fig12",
         (("Sigmoid",), ("Tanh",), ("Softsign",), ("Softsign N",), ("Tanh N",)),
     ),
     "small_imagenet": _FiniteSet(
-        "Small-ImageNet",
         "table1",
         (("Sigmoid",), ("Tanh",), ("Softsign",), ("Tanh N",), ("Softsign N",)),
     ),
@@ -45,14 +41,14 @@ FINITE_SETS = {
 
 
 def _finite_set(name: str) -> tuple[Claim, ...]:
-    data, row = FINITE_SETS[name], TABLE_1[name]
+    data, row, title = FINITE_SETS[name], TABLE_1[name], DATA_SETS[name].title
     options = {"stand_in": STAND_IN.get(name)}
     words = ", ".join(" and ".join(group) for group in data.order)
     return (
         Claim(
             id=f"{data.figure}-{dashed(name)}-order",
             where=data.where,
-            paper=f"On {data.title}, in decreasing final error: {words}.",
+            paper=f"On {title}, in decreasing final error: {words}.",
             sentence="Our order of final test errors agrees with it: the rank correlation is "
             "positive.",
             figure=data.figure,
@@ -62,7 +58,7 @@ def _finite_set(name: str) -> tuple[Claim, ...]:
         Claim(
             id=f"{data.figure}-{dashed(name)}-sigmoid-worst",
             where=data.where,
-            paper=f"On {data.title} sigmoid has the highest error, {row['Sigmoid']:.2%}.",
+            paper=f"On {title} sigmoid has the highest error, {row['Sigmoid']:.2%}.",
             sentence="Seed by seed, it ends higher than every tanh and softsign net.",
             figure=data.figure,
             test=on(name, sigmoid_worst, **options),
@@ -71,7 +67,7 @@ def _finite_set(name: str) -> tuple[Claim, ...]:
         Claim(
             id=f"{data.figure}-{dashed(name)}-tanh-n-helps",
             where=data.where,
-            paper=f"On {data.title} tanh ends lower with normalised initialisation: "
+            paper=f"On {title} tanh ends lower with normalised initialisation: "
             f"{row['Tanh N']:.2%} against {row['Tanh']:.2%}.",
             sentence="Seed by seed, Tanh N ends at a lower test error than Tanh.",
             figure=data.figure,

@@ -4,12 +4,12 @@ from experiments.claims.explanations import LENGTH, RATE
 from experiments.claims.fig03 import SATURATED_TANH, saturates_in_order
 from experiments.claims.fig09 import normalized_diverges_less
 from experiments.claims.verdict import Claim, on
-from experiments.results.schema import STAND_INS
+from experiments.data.registry import DATA_SETS, STAND_IN
 
 
-def _on_other_set(data: str, title: str) -> tuple[Claim, ...]:
+def _on_other_set(data: str) -> tuple[Claim, ...]:
     """The paper shows Shapeset; what carries over to nets that it trained on the other sets."""
-    stand_in = {of: name for name, of in STAND_INS.items()}.get(data)
+    title, stand_in = DATA_SETS[data].title, STAND_IN.get(data)
     dashed = data.replace("_", "-")
     return (
         Claim(
@@ -39,7 +39,7 @@ def _on_other_set(data: str, title: str) -> tuple[Claim, ...]:
 
 
 CLAIMS = (
-    *_on_other_set("mnist", "MNIST"),
-    *_on_other_set("cifar10", "CIFAR-10"),
-    *_on_other_set("small_imagenet", "Small-ImageNet"),
+    *_on_other_set("mnist"),
+    *_on_other_set("cifar10"),
+    *_on_other_set("small_imagenet"),
 )

@@ -4,19 +4,19 @@ import xarray as xr
 from scipy import stats
 
 from experiments.claims.explanations import CURVES_CROSS, ESCAPE
-from experiments.claims.fig12 import FINITE_SETS, STAND_IN, dashed
+from experiments.claims.fig12 import dashed
 from experiments.claims.final_errors import FINAL, as_in_the_paper, difference, final
 from experiments.claims.networks import NETWORKS
 from experiments.claims.paper import PAPER_P, PAPER_UPDATES, TABLE_1, at_paper_scale
 from experiments.claims.plateau import PLATEAU, PLATEAU_REACH, learning_begun
 from experiments.claims.reductions import last_update
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, interval, on
+from experiments.data.registry import DATA_SETS, SHAPESET, STAND_IN
 from experiments.networks import PAPER_DEPTH
-from experiments.results.queries import SHAPESET, NotMeasured, condition, needed, values
+from experiments.results.queries import NotMeasured, condition, needed, values
 
 # Standard errors that a mean difference over so many seeds must exceed for Table 1's p.
 _BARS = {seeds: float(stats.t.ppf(1 - PAPER_P / 2, seeds - 1)) for seeds in (3, 5, 10)}
-_TITLES = {SHAPESET: "Shapeset-3x2"} | {name: data.title for name, data in FINITE_SETS.items()}
 _TABLE = (
     "The paper prints one run of each, at a learning rate and for a Shapeset test set that it "
     "doesn't print. The validation errors over the sweep of learning rates, and a wider sweep, "
@@ -108,7 +108,7 @@ def _table_entry(data: str, net: str) -> Claim:
     paper = TABLE_1[data][net]
     return Claim(
         id=f"table1-{dashed(data)}-{dashed(net)}",
-        where=f"Table 1, {_TITLES[data]}, {net}",
+        where=f"Table 1, {DATA_SETS[data].title}, {net}",
         paper=f"{net} with 5 hidden layers ends at {paper:.2%} test error.",
         sentence="At the paper's width and length, our final test error differs from it by less "
         "than would be called different at the table's own p = 0.005, for 10 000 test examples.",
@@ -128,7 +128,7 @@ def _different(data: str, worse: str, better: str, paper: str) -> Claim:
     """Table 1's bold; a 1 - p interval of the difference leaves out 0 where a t-test gives < p."""
     return Claim(
         id=f"table1-{dashed(data)}-{dashed(worse)}-differs",
-        where=f"Table 1, {_TITLES[data]}, caption and bold",
+        where=f"Table 1, {DATA_SETS[data].title}, caption and bold",
         paper=paper,
         sentence=f"{worse} ends at a higher test error than {better}, different at p = "
         f"{PAPER_P} by a two-sided t-test paired by seed.",

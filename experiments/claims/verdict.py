@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from experiments.exhibits import EXHIBITS
 from experiments.results.queries import NotMeasured
 from experiments.results.schema import find_group
 from glorot_jax.confidence import CONFIDENCE, Interval, mean_interval
@@ -44,6 +45,9 @@ class Claim:
       figure: the key of the figure or table that shows it.
       test: a pure predicate on the whole results.
       if_it_fails: our best explanation and what would decide it.
+
+    Raises:
+      ValueError: ``figure`` is not one of ``EXHIBITS``.
     """
 
     id: str
@@ -53,6 +57,10 @@ class Claim:
     figure: str
     test: Callable[[xr.DataTree], Verdict]
     if_it_fails: str
+
+    def __post_init__(self) -> None:
+        if self.figure not in EXHIBITS:
+            raise ValueError(f"claim {self.id}: figure {self.figure!r} is not in EXHIBITS")
 
 
 class NotTested(Exception):

@@ -2,19 +2,19 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import xarray as xr
 
 from experiments.claims import Judgement, counts, judge, to_json
+from experiments.data.registry import DATA_SETS
+from experiments.exhibits import EXHIBITS
 from experiments.report import tables
 from experiments.report.figures import FIGURES, FigureFiles, available, caption, save_figures
-from experiments.report.figures.common import SET_NAMES
 from experiments.report.scope import left_out, scale
 from experiments.report.summary import summary
-from experiments.results.schema import DATA_SETS, STAND_INS
 from glorot_jax.files import write_text
 from glorot_jax.templates import template
 
@@ -107,7 +107,7 @@ def _shown_figures(
     return [
         ShownFigure(
             key,
-            FIGURES[key].title,
+            EXHIBITS[key].title,
             caption(results, key),
             data_uri(FigureFiles(folder / f"{key}.png", folder / f"{key}.svg")),
             [judgement for judgement in judgements if judgement.claim.figure == key],
@@ -131,17 +131,18 @@ def data_uri(files: FigureFiles) -> str:
     return f"data:{MEDIA[smaller.suffix]};base64,{content}"
 
 
-def _origins(results: xr.DataTree, names: Sequence[str] = DATA_SETS) -> list[Origin]:
+def _origins(results: xr.DataTree, names: Iterable[str] = DATA_SETS) -> list[Origin]:
     """The origin of each set that was trained on, as far as the results say it."""
     return [
-        Origin(SET_NAMES[name], str(results[name].attrs["origin"]), _stands_for(name))
+        Origin(DATA_SETS[name].title, str(results[name].attrs["origin"]), _stands_for(name))
         for name in names
         if name in results.children and results[name].attrs.get("origin")
     ]
 
 
 def _stands_for(name: str) -> str:
-    return SET_NAMES[STAND_INS[name]] if name in STAND_INS else ""
+    wanted = DATA_SETS[name].stands_in_for
+    return DATA_SETS[wanted].title if wanted else ""
 
 
 def provenance(results: xr.DataTree) -> list[tuple[str, str]]:

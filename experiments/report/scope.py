@@ -4,23 +4,17 @@ from dataclasses import dataclass
 
 import xarray as xr
 
+from experiments.data.registry import DATA_SETS, STAND_IN
 from experiments.report.figures import available
-from experiments.report.figures.common import SET_NAMES
 from experiments.results import schema
 from experiments.results.queries import dataset_of, needed
-from experiments.results.schema import DATA_SETS, STAND_INS, STUDIES, find_group
+from experiments.results.schema import find_group
+from experiments.studies import STUDIES
 
-STUDY_NAMES = {
-    "selection": "choice of depth and learning rate",
-    "section5": "section 5",
-    "costs": "both costs",
-    "gaussians": "Gaussian scales",
-    "modern": "today's initialisations",
-}
 PAPER_SCALE = "the paper: 5 layers of 1000 units, 5 000 000 updates of 10 examples"
 
 
-PICTURE = "image_"  # of a set, in part ``examples``
+PICTURE = "image_"  # of a set, in group ``examples``
 CONFIG = "--config={}:quick"
 
 
@@ -37,7 +31,7 @@ class LeftOut:
 class Shown:
     """One thing that the paper shows.
 
-    ``by``: the part or figure that shows it; ``config``: the config that makes it.
+    ``by``: the group or figure that shows it; ``config``: the config that makes it.
     """
 
     what: str
@@ -71,8 +65,9 @@ def left_out(results: xr.DataTree) -> list[LeftOut]:
     def missing(shown: Shown) -> LeftOut:
         name = shown.by.removeprefix(PICTURE)
         prefix = shown.by.removesuffix(name)
-        others = [new for new, old in STAND_INS.items() if old == name and prefix + new in here]
-        instead = "".join(f", here {SET_NAMES[other]} instead" for other in others)
+        stand_in = STAND_IN.get(name, "")
+        used = stand_in and prefix + stand_in in here
+        instead = f", here {DATA_SETS[stand_in].title} instead" if used else ""
         return LeftOut(shown.what + instead, CONFIG.format(shown.config), reasons.get(name, ""))
 
     absent = [missing(shown) for shown in WHOLE_PAPER if shown.by not in here]
@@ -97,10 +92,10 @@ def scale(results: xr.DataTree) -> list[str]:
 
 def _scale_of(name: str, trained: xr.Dataset) -> str:
     updates = f"{int(trained['update'].values[-1]):,}".replace(",", " ")
-    study = f"{STUDY_NAMES[name]}, on " if name in STUDY_NAMES else ""
+    study = f"{STUDIES[name].title}, on " if name in STUDIES else ""
     dataset = dataset_of(trained) if study else name
     return (
-        f"{study}{SET_NAMES.get(dataset, dataset)}: up to {trained.sizes['layer']} layers of "
+        f"{study}{DATA_SETS[dataset].title}: up to {trained.sizes['layer']} layers of "
         f"{trained.attrs.get('width', '?')} units, "
         f"{updates} updates of {trained.attrs.get('batch_size', '?')} examples, "
         f"{_tried(trained)} learning rates, {trained.sizes['seed']} seeds"

@@ -30,7 +30,7 @@ def summary(results: xr.DataTree, judgements: Sequence[Judgement]) -> str:
     measured = [
         tables.table_1(results),
         tables.selection(results),
-        *(tables.of_part(results, name) for name in ("section5", "costs")),
+        *(tables.of_group(results, name) for name in ("section5", "costs")),
         tables.baseline(results),
     ]
     sections = [

@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray as xr
 
+from experiments.data.registry import DATA_SETS, SHAPESET
 from experiments.networks import NetworkSpec, read
-from experiments.results.schema import DATA_SETS, find_group
-
-SHAPESET = "shapeset"  # the set that the paper shows wherever it shows one only
+from experiments.results.schema import find_group
 
 
 class NotMeasured(LookupError):

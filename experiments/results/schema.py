@@ -76,15 +76,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from experiments import studies
-from experiments.data import registry
 from glorot_jax.files import check_seal, first_line
 
 LEFT_OUT = "left_out"
-
-DATA_SETS = tuple(registry.DATA_SETS)
-STUDIES = tuple(studies.STUDIES)
-STAND_INS = {name: of for of, name in registry.STAND_IN.items()}
 
 
 class ResultsError(ValueError):

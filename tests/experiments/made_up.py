@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from experiments.data.registry import DATA_SETS
 from experiments.networks import NetworkSpec, coordinates
 from experiments.results import schema as schema
+from experiments.studies import STUDIES
 from tests.experiments.made_up_baseline import baseline_part
 
 BINS = 40
@@ -404,8 +406,8 @@ class Training(NamedTuple):
 def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
     """One data set's training runs, or a study's; ``knobs`` are the fields of ``Training``."""
     made = Training(**knobs)
-    dataset = "shapeset" if name in schema.STUDIES else name
-    like = schema.STAND_INS.get(dataset, dataset)
+    dataset = "shapeset" if name in STUDIES else name
+    like = DATA_SETS[dataset].stands_in_for or dataset
     errors = TABLE_1.get(like, TABLE_1["mnist"])
     conditions = made.conditions or {label: CONDITIONS[label] for label in errors}
     time = np.linspace(0, 1, made.checkpoints) ** 2  # denser at the start, as the runs are

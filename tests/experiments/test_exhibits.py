@@ -9,15 +9,33 @@ from experiments.data.registry import DATA_SETS, FINITE, SHAPESET, STAND_IN
 from experiments.errors import ConfigError
 from experiments.exhibits import EXHIBITS
 from experiments.networks import parse
-from experiments.report.figures import FIGURES
+from experiments.report.figures import FIGURES, available, in_order
 from experiments.stages import STAGES
 from experiments.studies import STUDIES
+from tests.experiments import made_up
 
 
-def test_every_figure_is_an_exhibit_of_that_title():
-    for key, spec in FIGURES.items():
-        assert EXHIBITS[key].title == spec.title
+def test_every_figure_is_an_exhibit_in_its_order():
+    assert list(FIGURES) == [key for key in EXHIBITS if key in FIGURES]
     assert set(EXHIBITS) - set(FIGURES) == {"table1", "fashion_mnist"}
+    assert all(exhibit.title for exhibit in EXHIBITS.values())
+
+
+def test_a_figure_that_nothing_lists_is_an_error():
+    with pytest.raises(ValueError, match="figures: fig13 not in EXHIBITS"):
+        in_order({**FIGURES, "fig13": FIGURES["fig12"]})
+    without = {key: spec for key, spec in FIGURES.items() if key != "fig05"}
+    with pytest.raises(ValueError, match="exhibits: fig05 neither drawn nor in TABLES"):
+        in_order(without)
+
+
+@pytest.mark.parametrize("name", [*STUDIES, *DATA_SETS, "examples", "surface", "initial"])
+def test_every_group_has_a_figure(name):
+    makers = {"examples": made_up.examples_part, "surface": made_up.surface_part}
+    makers |= {"initial": made_up.initial_part}
+    makers |= {study: getattr(made_up, f"{study}_part") for study in STUDIES}
+    group = makers.get(name, lambda: made_up.training_part(name))()
+    assert available(made_up.results(**{name: group}))
 
 
 def test_every_exhibit_needs_stages_that_there_are():

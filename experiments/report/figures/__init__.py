@@ -1,5 +1,6 @@
 """Every figure by name: a function of the results, drawn only where its data was measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import matplotlib
 import xarray as xr
 from matplotlib.figure import Figure
 
+from experiments.data.registry import DATA_SETS, SHAPESET
+from experiments.exhibits import EXHIBITS
 from experiments.report.figures import (
     baseline,
     errors,
@@ -19,19 +22,31 @@ from experiments.report.figures import (
     theory,
     training,
 )
-from experiments.report.figures.common import SET_NAMES, FigureSpec
-from experiments.results.queries import SHAPESET
+from experiments.report.figures.common import FigureSpec
 from glorot_jax.files import write_atomically
 from glorot_jax.plotting import STYLE
 
-ORDER = (
-    *("fig01", "fig02", "fig03", "fig04", "fig05", "fig06", "fig07", "fig08"),
-    *("eq17", "variances", "phase", "fig09", "fig10", "fig11", "fig12"),
-    *("pretraining", "selection", "section5", "costs", "gaussians", "modern", "baseline"),
-)
 _ROOMS = (gallery, initial, spectra, theory, surface, training, errors, studies, baseline)
-_ALL = {key: spec for room in _ROOMS for key, spec in room.FIGURES.items()}
-FIGURES: dict[str, FigureSpec] = {key: _ALL[key] for key in ORDER}
+TABLES = frozenset({"table1", "fashion_mnist"})  # exhibits that have tables only
+
+
+def in_order(drawn: Mapping[str, FigureSpec], /) -> dict[str, FigureSpec]:
+    """How every figure of ``EXHIBITS`` is drawn, in the order there.
+
+    Raises:
+      ValueError: a figure is no exhibit, or an exhibit is neither drawn nor a table.
+    """
+    unlisted, missing = set(drawn) - set(EXHIBITS), set(EXHIBITS) - set(drawn) - TABLES
+    if unlisted:
+        raise ValueError(f"figures: {', '.join(sorted(unlisted))} not in EXHIBITS")
+    if missing:
+        raise ValueError(f"exhibits: {', '.join(sorted(missing))} neither drawn nor in TABLES")
+    return {key: drawn[key] for key in EXHIBITS if key in drawn}
+
+
+FIGURES: Mapping[str, FigureSpec] = in_order(
+    {key: spec for room in _ROOMS for key, spec in room.FIGURES.items()}
+)
 
 RESOLUTION = 150  # dots an inch
 
@@ -56,18 +71,13 @@ class FigureFiles:
 
 def available(results: xr.DataTree) -> list[str]:
     """Names of the figures that ``results`` holds the data of, in the paper's order."""
-    names = set(results.children)
-    return [
-        key
-        for key, spec in FIGURES.items()
-        if names.intersection(spec.groups) and spec.drawable(results)
-    ]
+    return [key for key, spec in FIGURES.items() if spec.drawable(results)]
 
 
 def caption(results: xr.DataTree, key: str) -> str:
     """The caption of the figure ``key``, which names its data set where that isn't Shapeset."""
     spec = FIGURES[key]
-    others = [SET_NAMES.get(name, name) for name in spec.sets(results) if name != SHAPESET]
+    others = [DATA_SETS[name].title for name in spec.sets(results) if name != SHAPESET]
     return f"{spec.caption} Data: {'; '.join(others)}." if others else spec.caption
 
 

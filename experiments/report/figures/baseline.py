@@ -54,13 +54,11 @@ def baseline(results: xr.DataTree) -> Figure:
 
 FIGURES = {
     "baseline": FigureSpec(
-        "Baseline: an RBF SVM and a network on the same fixed Shapeset examples",
         "Test error of the 5-layer tanh network with normalized initialisation over its training "
         "on a fixed sample, and the level of an RBF SVM trained on the same examples; means over "
         "seeds, bands the range over seeds. Circles: where validation error stopped each seed's "
         "network. What must be seen: the network ends below the SVM, in the paper 50.47% against "
         "59.47%.",
-        (PART,),
         lambda results: find_group(results, PART) is not None,
         baseline,
         lambda results: ["shapeset"],

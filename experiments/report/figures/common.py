@@ -10,19 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
+from experiments.data.registry import DATA_SETS, SHAPESET
 from experiments.networks import NetworkSpec
-from experiments.results.queries import SHAPESET
 from glorot_jax.plotting import WIDTH
 
-SET_NAMES = {
-    "shapeset": "Shapeset-3x2",
-    "mnist": "MNIST",
-    "digits": "digits of 8 x 8 pixels (not MNIST)",
-    "cifar10": "CIFAR-10",
-    "small_imagenet": "Small-ImageNet",
-    "imagenette": "Imagenette (not Small-ImageNet)",
-    "fashion_mnist": "Fashion-MNIST",
-}
 TITLE_WIDTH = 50  # of a title
 
 # Okabe and Ito's colours, told apart by colour-blind readers; a network's kind keeps its colour.
@@ -44,18 +35,15 @@ SHALLOW_DASH = ":"
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """One figure: what it is called, what it shows, what it needs and how it is drawn.
+    """How one of ``EXHIBITS`` is drawn.
 
     Attributes:
-      groups: those of the results that can give its data, any one of which is enough.
-      drawable: whether results that hold one of them have anything to draw.
+      drawable: whether the whole results have anything to draw.
       draw: draws it from the whole results.
       sets: the data sets that its networks learned from or were given.
     """
 
-    title: str
     caption: str
-    groups: tuple[str, ...]
     drawable: Callable[[xr.DataTree], bool]
     draw: Callable[[xr.DataTree], Figure]
     sets: Callable[[xr.DataTree], Sequence[str]] = lambda results: ()
@@ -106,4 +94,4 @@ def title_of(text: str, *, width: int = TITLE_WIDTH) -> str:
 def name_set(figure: Figure, name: str) -> None:
     """Says in the figure which set it is about, where that isn't the paper's."""
     if name != SHAPESET:
-        figure.suptitle(title_of(SET_NAMES.get(name, name)), fontsize="medium", weight="bold")
+        figure.suptitle(title_of(DATA_SETS[name].title), fontsize="medium", weight="bold")

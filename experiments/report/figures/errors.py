@@ -8,9 +8,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.data.registry import DATA_SETS, FINITE
 from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
-    SET_NAMES,
     FigureSpec,
     condition_colours,
     dash,
@@ -22,18 +22,15 @@ from experiments.report.figures.common import (
 )
 from experiments.report.figures.times import BAND, dress_time, mark_epochs, spread
 from experiments.results.queries import (
-    SHAPESET,
     at_chosen_rate,
     chosen_rate,
     first_set,
     needed,
     network,
 )
-from experiments.results.schema import DATA_SETS, find_group
+from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import legend_below
-
-FINITE = tuple(name for name in DATA_SETS if name != SHAPESET)
 
 LineStyle = str | tuple[float, tuple[float, ...]]  # a name, or lengths on and off
 Style = Callable[[NetworkSpec], tuple[str, LineStyle]]  # colour and line style
@@ -116,7 +113,7 @@ def fig12(results: xr.DataTree) -> Figure:
     panels = stack(figure, len(sets), sharex=False)
     for axes, (name, trained), panel in zip(panels, sets, shown, strict=True):
         draw_courses(axes, dress_time([axes], trained["update"]), panel, style)
-        axes.set_title(title_of(SET_NAMES[name]))
+        axes.set_title(title_of(DATA_SETS[name].title))
         plain_log(axes, "y")
     legend_below(figure, panels, columns=3)
     return figure
@@ -124,22 +121,18 @@ def fig12(results: xr.DataTree) -> Figure:
 
 FIGURES = {
     "fig11": FigureSpec(
-        "Fig. 11: test error, learned online",
         "Test error against the number of examples seen, each network at the learning rate of "
         "least validation error. Lines are means over seeds, bands the range over seeds. What "
         "must be seen: the final order of Table 1, and the network fine-tuned after "
         "denoising-autoencoder pre-training, where it is there, ending lowest.",
-        DATA_SETS,
         lambda results: bool(_shown_set(results)),
         fig11,
         _shown_set,
     ),
     "fig12": FigureSpec(
-        "Fig. 12: test error on finite data sets",
         "Test error over training, on a logarithmic axis, each network at the learning rate of "
         "least validation error. Lines are means over seeds, bands the range over seeds. The "
         "paper shows MNIST and CIFAR-10; the titles say which sets these are.",
-        FINITE,
         lambda results: bool(_finite_sets(results)),
         fig12,
         _finite_sets,

@@ -9,9 +9,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.figures.common import SET_NAMES, FigureSpec, new_figure, title_of
-from experiments.results.queries import SHAPESET, needed
-from experiments.results.schema import DATA_SETS, STAND_INS, find_group
+from experiments.data.registry import DATA_SETS, SHAPESET
+from experiments.report.figures.common import FigureSpec, new_figure, title_of
+from experiments.results.queries import needed
+from experiments.results.schema import find_group
 
 PART = "examples"
 COLUMNS = 5
@@ -43,8 +44,9 @@ def _block(examples: xr.Dataset, title: str, which: str, classes: str) -> Block:
 
 def _blocks(examples: xr.Dataset) -> list[Block]:
     """Shapeset in both sizes, then every other set that there are examples of."""
+    title = DATA_SETS[SHAPESET].title
     shapes = [
-        _block(examples, f"{SET_NAMES[SHAPESET]}, {size} x {size} pixels", str(size), "class_name")
+        _block(examples, f"{title}, {size} x {size} pixels", str(size), "class_name")
         for size in SIZES
     ]
     others = [name for name in DATA_SETS if f"image_{name}" in examples.variables]
@@ -54,10 +56,11 @@ def _blocks(examples: xr.Dataset) -> list[Block]:
 
 
 def _title(name: str) -> str:
-    if name not in STAND_INS:
-        return SET_NAMES[name]
-    plain = SET_NAMES[name].partition(" (not")[0]
-    return f"{plain}, stand-in for {SET_NAMES[STAND_INS[name]]}"
+    info = DATA_SETS[name]
+    if not info.stands_in_for:
+        return info.title
+    plain = info.title.partition(" (not")[0]
+    return f"{plain}, stand-in for {DATA_SETS[info.stands_in_for].title}"
 
 
 def _draw_example(axes: Axes, image: np.ndarray, name: str) -> None:
@@ -87,12 +90,10 @@ def fig01(results: xr.DataTree) -> Figure:
 
 FIGURES = {
     "fig01": FigureSpec(
-        "Fig. 1: examples of the data sets",
         "Random images of one or two shapes with the name of their class, as in the left half of "
         "the paper's figure (64 x 64), and at the 32 x 32 that the networks learn from; below "
         "them, examples of the other sets as their networks see them. The right half of the "
         "paper's figure shows Small-ImageNet.",
-        (PART,),
         lambda results: find_group(results, PART) is not None,
         fig01,
     ),

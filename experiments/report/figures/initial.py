@@ -227,38 +227,32 @@ def sets_of(results: xr.DataTree) -> Sequence[str]:
 
 FIGURES = {
     "fig06": FigureSpec(
-        "Fig. 6: activations at initialisation",
         "Density of the activations of each hidden layer before any training, mean over seeds. "
         "What must be seen: with the standard initialisation the peak at 0 grows from layer to "
         "layer, because each layer passes on about a third of the variance; with the normalized "
         "initialisation (N) the layers stay much closer together. The paper shows tanh only; the "
         "small panels, on a logarithmic axis, add the other units, the plain Gaussian and any "
         "units or initialisers of your own. " + EXPLAINED + " The curves must lie on each other.",
-        (PART,),
         has_any("activation_histogram"),
         fig06,
         sets_of,
     ),
     "fig07": FigureSpec(
-        "Fig. 7: back-propagated gradients at initialisation",
         "Density of dC/ds over units and examples, mean over seeds, logarithmic, with one axis "
         "for both initialisations; what lies beyond 5 standard deviations of the top layer isn't "
         "shown. What must be seen: with the standard initialisation the distributions narrow from "
         "the top layer down to the input; with the normalized one they are level. "
         + EXPLAINED
         + " The top layer, a sum over a few classes, isn't Gaussian: it has a residual, no curve.",
-        (PART,),
         has_any("backprop_histogram"),
         fig07,
         sets_of,
     ),
     "fig08": FigureSpec(
-        "Fig. 8: weight gradients at initialisation",
         "Density of dC/dw, the cost averaged over the monitored examples, mean over seeds, drawn "
         "as in Fig. 7 but with each initialisation on its own axes. What must be seen: the layers "
         "lie on each other with either initialisation, as eq. 14 says, although the "
         "back-propagated gradients of Fig. 7 don't. " + EXPLAINED,
-        (PART,),
         has_any("weight_gradient_histogram"),
         fig08,
         sets_of,

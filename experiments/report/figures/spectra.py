@@ -183,7 +183,6 @@ def eq17(results: xr.DataTree) -> Figure:
 
 FIGURES = {
     "eq17": FigureSpec(
-        "Eq. 17: singular values of the layer-to-layer Jacobians",
         "Above: mean singular value of each layer's Jacobian, mean over seeds with its 95% t "
         "interval; the dashed lines are 8/(3 pi) sqrt(n Var[W]), the mean for a square matrix of "
         "independent entries and units of slope 1. Below them: the spectrum of tanh standard and "
@@ -193,7 +192,6 @@ FIGURES = {
         "runs that have them, black or blue strokes and dashed curves are free probability with "
         "the units' own slopes, and the percentages its residual, measured / predicted - 1 of the "
         "mean, above in the layer where it is largest: points below the oracle must be on strokes.",
-        (PART,),
         has_any("singular_value"),
         eq17,
         sets_of,

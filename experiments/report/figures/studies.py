@@ -252,20 +252,16 @@ def _height(start: int, unit: int, units: int) -> float:
     return start + 0.5 * (unit - (units - 1) / 2) / units
 
 
-def _spec(name: str, title: str, caption: str, draw: Callable[[xr.DataTree], Figure]) -> FigureSpec:
+def _spec(name: str, caption: str, draw: Callable[[xr.DataTree], Figure]) -> FigureSpec:
     """The entry of the figure of the study ``name``."""
 
     def sets(results: xr.DataTree) -> Sequence[str]:
         return [dataset_of(needed(results, name))]
 
-    return FigureSpec(
-        title,
-        caption,
-        (name,),
-        lambda results: bool(courses(find_group(results, name))),
-        draw,
-        sets,
-    )
+    def drawable(results: xr.DataTree) -> bool:
+        return bool(courses(find_group(results, name)))
+
+    return FigureSpec(caption, drawable, draw, sets)
 
 
 _COURSES = (
@@ -276,7 +272,6 @@ _COURSES = (
 FIGURES = {
     "selection": _spec(
         "selection",
-        "Section 2.3: the depth of each model, chosen on validation error",
         "Final validation error against the number of hidden layers, each network at its own best "
         "learning rate; mean over seeds with its 95% t interval, the chosen depth of each model "
         "circled. What must be seen: on Shapeset 5 is best, but 4 for sigmoid.",
@@ -284,7 +279,6 @@ FIGURES = {
     ),
     "section5": _spec(
         "section5",
-        "Section 5: learning rates by parameter, and layers that grow or shrink",
         f"{_COURSES} Hessian rates divide by an estimate of the diagonal of the Hessian, variance "
         "rates by one of the gradient's variance. What must be seen: either helps tanh with the "
         "standard initialisation without reaching the normalized one (N), and helps the latter "
@@ -293,14 +287,12 @@ FIGURES = {
     ),
     "costs": _spec(
         "costs",
-        "Section 4.1: the quadratic cost against the cross-entropy",
         f"{_COURSES} What must be seen: with the quadratic cost, whose plateaus Fig. 5 shows, "
         "networks learn more slowly or stay behind.",
         costs,
     ),
     "gaussians": _spec(
         "gaussians",
-        "Gaussian scales: one standard deviation for every layer",
         "Final test error against the standard deviation of the weights, the same in every layer, "
         "beside the paper's standard and normalized initialisations (lines), which take theirs "
         "from the layer's size. Mean over seeds with its 95% t interval. A scale at which every "
@@ -309,7 +301,6 @@ FIGURES = {
     ),
     "modern": _spec(
         "modern",
-        "Today's starts: the paper's initialisations beside newer ones",
         "Final test error by initialiser, one colour a unit, each network at the learning rate of "
         "least validation error; mean over seeds with its 95% t interval. A network that diverged "
         "at every learning rate isn't shown. Not in the paper.",

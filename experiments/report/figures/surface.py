@@ -7,6 +7,7 @@ from mpl_toolkits.mplot3d import Axes3D
 
 from experiments.report.figures.common import FigureSpec, new_figure
 from experiments.results.queries import needed
+from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 
 PART = "surface"
@@ -66,7 +67,7 @@ def fig05(results: xr.DataTree) -> Figure:
 
 
 def _drawable(results: xr.DataTree) -> bool:
-    surface = needed(results, PART)
+    surface = find_group(results, PART)
     return surface is not None and all(
         np.isfinite(surface[name].isel(seed=0).values).all() for name, _, _ in COSTS
     )
@@ -74,12 +75,10 @@ def _drawable(results: xr.DataTree) -> bool:
 
 FIGURES = {
     "fig05": FigureSpec(
-        "Fig. 5: cross-entropy and quadratic cost",
         "Both costs of a two-layer tanh network with random inputs and targets over one weight of "
         "each layer, for the first random net; above each, the share of the surface that is a "
         "plateau, mean over all random nets with its 95% t interval. What must be seen: the "
         "quadratic cost has the worse plateaus.",
-        (PART,),
         _drawable,
         fig05,
     ),

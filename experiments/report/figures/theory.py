@@ -229,7 +229,6 @@ def phase(results: xr.DataTree) -> Figure:
 
 FIGURES = {
     "variances": FigureSpec(
-        "Eqs. 5-7: variances by layer, measured and predicted",
         "Mean squares of tanh networks at initialisation: points are measured (mean over seeds "
         "and 95% t interval), dashed lines are what eqs. 5-7 predict for units of slope 1. What "
         "must be seen: the fall of the activations and of the back-propagated gradients with the "
@@ -239,13 +238,11 @@ FIGURES = {
         "it, with the largest residual in percent; the bands are where 95% of such means over "
         "seeds should be by the exact spread of linear nets, which those of a net that saturates "
         "stays below. Points must be in the bands about 1; errors go on from layer to layer.",
-        (PART,),
         lambda results: bool(tanh_pair(find_group(results, PART), "activation_mean_square")),
         variances,
         sets_of,
     ),
     "phase": FigureSpec(
-        "Phase diagrams: what mean field expects of very deep nets",
         "For weights of variance sigma_w^2 / n and biases of variance sigma_b^2: chi, the factor "
         "by which the variance of back-propagated gradients grows for each layer down, once the "
         "activations have settled. Blue is ordered: gradients vanish and all examples become "
@@ -255,7 +252,6 @@ FIGURES = {
         "(sigma_w^2 = 1/3, a circle) is well within the ordered phase, where it loses a factor of "
         "3 a layer, and the normalized one (sigma_w = 1, a square) is critical; for sigmoid both "
         "are far from critical. Not a measurement: computed from the activation alone.",
-        (PART,),
         lambda results: bool(_named(results)),
         phase,
     ),

@@ -19,7 +19,6 @@ from experiments.report.figures.common import (
 from experiments.report.figures.initial import activation_edges
 from experiments.report.figures.times import BAND, dress_time, spread
 from experiments.results.queries import NotMeasured, first_set, layers, needed, of, select
-from experiments.results.schema import DATA_SETS
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import layer_colours, legend_below
 
@@ -205,16 +204,14 @@ def pretraining(results: xr.DataTree) -> Figure:
     return figure
 
 
-def _spec(
-    title: str, caption: str, find: Find, draw: Callable[[xr.DataTree], Figure]
-) -> FigureSpec:
+def _spec(caption: str, find: Find, draw: Callable[[xr.DataTree], Figure]) -> FigureSpec:
     """The entry of a figure of the networks that ``find`` finds, of Shapeset before all."""
 
     def sets(results: xr.DataTree) -> Sequence[str]:
         name = first_set(results, find)
         return [] if name is None else [name]
 
-    return FigureSpec(title, caption, DATA_SETS, lambda results: bool(sets(results)), draw, sets)
+    return FigureSpec(caption, lambda results: bool(sets(results)), draw, sets)
 
 
 _SPREAD = "Lines are means over seeds; bands, where seen, span the least and greatest seed."
@@ -225,7 +222,6 @@ _SATURATION = (
 
 FIGURES = {
     "fig02": _spec(
-        "Fig. 2: sigmoid activations over training",
         "Mean of the activations of each hidden layer on the monitored test examples, mean over "
         "seeds; a vertical bar is one standard deviation over units and examples either way. "
         "What must be seen: the top layer falls to 0 quickly, which saturates it, and leaves it "
@@ -234,14 +230,12 @@ FIGURES = {
         fig02,
     ),
     "fig03": _spec(
-        "Fig. 3: saturation over training, tanh and softsign",
         _SATURATION + "What must be seen: with tanh layer 1 saturates first, then layer 2, and "
         "so on; with softsign the layers saturate less, and together.",
         _saturated,
         fig03,
     ),
     "fig04": _spec(
-        "Fig. 4: activations at the end of training",
         "Density of the activations of each hidden layer at the end of training, mean over seeds, "
         "on a logarithmic axis. What must be seen: tanh has its mass at -1, 1 and 0; softsign has "
         "it around 0.6 to 0.8 in absolute value, where it bends without being flat.",
@@ -249,7 +243,6 @@ FIGURES = {
         fig04,
     ),
     "fig09": _spec(
-        "Fig. 9: weight gradients over training, tanh",
         "Standard deviation of the weight gradients of each layer on the monitored test examples, "
         f"one axis for both initialisations. {_SPREAD} What must be seen: the layers drift apart "
         "with the standard initialisation and stay together with the normalized one.",
@@ -257,14 +250,12 @@ FIGURES = {
         fig09,
     ),
     "fig10": _spec(
-        "Fig. 10: saturation over training, tanh with normalized initialisation",
         _SATURATION + "What must be seen: unlike tanh in Fig. 3, no layer after the other; the "
         "picture is closer to softsign's.",
         _tanh_normalized,
         fig10,
     ),
     "pretraining": _spec(
-        "Pre-training: reconstruction cost",
         "Cost of reconstructing what each layer sees from a corrupted copy of it, over the updates "
         "of that layer's denoising autoencoder, before the network of Fig. 11 is fine-tuned. Lines "
         "are means over seeds; bands span the least and greatest seed. What must be seen: every "

@@ -2,12 +2,15 @@
 
 import xarray as xr
 
-from experiments.report.tables.errors import STUDY_TITLES, of_part, table_1, table_1_p
+from experiments.data.registry import DATA_SETS
+from experiments.report.tables.errors import of_group, table_1, table_1_p
 from experiments.report.tables.initial import singular_values, variances
 from experiments.report.tables.studies import baseline, selection
 from experiments.report.tables.table import Table, to_markdown
 from experiments.report.tables.verdicts import STATUS_ORDER, claims, in_order
-from experiments.results.schema import DATA_SETS
+from experiments.studies import STUDIES
+
+DEPTHS = "selection"  # has a table of its own
 
 __all__ = [
     "STATUS_ORDER",
@@ -16,7 +19,7 @@ __all__ = [
     "claims",
     "every",
     "in_order",
-    "of_part",
+    "of_group",
     "selection",
     "singular_values",
     "table_1",
@@ -32,10 +35,10 @@ def every(results: xr.DataTree) -> list[Table]:
         table_1(results),
         table_1_p(results),
         selection(results),
-        *(of_part(results, study) for study in STUDY_TITLES),
+        *(of_group(results, study) for study in STUDIES if study != DEPTHS),
         baseline(results),
         singular_values(results),
         variances(results),
-        *(of_part(results, name) for name in DATA_SETS),
+        *(of_group(results, name) for name in DATA_SETS),
     ]
     return [table for table in made if table is not None]

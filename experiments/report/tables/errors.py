@@ -8,21 +8,17 @@ import xarray as xr
 from experiments.claims.paper import PAPER_P, TABLE_1
 from experiments.claims.significance import TABLE_NETS, Comparison, against_best, column
 from experiments.claims.verdict import FEWEST_SEEDS
+from experiments.data.registry import DATA_SETS
+from experiments.exhibits import EXHIBITS
 from experiments.networks import NetworkSpec, read
-from experiments.report.figures.common import SET_NAMES
 from experiments.report.tables.table import MISSING, Table, number, with_interval
 from experiments.results.queries import chosen_rate, network, of
-from experiments.results.schema import DATA_SETS, find_group
+from experiments.results.schema import find_group
+from experiments.studies import STUDIES
 from glorot_jax.confidence import mean_interval
 
 MAJORITY_ERROR = 83.3  # % on Shapeset-3x2 of always answering one of the likeliest classes
 LEAST_P = 0.0001  # smaller ones are as good as this
-STUDY_TITLES = {
-    "section5": "Section 5: final test errors",
-    "costs": "Section 4.1: final test errors with either cost",
-    "gaussians": "Gaussian scales: final test errors",
-    "modern": "Today's starts: final test errors",
-}
 
 
 def _columns(results: xr.DataTree) -> dict[str, xr.Dataset]:
@@ -62,7 +58,7 @@ def table_1(results: xr.DataTree) -> Table | None:
     return Table(
         "table1",
         "Table 1: test error in %",
-        ("network", *(SET_NAMES[name] for name in sets)),
+        ("network", *(DATA_SETS[name].title for name in sets)),
         tuple((label, *(cell(name, label) for name in sets)) for label in labels),
         "Mean over seeds ± its 95% t interval. In brackets the paper's value, of 5 layers of 1000 "
         "units after 5 million updates. Bold: not shown to "
@@ -87,7 +83,7 @@ def table_1_p(results: xr.DataTree) -> Table | None:
     return Table(
         "table1_p",
         "Table 1: p against the best of the column",
-        ("network", *(SET_NAMES[name] for name in compared)),
+        ("network", *(DATA_SETS[name].title for name in compared)),
         tuple(
             (label, *(_p(column.get(label)) for column in compared.values()))
             for label in TABLE_NETS
@@ -108,8 +104,8 @@ def _p(comparison: Comparison | None) -> str:
     return f"< {LEAST_P}" if comparison.p < LEAST_P else number(float(f"{comparison.p:.2g}"))
 
 
-def of_part(results: xr.DataTree, name: str) -> Table | None:
-    """Every network of a data set's part or a study's, None if the results don't hold it."""
+def of_group(results: xr.DataTree, name: str) -> Table | None:
+    """Every network of a data set's group or a study's, None if the results don't hold it."""
     trained = find_group(results, name)
     if trained is None:
         return None
@@ -118,14 +114,20 @@ def of_part(results: xr.DataTree, name: str) -> Table | None:
     if name == "shapeset":
         rows.append(("always one class", f"{MAJORITY_ERROR:.1f}", *[MISSING] * 3))
     return Table(
-        f"{name}_table" if name in STUDY_TITLES else f"table1_{name}",
-        STUDY_TITLES.get(name) or f"{SET_NAMES[name]}: every network",
+        f"{name}_table" if name in STUDIES else f"table1_{name}",
+        _title(name),
         header,
         tuple(rows),
         f"Mean over {trained.sizes['seed']} seeds ± its 95% t interval, at the learning rate of "
         "least validation error. Diverged: networks of all learning rates and seeds that left the "
         "finite numbers.",
     )
+
+
+def _title(name: str) -> str:
+    if name in STUDIES:
+        return f"{EXHIBITS[name].title.partition(':')[0]}: final test errors"
+    return f"{DATA_SETS[name].title}: every network"
 
 
 def _row(trained: xr.Dataset, spec: NetworkSpec) -> tuple[str, ...]:

@@ -1,15 +1,20 @@
 """Every claim, on made-up results: none is hard-wired, and each says so when it can't tell."""
 
+import dataclasses
 import fnmatch
+import importlib
 import json
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 import xarray as xr
 
+from experiments import claims
 from experiments.claims import CLAIMS, Claim, counts, judge, to_json
 from experiments.claims.paper import TABLE_1
+from experiments.data.registry import DATA_SETS
 from experiments.results import schema as schema
 from glorot_jax.files import write_netcdf
 from tests.experiments import made_up
@@ -55,6 +60,20 @@ def everything() -> xr.DataTree:
 def test_ids_are_unique_and_all_have_cases():
     assert len(BY_ID) == len(CLAIMS)
     assert set(CASES) == set(BY_ID)
+
+
+def test_every_claim_that_is_written_is_judged():
+    written = set()
+    for file in pkgutil.iter_modules(claims.__path__):
+        module = importlib.import_module(f"{claims.__name__}.{file.name}")
+        written |= {id(c) for c in getattr(module, "CLAIMS", ())}
+        written |= {id(value) for value in vars(module).values() if isinstance(value, Claim)}
+    assert written == {id(claim) for claim in CLAIMS}
+
+
+def test_a_claim_of_a_figure_that_nothing_lists_is_an_error():
+    with pytest.raises(ValueError, match="claim fig01-classes: figure 'fig13' is not in EXHIBITS"):
+        dataclasses.replace(BY_ID["fig01-classes"], figure="fig13")
 
 
 def test_every_row_of_the_paper_has_claims_and_every_claim_a_row():
@@ -187,7 +206,7 @@ def test_kernels_too_small_to_show_a_variance():
 
 @pytest.mark.parametrize("stand_in", ["digits", "imagenette"])
 def test_a_stand_in_shows_its_numbers_and_decides_nothing(stand_in: str):
-    name = schema.STAND_INS[stand_in].replace("_", "-")
+    name = DATA_SETS[stand_in].stands_in_for.replace("_", "-")
     results = made_up.results(**{stand_in: made_up.training_part(stand_in)})
     about = [claim for claim in CLAIMS if f"-{name}-" in claim.id]
     assert len(about) >= 10

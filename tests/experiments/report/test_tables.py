@@ -31,7 +31,7 @@ def _by_name(table):
 
 def test_a_sets_networks_by_hand():
     results = made_up.results(shapeset=made_up.training_part("shapeset"))
-    table = tables.of_part(results, "shapeset")
+    table = tables.of_group(results, "shapeset")
     names = [str(name) for name in results["shapeset/condition"].values]
     errors = 100 * results["shapeset/final_test_error"].values[names.index("Tanh N")]
     half = stats.t.ppf(0.975, 2) * errors.std(ddof=1) / np.sqrt(3)
@@ -48,7 +48,7 @@ def test_a_diverged_condition_has_no_numbers():
     for name in ("chosen_learning_rate", "final_test_error", "selection_error"):
         part[name].values[2] = np.nan
     results = made_up.results(shapeset=part)
-    assert tables.of_part(results, "shapeset").rows[2] == ("Tanh", "-", "-", "-", "6 of 6")
+    assert tables.of_group(results, "shapeset").rows[2] == ("Tanh", "-", "-", "-", "6 of 6")
     assert _by_name(tables.table_1(results))["Tanh"] == ("Tanh", "- (27.15)")
 
 
@@ -56,7 +56,7 @@ def test_rates_that_were_not_tried_are_not_counted():
     part = made_up.section5_part().copy(deep=True)
     for name in ("validation_error", "test_error"):
         part[name].values[0, 0] = np.nan
-    rows = tables.of_part(made_up.results(section5=part), "section5").rows
+    rows = tables.of_group(made_up.results(section5=part), "section5").rows
     assert [row[-1] for row in rows] == ["0 of 3"] + ["0 of 6"] * (len(rows) - 1)
 
 
@@ -117,7 +117,7 @@ def test_every_table_has_its_own_key_and_rows_of_one_length():
 
 
 def test_digits_have_no_paper_value():
-    table = tables.of_part(made_up.results(digits=made_up.training_part("digits")), "digits")
+    table = tables.of_group(made_up.results(digits=made_up.training_part("digits")), "digits")
     assert "not MNIST" in table.title
 
 
