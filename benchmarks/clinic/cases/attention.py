@@ -14,30 +14,28 @@ ZEROS = nn.initializers.zeros
 
 
 class _Block(nnx.Module):
-    def __init__(self, width: int, spread: float, residual: bool, rngs: nnx.Rngs) -> None:
+    def __init__(self, width: int, spread: float, rngs: nnx.Rngs) -> None:
         self.q, self.k, self.v, self.o = (nnx.Linear(width, width, rngs=rngs) for _ in range(4))
         for layer in (self.q, self.k):
             layer.kernel[...] = layer.kernel[...] * spread
         self.norm_1, self.norm_2 = (nnx.LayerNorm(width, rngs=rngs) for _ in range(2))
         self.up = nnx.Linear(width, 2 * width, rngs=rngs)
         self.down = nnx.Linear(2 * width, width, rngs=rngs)
-        self.residual = residual
 
     def __call__(self, x: jax.Array) -> jax.Array:
         n, steps, width = x.shape
-        keep = 1.0 if self.residual else 0.0
         h = self.norm_1(x)
         q, k, v = (layer(h).reshape(n, steps, 2, -1) for layer in (self.q, self.k, self.v))
-        x = keep * x + self.o(attend(q, k, v).reshape(n, steps, width))
-        return keep * x + self.down(nnx.gelu(self.up(self.norm_2(x))))
+        x = x + self.o(attend(q, k, v).reshape(n, steps, width))
+        return x + self.down(nnx.gelu(self.up(self.norm_2(x))))
 
 
 class _Encoder(nnx.Module):
-    def __init__(self, depth: int, spread: float, residual: bool, rngs: nnx.Rngs) -> None:
+    def __init__(self, depth: int, spread: float, rngs: nnx.Rngs) -> None:
         width = 48
         self.embed = nnx.Linear(12, width, rngs=rngs)
         self.position = nnx.Param(0.02 * jax.random.normal(rngs.params(), (16, width)))
-        self.blocks = nnx.List([_Block(width, spread, residual, rngs) for _ in range(depth)])
+        self.blocks = nnx.List([_Block(width, spread, rngs) for _ in range(depth)])
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, 8, rngs=rngs)
 
@@ -48,8 +46,8 @@ class _Encoder(nnx.Module):
         return self.head(self.norm(x).mean(1))
 
 
-def _encoder(depth: int = 3, spread: float = 1.0, residual: bool = True) -> Model:
-    return flax_nnx(_Encoder(depth, spread, residual, nnx.Rngs(3)), *marked_token(300))
+def _encoder(spread: float = 1.0) -> Model:
+    return flax_nnx(_Encoder(2, spread, nnx.Rngs(3)), *marked_token(300))
 
 
 @sick(
@@ -68,22 +66,41 @@ def attention_scores_of_100() -> Model:
 
 @healthy(source="paper", training=Training(steps=200))
 def encoder_pre_norm() -> Model:
-    """Three blocks with their norms in front, at a library's defaults."""
+    """Two blocks with their norms in front, at a library's defaults."""
     return _encoder()
+
+
+def _pure_attention(residual: float, depth: int = 16, width: int = 32) -> Model:
+    params = {
+        "embed": gaussian(0, 12, width),
+        "head": gaussian(1, width, 8),
+        "layers": {name: gaussian(i, depth, width, width) for i, name in enumerate("qkvo", 2)},
+    }
+
+    def net(p, x):
+        def layer(h, w):
+            q, k, v = ((h @ w[name]).reshape(*h.shape[:2], 2, -1) for name in "qkv")
+            return residual * h + attend(q, k, v).reshape(h.shape) @ w["o"], None
+
+        h, _ = jax.lax.scan(layer, x @ p["embed"], p["layers"])
+        h = h - h.mean(-1, keepdims=True)
+        h = h * jax.lax.rsqrt(jnp.square(h).mean(-1, keepdims=True) + 1e-5)
+        return h.mean(1) @ p["head"]
+
+    return Model(net, params, *marked_token(300))
 
 
 @sick(
     "tokens all alike",
     ("alike", "same", "rank", "collapse", "vanish", "residual", "no spread", "constant"),
-    lambda: _encoder(depth=6),
-    site="blocks",
+    lambda: _pure_attention(1.0),
+    site="layers",
     source="paper",
-    training=Training(steps=200),
 )
 def attention_without_residual() -> Model:
-    """Six blocks whose residual connections were forgotten: every attention averages the tokens
-    further, until all are alike and nothing tells one input from another. Add the block's input."""
-    return _encoder(depth=6, residual=False)
+    """Sixteen layers of attention without residual connections: each averages the tokens further,
+    until all are alike and nothing tells one input from another. Add the layer's input."""
+    return _pure_attention(0.0)
 
 
 class _TiedLanguage(nn.Module):
@@ -113,6 +130,7 @@ def _tied(std: float) -> Model:
     lambda: _tied(0.02),
     site="wte",
     source="question and answer",
+    training=Training(steps=100),
 )
 def tied_embedding_of_std_1() -> Model:
     """An embedding of std 1 that is the output kernel too: logits have a std of sqrt(width), and
@@ -229,7 +247,7 @@ class _VisionTransformer(nn.Module):
         x = jnp.concatenate([jnp.broadcast_to(token, (len(x), 1, 48)), x], 1)
         x = x + self.param("position", NORMAL, (1, 17, 48))
         xavier = nn.initializers.xavier_uniform()
-        for i in range(3):
+        for i in range(2):
             attention = nn.MultiHeadDotProductAttention(3, kernel_init=xavier, name=f"attn_{i}")
             x = x + attention(nn.LayerNorm()(x))
             h = nn.gelu(nn.Dense(96, kernel_init=xavier, name=f"up_{i}")(nn.LayerNorm()(x)))

@@ -16,26 +16,26 @@ EXPLODING = ("explod", "too large", "grow", "overflow")
 
 def _tanh_layers(gain: float) -> Model:
     x, y = table("digits", 300)
-    params = dense_stack([64] * 21 + [10], gain, biases=False)
+    params = dense_stack([64] * 15 + [10], gain, biases=False)
     return Model(lambda p, x: run_stack(p, x, jnp.tanh), params, x, y)
 
 
 @sick("vanishing", VANISHING, lambda: _tanh_layers(1.1), site="layer", source="paper", training=SGD)
-def tanh_20_small() -> Model:
-    """Twenty tanh layers with the uniform start that n Var[W] = 1/3 stands for: each keeps 0.58 of
-    the signal and of the gradient. Kernels 1.7 times as large mend it."""
+def tanh_14_small() -> Model:
+    """Fourteen tanh layers with the uniform start that n Var[W] = 1/3 stands for: each keeps 0.58
+    of the signal and of the gradient. Kernels 1.7 times as large mend it."""
     return _tanh_layers(3**-0.5)
 
 
 @healthy(source="paper", training=SGD)
-def tanh_20_critical() -> Model:
-    """Twenty tanh layers at n Var[W] = 1.2, where tanh keeps its signal."""
+def tanh_14_critical() -> Model:
+    """Fourteen tanh layers at n Var[W] = 1.2, where tanh keeps its signal."""
     return _tanh_layers(1.1)
 
 
 class _ReluLayers(nn.Module):
     variance: float
-    depth: int = 16
+    depth: int = 10
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -57,15 +57,15 @@ def _relu_layers(variance: float) -> Model:
     source="question and answer",
     training=Training("sgd", 0.01),
 )
-def relu_16_gain_large() -> Model:
-    """Sixteen relu layers whose kernels have 1.56 times the std that keeps the signal: it grows by
+def relu_10_gain_large() -> Model:
+    """Ten relu layers whose kernels have 1.56 times the std that keeps the signal: it grows by
     as much a layer. Draw them at n Var[W] = 2."""
     return _relu_layers(2.2**2)
 
 
 @healthy(source="paper", training=Training("sgd", 0.01))
-def relu_16_he() -> Model:
-    """Sixteen relu layers at n Var[W] = 2."""
+def relu_10_he() -> Model:
+    """Ten relu layers at n Var[W] = 2."""
     return _relu_layers(2.0)
 
 
@@ -110,7 +110,7 @@ def residual_60_fixup() -> Model:
 
 def _sigmoid_layers(activation) -> Model:
     x, y = table("digits", 300)
-    params = dense_stack([64] * 9 + [10])
+    params = dense_stack([64] * 8 + [10])
     return Model(lambda p, x: run_stack(p, x, activation), params, x, y)
 
 
@@ -122,9 +122,9 @@ def _sigmoid_layers(activation) -> Model:
     source="question and answer",
     training=SGD,
 )
-def sigmoid_8() -> Model:
-    """Eight layers of logistic sigmoids: the derivative is 1/4 at most, so that little more than
-    1e-5 of the gradient reaches the first kernel. Use tanh, or kernels four times larger."""
+def sigmoid_7() -> Model:
+    """Seven layers of logistic sigmoids: the derivative is 1/4 at most, so that about 1e-4 of the
+    gradient reaches the first kernel. Use tanh, or kernels four times larger."""
     return _sigmoid_layers(jax.nn.sigmoid)
 
 
@@ -133,7 +133,7 @@ class _PlainConvolutions(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        for _ in range(10):
+        for _ in range(7):
             x = nn.relu(nn.Conv(12, (3, 3), kernel_init=self.kernel_init)(x))
         return nn.Dense(10, name="head")(x.mean((1, 2)))
 
@@ -149,10 +149,10 @@ def _convolutions(init) -> Model:
     lambda: _convolutions(nn.initializers.he_normal()),
     site="Conv",
     source="paper",
-    training=Training("sgd", 0.05, 200),
+    training=Training("sgd", 0.2, 400),
 )
-def conv_10_std_001() -> Model:
-    """Ten plain convolutions drawn at std 0.01, the habit of early image nets: each keeps a
+def conv_7_std_001() -> Model:
+    """Seven plain convolutions drawn at std 0.01, the habit of early image nets: each keeps a
     thirteenth of the signal. Draw them by fan-in, n Var[W] = 2."""
     return _convolutions(nn.initializers.normal(0.01))
 
@@ -161,7 +161,7 @@ def _narrow(width: int, key: int) -> Model:
     x, y = table("digits", 300)
 
     def net(x):
-        for _ in range(18):
+        for _ in range(12):
             x = jax.nn.relu(hk.Linear(width, w_init=hk.initializers.VarianceScaling(2.0))(x))
         return hk.Linear(10)(x)
 
@@ -180,7 +180,7 @@ def _narrow(width: int, key: int) -> Model:
     training=SGD,
 )
 def narrow_relu_dead() -> Model:
-    """Eighteen relu layers of two units: with such a seed all of one layer are off for all
+    """Twelve relu layers of two units: with such a seed all of one layer are off for all
     examples, nothing passes, and no training brings it back. Widen the layers or draw again."""
     return _narrow(2, 2)
 
@@ -240,12 +240,12 @@ def rezero_24() -> Model:
 class _Selu(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        for _ in range(12):
+        for _ in range(8):
             x = jax.nn.selu(nn.Dense(64, kernel_init=nn.initializers.lecun_normal())(x))
         return nn.Dense(10, kernel_init=nn.initializers.lecun_normal())(x)
 
 
 @healthy(source="paper", training=Training("sgd", 0.02))
-def selu_12() -> Model:
+def selu_8() -> Model:
     """A self-normalising net: selu at n Var[W] = 1."""
     return linen(_Selu(), *table("digits", 300))

@@ -101,7 +101,7 @@ def beam_of_1() -> Model:
 
 def _heat(key: int = 4) -> Model:
     """Residuals of u_t = u_xx / 10, of the start sin(pi x) and of u = 0 at both ends."""
-    params = dense_stack([2, 32, 32, 32, 1])
+    params = dense_stack([2, 32, 32, 1])
 
     def u(p, point):
         return run_stack(p, point, jnp.tanh)[..., 0]

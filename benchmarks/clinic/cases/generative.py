@@ -211,7 +211,6 @@ def _written(by_fan_in: bool) -> Model:
     lambda: _written(True),
     site="writer",
     source="issue thread",
-    training=Training("sgd", 1e-3),
 )
 def hypernet_writes_large_kernels() -> Model:
     """A net that writes another one's kernels with entries of std 1 where 0.3 is right: the

@@ -101,7 +101,7 @@ def _relu_recurrence(gain: float, steps: int = 30, width: int = 32) -> Model:
     lambda: _relu_recurrence(1.0),
     site="recurrent",
     source="paper",
-    training=Training("sgd", 0.01),
+    training=Training(rate=3e-4),
 )
 def recurrence_of_radius_15() -> Model:
     """A relu recurrence by 1.5 times the identity: state and gradient grow by half a step, by 2e5
@@ -109,18 +109,18 @@ def recurrence_of_radius_15() -> Model:
     return _relu_recurrence(1.5)
 
 
-@healthy(source="paper", training=Training("sgd", 0.01))
+@healthy(source="paper", training=Training(rate=3e-4))
 def recurrence_of_identity() -> Model:
     """A relu recurrence that starts as the identity."""
     return _relu_recurrence(1.0)
 
 
-def _diagonal_ssm(real: float, states: int = 16, width: int = 16) -> Model:
+def _diagonal_ssm(sign: float, states: int = 16, width: int = 16) -> Model:
     x, y = first_step(32, 256)
     params = {
         "inward": gaussian(0, 8, width),
-        "a_real": jnp.full((width, states), real),
-        "a_imag": jnp.broadcast_to(jnp.pi * jnp.arange(states), (width, states)) * 1.0,
+        "a_real": sign * jnp.broadcast_to(jnp.arange(1.0, states + 1), (width, states)),
+        "a_imag": jnp.broadcast_to(jnp.pi * jnp.arange(states), (width, states)),
         "b": jnp.ones((width, states)),
         "c": gaussian(1, states, 2 * width).T.reshape(2, width, states),
         "log_dt": jnp.log(jnp.geomspace(1e-2, 1e-1, width)),
@@ -150,19 +150,19 @@ def _diagonal_ssm(real: float, states: int = 16, width: int = 16) -> Model:
 @sick(
     "state explodes",
     (*EXPLODING, "loss", "cost"),
-    lambda: _diagonal_ssm(-0.5),
+    lambda: _diagonal_ssm(-1.0),
     source="issue thread",
 )
 def state_space_unstable() -> Model:
-    """A diagonal state space whose decay lost its sign: the real parts are +5, the state grows by
-    up to 1.6 a step. Keep them negative, as minus an exponential."""
-    return _diagonal_ssm(5.0)
+    """A diagonal state space whose decay lost its sign: the real parts are 1 to 16 where -1 to -16
+    is right, and the state grows by up to 5 a step. Keep them negative, as minus an exponential."""
+    return _diagonal_ssm(1.0)
 
 
 @healthy(source="paper", training=Training(rate=1e-2))
 def state_space_diagonal() -> Model:
-    """A diagonal state space with real parts of -1/2 and frequencies of pi, 2 pi, ..."""
-    return _diagonal_ssm(-0.5)
+    """A diagonal state space with real parts of -1 to -16 and frequencies of pi, 2 pi, ..."""
+    return _diagonal_ssm(-1.0)
 
 
 class _LinearAttention(nn.Module):

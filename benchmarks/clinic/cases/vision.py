@@ -37,7 +37,7 @@ class _ResNet(nn.Module):
             return nn.BatchNorm(use_running_average=False, **rest)
 
         x = nn.relu(norm()(nn.Conv(12, (3, 3), use_bias=False, kernel_init=HE, name="stem")(x)))
-        for i in range(4):
+        for i in range(3):
             h = nn.Conv(12, (3, 3), use_bias=False, kernel_init=HE, name=f"a_{i}")(x)
             h = nn.Conv(12, (3, 3), use_bias=False, kernel_init=HE, name=f"b_{i}")(
                 nn.relu(norm()(h))
@@ -57,7 +57,7 @@ class _Mixer(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = x.reshape(-1, 4, 2, 4, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 16, 4)
         x = nn.Dense(32, name="embed")(x)
-        for i in range(3):
+        for i in range(2):
             h = nn.LayerNorm()(x).swapaxes(1, 2)
             h = nn.Dense(16, name=f"tokens_{i}")(nn.gelu(nn.Dense(32, name=f"across_{i}")(h)))
             x = x + h.swapaxes(1, 2)

@@ -5,6 +5,7 @@ import flax.linen as nn
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from benchmarks.clinic.data import table
 from benchmarks.clinic.kit import Model, Training, healthy, sick
@@ -199,16 +200,19 @@ def units_doubled_by_growth() -> Model:
 
 
 def _highway(bias: float) -> Model:
-    x, y = table("digits", 300)
-    depth, width = 12, 48
+    rng = np.random.default_rng(19)
+    point = rng.normal(size=(400, 6))
+    x = jnp.asarray(point, jnp.float32)
+    y = jnp.asarray(2 * (point[:, 0] > 0) + (point[:, 1] * point[:, 2] > 0))  # no linear net does
+    depth, width = 10, 48
     params = {
-        "stem": gaussian(0, 64, width),
+        "stem": gaussian(0, 6, width),
         "blocks": {
             "gate": gaussian(1, depth, width, width),
             "gate_bias": jnp.full((depth, width), bias),
             "w": gaussian(2, depth, width, width, gain=2**0.5),
         },
-        "head": gaussian(3, width, 10),
+        "head": gaussian(3, width, 4),
     }
 
     def net(p, x):
@@ -227,7 +231,7 @@ def _highway(bias: float) -> Model:
     lambda: _highway(-2.0),
     site="blocks",
     source="issue thread",
-    training=Training("sgd", 0.05, 600),
+    training=Training(rate=3e-3),
 )
 def highway_gates_at_minus_30() -> Model:
     """Gates with biases of -30: a sigmoid of 1e-13 lets through neither a block's signal nor its
@@ -235,7 +239,7 @@ def highway_gates_at_minus_30() -> Model:
     return _highway(-30.0)
 
 
-@healthy(source="paper", training=SGD)
+@healthy(source="paper", training=Training(rate=3e-3))
 def highway_gates_at_minus_2() -> Model:
     """Gates that start mostly closed, at -2, as published."""
     return _highway(-2.0)

@@ -8,8 +8,8 @@ from benchmarks.clinic.cases import all_cases, chosen_cases
 
 CASES = all_cases()
 BUILT = (
-    "tanh_20_small",
-    "relu_16_he",
+    "tanh_14_small",
+    "relu_10_he",
     "logits_plain",
     "targets_standardised",
     "time_stamp_column",
