@@ -70,7 +70,8 @@ def encoder_pre_norm() -> Model:
     return _encoder()
 
 
-def _pure_attention(residual: float, depth: int = 16, width: int = 32) -> Model:
+def _pure_attention(residual: bool, depth: int = 16, width: int = 32) -> Model:
+    x, _ = marked_token(300)
     params = {
         "embed": gaussian(0, 12, width),
         "head": gaussian(1, width, 8),
@@ -80,27 +81,28 @@ def _pure_attention(residual: float, depth: int = 16, width: int = 32) -> Model:
     def net(p, x):
         def layer(h, w):
             q, k, v = ((h @ w[name]).reshape(*h.shape[:2], 2, -1) for name in "qkv")
-            return residual * h + attend(q, k, v).reshape(h.shape) @ w["o"], None
+            made = attend(q, k, v).reshape(h.shape) @ w["o"]
+            return (h + made / depth**0.5 if residual else made), None
 
         h, _ = jax.lax.scan(layer, x @ p["embed"], p["layers"])
         h = h - h.mean(-1, keepdims=True)
         h = h * jax.lax.rsqrt(jnp.square(h).mean(-1, keepdims=True) + 1e-5)
-        return h.mean(1) @ p["head"]
+        return h @ p["head"]
 
-    return Model(net, params, *marked_token(300))
+    return Model(net, params, x, jnp.argmax(x[..., :8], -1))
 
 
 @sick(
     "tokens all alike",
     ("alike", "same", "rank", "collapse", "vanish", "residual", "no spread", "constant"),
-    lambda: _pure_attention(1.0),
+    lambda: _pure_attention(True),
     site="layers",
     source="paper",
 )
 def attention_without_residual() -> Model:
     """Sixteen layers of attention without residual connections: each averages the tokens further,
-    until all are alike and nothing tells one input from another. Add the layer's input."""
-    return _pure_attention(0.0)
+    until all are alike, where each should give its own code back. Add the layer's input."""
+    return _pure_attention(False)
 
 
 class _TiedLanguage(nn.Module):

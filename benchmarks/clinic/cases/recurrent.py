@@ -101,7 +101,7 @@ def _relu_recurrence(gain: float, steps: int = 30, width: int = 32) -> Model:
     lambda: _relu_recurrence(1.0),
     site="recurrent",
     source="paper",
-    training=Training(rate=3e-4),
+    training=Training("sgd", 1e-3),
 )
 def recurrence_of_radius_15() -> Model:
     """A relu recurrence by 1.5 times the identity: state and gradient grow by half a step, by 2e5
@@ -109,7 +109,7 @@ def recurrence_of_radius_15() -> Model:
     return _relu_recurrence(1.5)
 
 
-@healthy(source="paper", training=Training(rate=3e-4))
+@healthy(source="paper", training=Training("sgd", 1e-3))
 def recurrence_of_identity() -> Model:
     """A relu recurrence that starts as the identity."""
     return _relu_recurrence(1.0)
