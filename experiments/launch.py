@@ -6,8 +6,13 @@
 Started again with the same command, a run that was stopped goes on where it was.
 """
 
+from experiments import interrupts
+
+if __name__ == "__main__":
+    interrupts.watch()  # before the imports, which take seconds
+
 import os
-import time
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -24,12 +29,12 @@ from experiments.configs.custom import with_custom
 from experiments.data.errors import DataMissing
 from experiments.provenance import provenance
 from experiments.report import write_report
+from experiments.report.page import INDEX
 from experiments.results import schema
 from experiments.stages import STAGES
 from experiments.validate import validate
-from experiments.workdir import RESULTS, Workdir
+from experiments.workdir import PROGRAMS, RESULTS, Workdir, opened
 from glorot_jax import command
-from glorot_jax.files import write_netcdf
 from glorot_jax.keys import named
 
 _CONFIG = config_flag.define()
@@ -45,15 +50,19 @@ def run(config: ConfigDict, workdir: str) -> Path:
       ConfigError: the config or the work directory can't be used.
       DataError, CheckpointError, ResultsError: a file can't be read or written.
     """
-    started = time.monotonic()
     config = with_custom(config)
     validate(config)
-    folder = Workdir(workdir, config)
+    with opened(workdir, config) as folder:
+        return _run(config, folder)
+
+
+def _run(config: ConfigDict, folder: Workdir) -> Path:
     groups: dict[str, xr.Dataset] = {}
     left_out: dict[str, str] = {}
     for stage, measure in STAGES.items():
         if stage not in config.stages:
             continue
+        interrupts.doing(f"measuring {stage}")
         key = named(jax.random.key(config.seed), stage)
         try:
             measured = folder.stage(stage, partial(measure, config, key, folder))
@@ -63,10 +72,17 @@ def run(config: ConfigDict, workdir: str) -> Path:
             left_out[config[stage].dataset] = str(missing).replace(str(Path.home()), "~")
         else:
             groups |= schema.groups(measured)
-    attrs = provenance(config, wall_time_s=time.monotonic() - started)
+    page = folder.path / INDEX
+    if folder.finished() and not folder.measured and page.exists():
+        print(f"nothing to do: {folder.path} holds this run, finished", file=sys.stderr)
+        return page
+    attrs = provenance(config, wall_time_s=folder.seconds())
     whole = schema.build(groups, {**attrs, schema.LEFT_OUT: schema.reasons_to_json(left_out)})
-    write_netcdf(whole, folder.path / RESULTS)
-    return write_report(whole, folder.path)
+    folder.write(whole, folder.path / RESULTS)
+    interrupts.doing("drawing the figures and writing the page")
+    write_report(whole, folder.path)
+    folder.finish()
+    return page
 
 
 def set_up_jax(workdir: str, *, compile_fast: bool) -> None:
@@ -80,7 +96,7 @@ def set_up_jax(workdir: str, *, compile_fast: bool) -> None:
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     jax.config.update("jax_disable_most_optimizations", compile_fast)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / "checkpoints/programs"))
+        jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / PROGRAMS))
 
 
 def main(argv: Sequence[str]) -> None:
@@ -89,7 +105,8 @@ def main(argv: Sequence[str]) -> None:
     set_up_jax(_WORKDIR.value, compile_fast=config.compile_fast)
     if _DATA_DIR.value is not None:
         config.data_dir = _DATA_DIR.value
-    print(f"page: {run(config, _WORKDIR.value)}")
+    print(f"page: {run(config, _WORKDIR.value)}", flush=True)
+    interrupts.ignore()
 
 
 if __name__ == "__main__":

@@ -55,7 +55,10 @@ class NetworkSpec:
         'Tanh N, depth 4, quadratic'
         """
         unit, scheme = self.activation.rsplit(":")[-1], self.scheme.rsplit(":")[-1]
-        words = f"{unit[:1].upper()}{unit[1:]} {_SCHEME_NAMES.get(self.scheme, scheme)}".rstrip()
+        # A custom activation that is called as one of ours keeps its whole path.
+        taken = unit != self.activation and unit in activations.ACTIVATIONS
+        unit = self.activation if taken else f"{unit[:1].upper()}{unit[1:]}"
+        words = f"{unit} {_SCHEME_NAMES.get(self.scheme, scheme)}".rstrip()
         depth = [] if self.depth == PAPER_DEPTH else [f"depth {self.depth}"]
         options = [_OPTION_NAMES.get(value, value) for value in self.unusual.values()]
         return ", ".join([words, *depth, *options])

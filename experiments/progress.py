@@ -37,9 +37,25 @@ class Progress:
             self._last_line = now
             self._line(now)
 
-    def close(self) -> None:
+    def reach(self, done: int) -> None:
+        """Counts up to ``done``."""
+        self.advance(done - self._done)
+
+    def note(self, line: str) -> None:
+        """One line for a person, whatever the output is."""
+        self._bar.write(line, file=sys.stderr)
+
+    def say(self, what: str) -> None:
+        """Shows what is being done before there is anything to count."""
+        self._bar.set_postfix_str(what)
+        if self._lines and what:
+            print(f"{time.strftime('%H:%M:%S')} {self._title}: {what}", file=sys.stderr, flush=True)
+
+    def close(self, *, done: bool) -> None:
+        """Ends the bar; ``done`` unless something stopped it."""
+        self._bar.leave = done
         self._bar.close()
-        if self._lines:
+        if self._lines and done:
             self._line(time.monotonic())
 
     def _line(self, now: float) -> None:
@@ -60,5 +76,16 @@ def progress(title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Pr
     bar = Progress(title, total, unit, done)
     try:
         yield bar
-    finally:
-        bar.close()
+    except BaseException:
+        bar.close(done=False)
+        raise
+    bar.close(done=True)
+
+
+def spaced(number: int) -> str:
+    """``number`` with its digits in groups of three.
+
+    >>> spaced(160000)
+    '160 000'
+    """
+    return f"{number:,}".replace(",", " ")

@@ -14,7 +14,7 @@ PACKAGES = ("glorot_jax", "jax", "jaxlib", "flax", "optax", "numpy", "xarray")
 
 
 def provenance(config: ConfigDict, *, wall_time_s: float) -> dict[str, object]:
-    """Attributes of a results file; ``wall_time_s`` is that of the last start alone."""
+    """Attributes of a results file; ``wall_time_s`` is summed over its starts."""
     versions = {name: metadata.version(name) for name in PACKAGES}
     devices = jax.devices()
     return {

@@ -58,7 +58,7 @@ def _initial(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
 
 
 def _trained(name: str, config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
-    """``config.<name>``: a part called as its data set, or as the study."""
+    """``config.<name>``: a group called as its data set, or as the study."""
     settings = config[name]
     if settings.dataset == SHAPESET:
         task = shapeset.task(
@@ -76,13 +76,12 @@ def _trained(name: str, config: ConfigDict, key: jax.Array, folder: Workdir) -> 
             download=settings.download,
             fallback=settings.fallback or None,
         )
-    part = task.name if name in SET_STAGES else name
-    return part, trained.measure(
+    group = folder.claim(task.name if name in SET_STAGES else name, stage=name)
+    return group, trained.measure(
         settings,
         task,
         key=key,
-        checkpoints=folder.checkpoints / part,
-        seconds_between=config.checkpoint_seconds,
+        checkpoints=folder.place(name),
     )
 
 
@@ -108,8 +107,7 @@ def _baseline(config: ConfigDict, key: jax.Array, folder: Workdir) -> Named:
         config.baseline,
         pixel_range=tuple(config.pixel_range),
         key=key,
-        checkpoints=folder.checkpoints / "baseline",
-        seconds_between=config.checkpoint_seconds,
+        checkpoints=folder.place("baseline"),
     )
 
 

@@ -1,16 +1,22 @@
-"""Training an ensemble with progress and checkpoints, so that a killed run goes on."""
+"""Training an ensemble with progress and checkpoints, so that a stopped run goes on."""
 
-from pathlib import Path
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.checkpoint import Checkpoints
-from experiments.progress import progress
+from experiments import interrupts
+from experiments.checkpoint import Checkpoints, Place
+from experiments.progress import progress, spaced
+from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.ensemble import Ensemble
+
+SECONDS = 1.0  # between two looks at whether a signal came, where a block takes less
 
 
 class Schedule(NamedTuple):
@@ -27,6 +33,10 @@ class Schedule(NamedTuple):
         """Updates done at each measurement, [points + 1]."""
         return np.cumsum(self.blocks) * self.updates_per_block
 
+    def updates_at(self, done: loop.Done) -> int:
+        """Updates done when training is as far as ``done``."""
+        return int(self.blocks[: done.points].sum() + done.blocks) * self.updates_per_block
+
 
 def schedule(*, updates: int, points: int, block_size: int, batch_size: int) -> Schedule:
     """``points`` measurements spread evenly over ``updates``, after one at the start."""
@@ -35,39 +45,119 @@ def schedule(*, updates: int, points: int, block_size: int, batch_size: int) -> 
     return Schedule(np.diff(ends, prepend=0), per_block)
 
 
+class State(NamedTuple):
+    """What a checkpoint holds: ``history`` is name -> [points + 1, members, ...], filled so far."""
+
+    ensemble: Ensemble
+    history: dict[str, np.ndarray]
+    done: loop.Done
+
+
 def train(
     title: str,
     advance: loop.Advance,
     ensemble: Ensemble,
     *,
-    members: int,
+    seeds: Sequence[int],
+    mesh: jax.sharding.Mesh,
     arrays: Any,
     sets: Any,
     schedule: Schedule,
-    folder: Path,
-    seconds_between: float,
+    checkpoints: Place,
 ) -> tuple[Ensemble, dict[str, np.ndarray]]:
-    """Trains ``ensemble`` through ``schedule``; found checkpoints in ``folder`` are gone on from.
+    """Trains ``ensemble``, members of ``seeds`` on ``mesh``, through ``schedule``.
 
-    Returns the ensemble at the end and everything measured, name -> [points + 1, members, ...]:
-    the first ``members`` rows, which are the real ones.
+    A checkpoint found at its place is gone on from, whatever the devices it was made on. A signal
+    that asks to stop is obeyed as soon as a checkpoint is saved; see ``interrupts``.
+
+    Returns the ensemble at the end and everything measured, name -> [points + 1, members, ...].
+
+    Raises:
+      CheckpointError: a checkpoint can't be written, has changed, or belongs to another run.
     """
-    blocks = schedule.blocks
-    _, shapes = jax.eval_shape(advance, ensemble, arrays, sets, jnp.asarray(0))
-    history = jax.tree.map(lambda leaf: np.zeros((len(blocks), *leaf.shape), leaf.dtype), shapes)
-    saved = Checkpoints(folder, seconds_between=seconds_between)
-    done, (ensemble, history) = saved.restore((ensemble, history)) or (0, (ensemble, history))
-    history = jax.tree.map(np.array, history)
-    updates = blocks * schedule.updates_per_block * members
-    full_title = f"{title}, {members} members"
-    with progress(full_title, int(updates.sum()), "updates", done=int(updates[:done].sum())) as bar:
-        for point, state, measured in loop.run(
-            advance, ensemble, arrays=arrays, sets=sets, blocks=blocks, done=done
-        ):
-            ensemble = state
+    interrupts.doing(f"compiling {title}")
+    saved, total = Checkpoints(checkpoints), int(schedule.updates[-1])
+    empty = _empty_history(advance, ensemble, arrays, sets, len(schedule.blocks), len(seeds))
+    start = State(ensemble, empty, loop.Done())
+
+    def unpadded(state: State) -> State:
+        return state._replace(ensemble=ensembles.without_padding(state.ensemble, seeds, mesh=mesh))
+
+    found = saved.restore(lambda: unpadded(start))
+    if found is not None:
+        _, (ensemble, history, done) = found
+        ensemble = ensembles.place(ensemble, seeds, mesh=mesh)
+        start = State(ensemble, history, loop.Done(*map(int, done)))
+    if start.done.points == len(schedule.blocks):
+        return start.ensemble, start.history
+    first = schedule.updates_at(start.done)
+    with progress(f"{title}, {len(seeds)} members", total, "updates", done=first) as bar:
+        if found is not None:
+            bar.note(f"{title}: goes on from {spaced(first)} of {spaced(total)} updates")
+        bar.say("compiling")
+        # Nothing is trained or measured: the next call finds the program compiled.
+        ensemble, _ = advance(start.ensemble, arrays, sets, jnp.asarray(0), jnp.asarray(False))
+        bar.say("")
+        interrupts.doing(f"training {title}")
+        with interrupts.saving_first() as asked_to_stop:
+            for state in _states(
+                advance, start._replace(ensemble=ensemble), arrays, sets, schedule.blocks
+            ):
+                updates, stopping = schedule.updates_at(state.done), asked_to_stop()
+                bar.reach(updates)
+                at_end = state.done.points == len(schedule.blocks)
+                saved.save(updates, partial(unpadded, state), last=stopping or at_end)
+                if stopping:
+                    where = f"at {spaced(updates)} of {spaced(total)} updates"
+                    interrupts.stop(where, of=title)
+    return state.ensemble, state.history
+
+
+def _empty_history(
+    advance: loop.Advance, ensemble: Ensemble, arrays: Any, sets: Any, points: int, members: int
+) -> dict[str, np.ndarray]:
+    _, shapes = jax.eval_shape(advance, ensemble, arrays, sets, jnp.asarray(0), jnp.asarray(True))
+    return {
+        name: np.zeros((points, members, *leaf.shape[1:]), leaf.dtype)
+        for name, leaf in shapes.items()
+    }
+
+
+def _states(
+    advance: loop.Advance, start: State, arrays: Any, sets: Any, blocks: np.ndarray
+) -> Iterator[State]:
+    """The states on the way from ``start``, one at least every ``SECONDS`` or block."""
+    history, pace = start.history, _Pace()
+    for done, ensemble, measured in loop.run(
+        advance,
+        start.ensemble,
+        arrays=arrays,
+        sets=sets,
+        blocks=blocks,
+        done=start.done,
+        most=pace.most,
+    ):
+        jax.block_until_ready(ensemble)
+        pace.passed()
+        if measured is not None:
             for name, values in measured.items():
-                history[name][point - 1] = values
-            saved.save(point, (state, history), last=point == len(blocks))
-            bar.advance(int(updates[point - 1]))
-    saved.close()
-    return ensemble, {name: values[:, :members] for name, values in history.items()}
+                history[name][done.points - 1] = values[: history[name].shape[1]]
+        yield State(ensemble, history, done)
+
+
+class _Pace:
+    """How many blocks may pass until signals are looked at again: what takes about ``SECONDS``."""
+
+    def __init__(self) -> None:
+        self._most, self._started = 1, 0.0
+
+    def most(self) -> int:
+        self._started = time.monotonic()
+        return self._most
+
+    def passed(self) -> None:
+        seconds = time.monotonic() - self._started
+        if seconds < SECONDS / 2:
+            self._most *= 2
+        elif seconds > SECONDS:
+            self._most = max(1, self._most // 2)

@@ -104,6 +104,13 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
     named = conditions(settings, field=f"{prefix}.conditions")
     if len(set(named)) < len(named):
         raise ConfigError(f"{prefix}.conditions: {', '.join(settings.conditions)} repeats one")
+    names = [condition.name for condition in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"{prefix}.conditions: two networks of {', '.join(settings.conditions)} would both "
+                f"be called {name!r}; rename one's function"
+            )
     for condition in named:
         if settings.widths and len(settings.widths) != condition.depth:
             raise ConfigError(

@@ -1,56 +1,232 @@
 """The folder of one run: which config it belongs to, and what is already done in it."""
 
+import fcntl
+import hashlib
 import json
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 from ml_collections import ConfigDict
 
+from experiments import interrupts
+from experiments.checkpoint import Place
 from experiments.errors import ConfigError
 from experiments.results import schema
-from glorot_jax.files import write_netcdf, write_text
+from glorot_jax.files import sweep, write_netcdf, write_text
 
 CONFIG = "config.json"
 RESULTS = "results.nc"
+PROGRAMS = "checkpoints/programs"  # compiled ones, kept by JAX
+CONFIG_HASH = "config_sha256"
 
 
 class Workdir:
-    """A folder for one run of one config.
+    """A folder for one run of one config; ``opened`` makes it.
 
-    Raises:
-      ConfigError: the folder can't be made or written, or holds a run of another config.
+    Attributes:
+      path: the folder.
+      checkpoints: the folder in it for all that a run which goes on needs.
+      measured: whether this start has measured anything.
     """
 
-    def __init__(self, path: str, config: ConfigDict):
-        self.path = Path(path)
-        self.checkpoints = self.path / "checkpoints"
-        wanted = json.loads(config.to_json())
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            known = self.path / CONFIG
-            if known.exists():
-                _refuse_another(json.loads(known.read_text()), wanted, self.path)
-            else:
-                write_text(known, json.dumps(wanted, indent=2))
-        except OSError as error:
+    def __init__(self, path: Path, config: ConfigDict):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.measured = False
+        self.config_hash = hashlib.sha256(_canonical(_plain(config)).encode()).hexdigest()
+        self._seconds_between = config.checkpoint_seconds
+        self._made_by: dict[str, str] = {}
+        self._started = time.monotonic()
+        self._spent_before = 0.0
+
+    def place(self, stage: str) -> Place:
+        """Where ``stage`` has its checkpoints."""
+        return Place(
+            self.checkpoints / stage,
+            {"config": self.config_hash, "stage": stage},
+            self._seconds_between,
+        )
+
+    def claim(self, group: str, *, stage: str) -> str:
+        """``group``, which ``stage`` is about to measure.
+
+        Raises:
+          ConfigError: another stage makes the group of that name.
+        """
+        other = self._made_by.setdefault(group, stage)
+        if other != stage:
             raise ConfigError(
-                f"workdir: {path} can't be written ({error.strerror}); name another folder"
-            ) from error
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"workdir: {known} is damaged ({error}); remove it") from error
+                f"config.stages: {stage} and {other} both measure {group}, one of them in place of "
+                "its own data set; leave one of them out"
+            )
+        return group
 
     def stage(self, stage: str, measure: Callable[[], tuple[str, xr.Dataset]]) -> xr.DataTree:
         """Results with one group: read if an earlier start finished it, else measured and saved.
 
         ``measure()`` returns the group's name and the group.
+
+        Raises:
+          ConfigError: the file belongs to a run of another config.
+          ResultsError: the file has changed since it was written.
         """
         path = self.checkpoints / f"{stage}.nc"
         if not path.exists():
             name, made = measure()
-            write_netcdf(schema.build({name: made}, {}), path)
-        return schema.load(path)
+            self.write(schema.build({name: made}, {}), path)
+            self.measured = True
+            self.note_time()
+        found = self._load(path)
+        for name in schema.groups(found):
+            self.claim(name, stage=stage)
+        return found
+
+    def write(self, results: xr.DataTree, path: Path) -> None:
+        """Writes ``results`` as this run's."""
+        results = results.copy()
+        results.attrs[CONFIG_HASH] = self.config_hash
+        write_netcdf(results, path)
+
+    def finish(self) -> None:
+        """Notes that the page of ``results.nc`` as it is now is written."""
+        write_text(self._finished, self._results_hash())
+
+    def finished(self) -> bool:
+        """Whether ``finish`` was called, and ``results.nc`` is as it was then."""
+        try:
+            return self._finished.read_text() == self._results_hash()
+        except OSError:
+            return False
+
+    def seconds(self) -> float:
+        """Seconds that this run has taken, in all its starts."""
+        return self._spent_before + time.monotonic() - self._started
+
+    def note_time(self) -> None:
+        """Keeps ``seconds`` for the next start."""
+        write_text(self._clock, f"{self.seconds():.1f}")
+
+    def tidy(self) -> None:
+        """Leaves the folder as one that can be gone on with."""
+        sweep(self.path)
+        self.note_time()
+
+    def prepare(self, config: ConfigDict, *, died: bool) -> None:
+        """Checks that the folder is this run's before anything is changed in it."""
+        sweep(self.path)
+        if died:
+            self._drop_last_program()
+        _check_config(self.path, _plain(config), self._load)
+        with suppress(OSError, ValueError):
+            self._spent_before = float(self._clock.read_text())
+
+    def _load(self, path: Path) -> xr.DataTree:
+        try:
+            found = schema.load(path)
+        except schema.ResultsError as error:
+            raise schema.ResultsError(f"{error}; remove it to make it again") from error
+        if found.attrs.get(CONFIG_HASH) != self.config_hash:
+            raise ConfigError(
+                f"workdir: {path} belongs to a run of another config; name another folder"
+            )
+        return found
+
+    def _drop_last_program(self) -> None:
+        # JAX doesn't write these atomically, and would warn of half of one at every start.
+        programs = list((self.path / PROGRAMS).glob("*"))
+        if programs:
+            max(programs, key=lambda path: path.stat().st_mtime).unlink()
+
+    def _results_hash(self) -> str:
+        with (self.path / RESULTS).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def _finished(self) -> Path:
+        return self.checkpoints / "finished"
+
+    @property
+    def _clock(self) -> Path:
+        return self.checkpoints / "seconds"
+
+
+@contextmanager
+def opened(path: Path | str, config: ConfigDict) -> Iterator[Workdir]:
+    """The folder ``path`` for a run of ``config`` alone, made if it isn't there.
+
+    Raises:
+      ConfigError: the folder can't be made or written, is in use, or holds a run of another config.
+      ResultsError: its ``results.nc`` has changed since it was written.
+    """
+    folder = Workdir(Path(path), config)
+    try:
+        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        died = bool(os.pread(lock, 1, 0))
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        try:
+            folder.prepare(config, died=died)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            with interrupts.tidying(folder.tidy):
+                yield folder
+        except SystemExit:  # asked to stop
+            folder.note_time()
+            raise
+        folder.note_time()
+        os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)
+
+
+def _lock(folder: Workdir) -> int:
+    """An open file that no other process has locked; the system unlocks it when this one dies."""
+    lock = os.open(folder.checkpoints / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        process = os.pread(lock, 20, 0).decode(errors="replace") or "unknown"
+        os.close(lock)
+        raise ConfigError(
+            f"workdir: {folder.path} is in use by another run (process {process}); "
+            "wait for it or name another folder"
+        ) from None
+    except OSError:
+        pass  # a file system without locks, as some network drives are
+    return lock
+
+
+def _unwritable(path: Path | str, error: OSError) -> ConfigError:
+    reason = error.strerror or error
+    return ConfigError(f"workdir: {path} can't be written ({reason}); name another folder")
+
+
+def _check_config(path: Path, wanted: dict, load: Callable[[Path], object]) -> None:
+    known = path / CONFIG
+    if known.exists():
+        try:
+            there = json.loads(known.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"workdir: {known} is damaged ({error}); remove it") from error
+        if not isinstance(there, dict):
+            raise ConfigError(f"workdir: {known} is damaged (it holds no config); remove it")
+        _refuse_another(there, wanted, path)
+    # Read before anything is written; where the config is gone, the files say whose they are.
+    results = [path / RESULTS] if (path / RESULTS).exists() else []
+    for file in results if known.exists() else [*results, *(path / "checkpoints").glob("*.nc")]:
+        load(file)
+    if not known.exists():
+        write_text(known, json.dumps(wanted, indent=2))
 
 
 def _refuse_another(known: dict, wanted: dict, path: Path) -> None:
@@ -73,3 +249,11 @@ def _flat(config: dict, prefix: str = "config") -> dict[str, Any]:
         field = f"{prefix}.{name}"
         flat |= _flat(value, field) if isinstance(value, dict) else {field: value}
     return flat
+
+
+def _plain(config: ConfigDict) -> dict[str, Any]:
+    return json.loads(config.to_json())
+
+
+def _canonical(config: dict) -> str:
+    return json.dumps(config, sort_keys=True)

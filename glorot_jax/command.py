@@ -38,7 +38,7 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
                 logging.exception("what was running:")
             fail(str(error) or type(error).__name__)
 
-    logging.set_verbosity(logging.WARNING)  # Orbax says a dozen lines a checkpoint at INFO
+    logging.set_verbosity(logging.WARNING)
     app.run(guarded, flags_parser=parse)
 
 

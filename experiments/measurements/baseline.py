@@ -6,7 +6,6 @@ that goes through a finite sample again and again ends by overfitting it.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -15,8 +14,8 @@ import optax
 import xarray as xr
 from ml_collections import ConfigDict
 
-from experiments import svm
-from experiments.checkpoint import CheckpointError
+from experiments import checkpoint, svm
+from experiments.checkpoint import Place
 from experiments.networks import PAPER_DEPTH
 from experiments.progress import Progress, progress
 from experiments.results.schema import labelled
@@ -24,7 +23,6 @@ from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import tanh
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, finite_stream
-from glorot_jax.files import first_line, write_atomically
 from glorot_jax.initializers import normalized
 from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
@@ -57,8 +55,7 @@ def measure(
     *,
     pixel_range: tuple[float, float],
     key: jax.Array,
-    checkpoints: Path,
-    seconds_between: float,
+    checkpoints: Place,
 ) -> xr.Dataset:
     """Fits the SVM and trains the net on one fresh sample a seed.
 
@@ -72,8 +69,7 @@ def measure(
     ``checkpoints/net-<seed>``: a run started again goes on from there, with the same values.
 
     Raises:
-      CheckpointError: a file there can't be read or written.
-      OSError: the folder can't be written.
+      CheckpointError: a file there can't be written, has changed, or belongs to another run.
     """
     samples = [
         _draw(settings, named(key, "sample", seed), pixel_range) for seed in range(settings.seeds)
@@ -85,7 +81,7 @@ def measure(
         batch_size=settings.batch_size,
     )
     machines = _machines(settings, samples, checkpoints)
-    courses = _courses(settings, samples, times, key, checkpoints, seconds_between)
+    courses = _courses(settings, samples, times, key, checkpoints)
     rates = np.asarray(settings.learning_rates, np.float32)
     nets = [_chosen_net(course, rates, times.updates) for course in courses]
     found = [machine | net for machine, net in zip(machines, nets, strict=True)]
@@ -116,18 +112,18 @@ def _draw(settings: ConfigDict, key: jax.Array, pixel_range: tuple[float, float]
     return Sample(*(Batch(x[cut], y[cut]) for cut in cuts))
 
 
-def _machines(settings: ConfigDict, samples: Sequence[Sample], checkpoints: Path) -> list[Found]:
+def _machines(settings: ConfigDict, samples: Sequence[Sample], checkpoints: Place) -> list[Found]:
     """Each sample's SVM, from its file if it was fitted before."""
-    files = [checkpoints / f"svm-{seed}.npz" for seed in range(len(samples))]
+    files = [checkpoints.folder / f"svm-{seed}.npz" for seed in range(len(samples))]
     fits = len(settings.svm_c) * len(settings.svm_gamma) + 1
     done = fits * sum(file.exists() for file in files)
-    checkpoints.mkdir(parents=True, exist_ok=True)
     found = []
     with progress("Shapeset samples, RBF SVM", fits * len(files), "fits", done=done) as bar:
         for file, sample in zip(files, samples, strict=True):
+            identity = checkpoints.inside(file.stem).identity
             if not file.exists():
-                _save(file, _machine(settings, sample, bar))
-            found.append(_load(file))
+                checkpoint.write(file, _machine(settings, sample, bar), identity=identity)
+            found.append(checkpoint.read(file, identity=identity))
     return found
 
 
@@ -159,31 +155,12 @@ def _machine(settings: ConfigDict, sample: Sample, bar: Progress) -> Found:
     }
 
 
-def _save(file: Path, found: Found) -> None:
-    def write(temporary: Path) -> None:
-        np.savez(temporary, allow_pickle=False, **found)
-
-    write_atomically(file, write)
-
-
-def _load(file: Path) -> Found:
-    try:
-        with file.open("rb") as opened, np.load(opened) as saved:
-            return dict(saved)
-    except Exception as error:  # numpy, zipfile and zlib raise many kinds
-        raise CheckpointError(
-            f"checkpoint: {file} can't be read ({first_line(error)}); "
-            "remove it to fit this SVM again"
-        ) from error
-
-
 def _courses(
     settings: ConfigDict,
     samples: Sequence[Sample],
     times: Schedule,
     key: jax.Array,
-    checkpoints: Path,
-    seconds_between: float,
+    checkpoints: Place,
 ) -> list[Found]:
     """What each sample's nets were measured at: name -> [points + 1, learning_rate]."""
     model = MLP((settings.width,) * PAPER_DEPTH, len(shapeset.CLASS_NAMES), tanh, normalized())
@@ -212,12 +189,12 @@ def _courses(
             f"Shapeset sample {seed}, tanh N",
             advance,
             ensemble,
-            members=len(rates),
+            seeds=[seed] * len(rates),
+            mesh=mesh,
             arrays=sample.train,
             sets=sample,
             schedule=times,
-            folder=checkpoints / f"net-{seed}",
-            seconds_between=seconds_between,
+            checkpoints=checkpoints.inside(f"net-{seed}", rates=list(rates)),
         )
         return history
 

@@ -1,7 +1,6 @@
 """Networks pre-trained with denoising autoencoders, layer after layer (Fig. 11)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
+from experiments.checkpoint import Place
 from experiments.training import Schedule, schedule, train
 from glorot_jax.data.stream import Task
 from glorot_jax.initialization import draw
@@ -48,8 +48,7 @@ def pretrain(
     keys: Sequence[jax.Array],
     stream_key: jax.Array,
     title: str,
-    folder: Path,
-    seconds_between: float,
+    checkpoints: Place,
     batch_size: int,
 ) -> Pretrained:
     """A network for each of ``keys``, seeds 0, 1, ..; all of them at once, layer after layer.
@@ -57,7 +56,7 @@ def pretrain(
     ``keys`` start the networks and draw the noise; ``stream_key`` draws the examples.
 
     ``settings``: learning_rate, corruption, and of each layer updates and points. Checkpoints go to
-    ``folder/layer-<number>``.
+    ``checkpoints/layer-<number>``.
     """
     networks = [draw(FIRST_SCHEME, model, key, task.validation.x) for key in keys]
     mesh = ensembles.member_mesh()
@@ -91,12 +90,12 @@ def pretrain(
                 key=named(stream_key, "layer", layer),
                 mesh=mesh,
             ),
-            members=len(members),
+            seeds=seeds,
+            mesh=mesh,
             arrays=task.train.arrays,
             sets=sets,
             schedule=schedule_of(settings, task, batch_size),
-            folder=folder / f"layer-{layer}",
-            seconds_between=seconds_between,
+            checkpoints=checkpoints.inside(f"layer-{layer}", seeds=seeds),
         )
         costs.append(measured[COST].T)
         network = trained.members.params["network"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 import xarray as xr
 from ml_collections import ConfigDict
 
+from experiments.checkpoint import Place
 from experiments.measurements import pretrained
 from experiments.measurements.selected import choose_depth, select
 from experiments.networks import DENOISING, SCHEME_EXAMPLES, NetworkSpec, coordinates, parse
@@ -50,13 +50,10 @@ class Setting(NamedTuple):
     sets: loop.HeldOut
     schedule: Schedule
     key: jax.Array
-    folder: Path
-    seconds_between: float
+    checkpoints: Place
 
 
-def measure(
-    settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Path, seconds_between: float
-) -> xr.Dataset:
+def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Place) -> xr.Dataset:
     """Trains every condition x learning rate x seed of ``settings`` on ``task``.
 
     Checkpoints go to ``checkpoints/<program>``; a program found there goes on where it stopped.
@@ -74,8 +71,7 @@ def measure(
             batch_size=settings.batch_size,
         ),
         key,
-        checkpoints,
-        seconds_between,
+        checkpoints.about(dataset=task.name),
     )
     found = conditions(settings, field="conditions")
     histories: dict[NetworkSpec, dict[str, np.ndarray]] = {}
@@ -106,9 +102,9 @@ def programs(found: Sequence[NetworkSpec], settings: ConfigDict, *, classes: int
     for shared in dict.fromkeys(map(kind, found)):
         widths = tuple(settings.widths) or shared.widths(settings.width)
         model = MLP(widths, classes, resolve(shared.activation))
-        name = "-".join(
-            [shared.activation.rsplit(":")[-1], str(shared.depth), *shared.unusual.values()]
-        )
+        # The whole path: two activations of one name are two programs.
+        activation = shared.activation.replace(":", "~")
+        name = "-".join([activation, str(shared.depth), *shared.unusual.values()])
         members = tuple(condition for condition in found if kind(condition) == shared)
         made.append(Program(name, model, shared.optimizer, shared.loss, members))
     return made
@@ -154,15 +150,18 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         mesh=mesh,
     )
     _, history = train(
-        f"{shared.folder.name} {program.name}",
+        f"{shared.checkpoints.folder.name} {program.name}",
         advance,
         ensemble,
-        members=len(grid),
+        seeds=[seed for seed, *_ in grid],
+        mesh=mesh,
         arrays=task.train.arrays,
         sets=shared.sets,
         schedule=shared.schedule,
-        folder=shared.folder / program.name,
-        seconds_between=shared.seconds_between,
+        checkpoints=shared.checkpoints.inside(
+            program.name,
+            members=[[seed, condition.text, rate] for seed, condition, rate in grid],
+        ),
     )
     sizes = (settings.seeds, len(program.conditions), len(rates))
 
@@ -195,9 +194,8 @@ def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Start
             shared.sets,
             keys=keys,
             stream_key=named(shared.key, "pre-training"),
-            title=f"{shared.folder.name} {program.name}",
-            folder=shared.folder / f"{program.name}-pretraining",
-            seconds_between=shared.seconds_between,
+            title=f"{shared.checkpoints.folder.name} {program.name}",
+            checkpoints=shared.checkpoints.inside(f"{program.name}-pretraining"),
             batch_size=shared.settings.batch_size,
         )
         return _Starts(found.params, {pretrained.COST: found.reconstruction_cost})

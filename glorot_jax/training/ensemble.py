@@ -111,17 +111,55 @@ def gather(
     Members of one seed share their stream. Where the devices don't divide the members the last one
     is repeated: the first ``len(members)`` rows of any result are the real ones.
     """
-    seats = _seats(seeds, mesh.size)
+    distinct = jnp.asarray(list(dict.fromkeys(seeds)))
 
     def start_stream(seed: jax.Array) -> Any:
-        return stream.init(named(key, "stream", seed))
+        return stream.init(jax.random.fold_in(jax.random.fold_in(key, seed), 1))
 
-    stacked = jax.tree.map(lambda *leaves: jnp.stack([leaves[i] for i in seats.member]), *members)
-    ensemble = Ensemble(
-        stacked._replace(stream=jnp.asarray(seats.stream, jnp.int32)),
-        jax.jit(jax.vmap(start_stream))(jnp.asarray(seats.stream_seed)),
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+    return place(Ensemble(stacked, jax.jit(jax.vmap(start_stream))(distinct)), seeds, mesh=mesh)
+
+
+def place(ensemble: Ensemble, seeds: Sequence[int], *, mesh: jax.sharding.Mesh) -> Ensemble:
+    """What ``without_padding`` made, or any ensemble of that form, placed on ``mesh``."""
+    seats, distinct = _seats(seeds, mesh.size), list(dict.fromkeys(seeds))
+    streams = np.array([distinct.index(seed) for seed in seats.stream_seed])
+    members = jax.tree.map(lambda leaf: leaf[seats.member], ensemble.members)
+    placed = Ensemble(
+        members._replace(stream=jnp.asarray(seats.stream, jnp.int32)),
+        jax.tree.map(lambda leaf: leaf[streams], ensemble.streams),
     )
-    return jax.device_put(ensemble, NamedSharding(mesh, PartitionSpec(AXIS)))
+    return jax.device_put(placed, NamedSharding(mesh, PartitionSpec(AXIS)))
+
+
+def without_padding(
+    ensemble: Ensemble, seeds: Sequence[int], *, mesh: jax.sharding.Mesh
+) -> Ensemble:
+    """``ensemble``, which is placed on ``mesh``, as it is whatever the devices.
+
+    Args:
+      ensemble: of members with ``seeds``, in their order; copied to the host.
+
+    Returns:
+      Each member once, and once a stream for each of the seeds in the order in which they come.
+    """
+    stream_seeds, distinct = _seats(seeds, mesh.size).stream_seed.tolist(), dict.fromkeys(seeds)
+    streams = np.array([stream_seeds.index(seed) for seed in distinct])
+    position = {seed: index for index, seed in enumerate(distinct)}
+    members = _rows(ensemble.members, np.arange(len(seeds)))
+    return Ensemble(
+        members._replace(stream=np.array([position[seed] for seed in seeds], np.int32)),
+        _rows(ensemble.streams, streams),
+    )
+
+
+def _rows(stack: Any, rows: np.ndarray) -> Any:
+    def of_leaf(leaf: jax.Array) -> Any:
+        # NumPy has no typed keys.
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return leaf[rows] if is_key else np.asarray(leaf)[rows]
+
+    return jax.tree.map(of_leaf, stack)
 
 
 # An eager init could alias arrays that are donated later; a jitted one does not.
@@ -159,13 +197,14 @@ def make_advance(
     stream: Stream,
     batch_size: int,
     mesh: jax.sharding.Mesh,
-) -> Callable[[Ensemble, Any, Any, jax.Array], tuple[Ensemble, Any]]:
+) -> Callable[..., tuple[Ensemble, Any]]:
     """The one compiled program of a training run.
 
-    ``advance(ensemble, arrays, held_out, blocks)`` trains every member on ``blocks`` blocks of its
-    stream (``stream.block_size / batch_size`` updates each) and then measures it:
-    ``probe(member, held_out)``. With ``blocks`` 0 it only measures. The ensemble is donated.
-    Returns the new ensemble and the measurements, stacked on axis 0.
+    ``advance(ensemble, arrays, held_out, blocks, measure=True)`` trains every member on ``blocks``
+    blocks of its stream (``stream.block_size / batch_size`` updates each) and then measures it:
+    ``probe(member, held_out)``. With ``blocks`` 0 it only measures, and without ``measure`` it only
+    trains. The ensemble is donated. Returns the new ensemble and the measurements, stacked on axis
+    0, which are zeros where nothing is measured.
 
     Raises:
       ValueError: the mini-batch does not divide the stream's block.
@@ -190,18 +229,33 @@ def make_advance(
 
         return Ensemble(over(train)(ensemble.members), streams)
 
+    @jax.jit  # so that it is traced once, for its shapes too
+    def measured(held_out: Any, members: Member) -> Any:
+        return over(lambda member: probe(member, held_out))(members)
+
+    def not_measured(held_out: Any, members: Member) -> Any:
+        shapes = jax.eval_shape(measured, held_out, members)
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
     def on_device(
-        ensemble: Ensemble, arrays: Any, held_out: Any, blocks: jax.Array
+        ensemble: Ensemble, arrays: Any, held_out: Any, blocks: jax.Array, measure: jax.Array
     ) -> tuple[Ensemble, Any]:
         ensemble = jax.lax.fori_loop(0, blocks, lambda _, e: one_block(arrays, e), ensemble)
-        return ensemble, over(lambda member: probe(member, held_out))(ensemble.members)
+        return ensemble, jax.lax.cond(measure, measured, not_measured, held_out, ensemble.members)
 
     sharded, everywhere = PartitionSpec(AXIS), PartitionSpec()
     program = jax.shard_map(
         on_device,
         mesh=mesh,
-        in_specs=(sharded, everywhere, everywhere, everywhere),
+        in_specs=(sharded, everywhere, everywhere, everywhere, everywhere),
         out_specs=(sharded, sharded),
         check_vma=False,
     )
-    return jax.jit(program, donate_argnums=0)
+
+    @partial(jax.jit, donate_argnums=0)
+    def advance(
+        ensemble: Ensemble, arrays: Any, held_out: Any, blocks: jax.Array, measure: Any = True
+    ) -> tuple[Ensemble, Any]:
+        return program(ensemble, arrays, held_out, blocks, jnp.asarray(measure))
+
+    return advance

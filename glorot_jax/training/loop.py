@@ -14,7 +14,7 @@ from glorot_jax.probes import activation_statistics, gradient_statistics
 from glorot_jax.training.ensemble import Ensemble
 from glorot_jax.training.update import Member
 
-Advance = Callable[[Ensemble, Any, Any, jax.Array], tuple[Ensemble, Any]]
+Advance = Callable[[Ensemble, Any, Any, jax.Array, jax.Array], tuple[Ensemble, Any]]
 
 
 class HeldOut(NamedTuple):
@@ -71,6 +71,13 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
     return probe
 
 
+class Done(NamedTuple):
+    """How far training is: points measured, and blocks trained since the last of them."""
+
+    points: int = 0
+    blocks: int = 0
+
+
 def run(
     advance: Advance,
     ensemble: Ensemble,
@@ -78,17 +85,26 @@ def run(
     arrays: Any,
     sets: HeldOut,
     blocks: Sequence[int] | np.ndarray,
-    done: int = 0,
-) -> Iterator[tuple[int, Ensemble, Mapping[str, jax.Array]]]:
-    """Trains to each evaluation point in turn and yields (points done, ensemble, measurement).
+    done: Done = Done(),  # noqa: B008  (a constant)
+    most: Callable[[], int] | None = None,
+) -> Iterator[tuple[Done, Ensemble, Mapping[str, jax.Array] | None]]:
+    """Trains to each evaluation point in turn; yields (done, ensemble, measurement) on the way.
 
-    ``blocks[i]`` is how many blocks lie between evaluation point i - 1 and i; the first ``done``
-    points are taken as done, so a restored ensemble goes on where it stopped. Each yielded
-    ensemble is consumed by the next step.
+    ``blocks[i]`` is how many blocks lie between evaluation point i - 1 and i; what ``done`` says is
+    taken as done, so a restored ensemble goes on where it stopped. Each yielded ensemble is
+    consumed by the next step. ``most()`` is how many blocks may pass until the next yield, all up
+    to the next point unless given; between points the measurement is None. Where an ensemble was
+    yielded or restored changes no bit of it later on.
     """
-    for point in range(done, len(blocks)):
-        ensemble, measurement = advance(ensemble, arrays, sets, jnp.asarray(blocks[point]))
-        yield point + 1, ensemble, measurement
+    while done.points < len(blocks):
+        left = int(blocks[done.points]) - done.blocks
+        now = left if most is None else min(left, most())
+        at_point = now == left
+        ensemble, measurement = advance(
+            ensemble, arrays, sets, jnp.asarray(now), jnp.asarray(at_point)
+        )
+        done = Done(done.points + 1) if at_point else done._replace(blocks=done.blocks + now)
+        yield done, ensemble, measurement if at_point else None
 
 
 def error_rate(scores: jax.Array, labels: jax.Array) -> jax.Array:

@@ -67,7 +67,7 @@ def test_selection_takes_the_rate_of_least_validation_error(smoke_run):
         )
 
 
-def test_a_finished_run_is_not_measured_again(smoke_run, config, monkeypatch):
+def test_a_finished_run_is_not_measured_again(smoke_run, config, monkeypatch, capsys):
     def never(*_):
         raise AssertionError("a finished stage was measured again")
 
@@ -75,10 +75,11 @@ def test_a_finished_run_is_not_measured_again(smoke_run, config, monkeypatch):
     assert {"initial", "online", "section5", "baseline"} <= finished
     stages = {name: never if name in finished else run for name, run in launch.STAGES.items()}
     monkeypatch.setattr(launch, "STAGES", stages)
-    monkeypatch.setattr(launch, "write_report", lambda *_: smoke_run / "index.html")
+    monkeypatch.setattr(launch, "write_report", never)
     before = schema.load(smoke_run / "results.nc")
-    launch.run(config, str(smoke_run))
-    xr.testing.assert_equal(schema.load(smoke_run / "results.nc"), before)
+    assert launch.run(config, str(smoke_run)) == smoke_run / "index.html"
+    assert capsys.readouterr().err == f"nothing to do: {smoke_run} holds this run, finished\n"
+    xr.testing.assert_identical(schema.load(smoke_run / "results.nc"), before)
 
 
 def test_another_config_is_refused_with_both_values(smoke_run, config):

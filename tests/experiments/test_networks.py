@@ -35,6 +35,8 @@ from experiments.networks import OPTIONS, SHAPES, NetworkSpec, parse
             NetworkSpec("jax.nn:swish", "jax.nn.initializers:he_uniform"),
             "Swish he_uniform",
         ),
+        # Called as one of ours, and not the same.
+        ("jax.nn:tanh normalized", NetworkSpec("jax.nn:tanh", "normalized"), "jax.nn:tanh N"),
     ],
 )
 def test_what_a_text_means(text, network, name):

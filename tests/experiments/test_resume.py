@@ -1,6 +1,8 @@
-"""Runs that are killed, again and again, and end as if nothing had happened."""
+"""Runs that are stopped, again and again, and end as if nothing had happened."""
 
+import os
 import random
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -29,15 +31,21 @@ METHODS = (
     "('tanh standard 2 optimizer=hessian_diagonal','tanh standard 2 optimizer=gradient_variance')",
     "--config.checkpoint_seconds=0",
 )
-KILLED_AT = {
-    FIG09: [*("config.json", "checkpoints/shapeset/tanh-5/2", "checkpoints/shapeset/tanh-5/5")],
+# (file or folder of checkpoints, the step in it that has to be reached), one for each start.
+STOPPED_AT = {
+    FIG09: [
+        ("config.json", 0),
+        ("checkpoints/online/tanh-5", 200),
+        ("checkpoints/online/tanh-5", 800),
+    ],
     METHODS: [
-        "checkpoints/shapeset/tanh-2-pretraining/layer-2/1",
-        "checkpoints/selection/tanh-1/2",
-        "checkpoints/section5/tanh-2-hessian_diagonal/2",
-        "checkpoints/section5/tanh-2-gradient_variance/2",
+        ("checkpoints/online/tanh-2-pretraining/layer-2", 0),
+        ("checkpoints/selection/tanh-1", 10),
+        ("checkpoints/section5/tanh-2-hessian_diagonal", 10),
+        ("checkpoints/section5/tanh-2-gradient_variance", 10),
     ],
 }
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -49,20 +57,38 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def kill_after(milestone: Path, seconds: float, flags: tuple[str, ...], folder: Path) -> None:
-    """Starts the run and kills it ``seconds`` after ``milestone`` is there."""
+def stop_at(
+    path: Path, step: int, flags: tuple[str, ...], folder: Path, *, signum: int, seconds: float
+) -> None:
+    """Starts the run on one core or two and sends ``signum`` ``seconds`` after ``step``."""
+    cores = sorted(os.sched_getaffinity(0))[: 1 + signum % 2]
     process = subprocess.Popen(
         command("experiments.launch", *flags, f"--workdir={folder}"),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
-    while not milestone.exists() and process.poll() is None:
+    while not reached(path, step) and process.poll() is None:
         time.sleep(0.01)
     time.sleep(seconds)
-    assert process.poll() is None, "the run ended before it could be killed"
-    process.kill()
-    process.wait()
+    assert process.poll() is None, "the run ended before it could be stopped"
+    process.send_signal(signum)
+    _, errors = process.communicate(timeout=60)
+    stopped = [line for line in errors.splitlines() if "stopped " in line]
+    assert "Traceback" not in errors
+    if signum == signal.SIGKILL:
+        assert (process.returncode, stopped) == (-signum, [])
+    else:
+        assert process.returncode == 128 + signum
+        assert stopped == errors.splitlines()[-1:]
+        assert stopped[0].endswith("; the same command goes on")
+
+
+def reached(path: Path, step: int) -> bool:
+    """Whether the file is there, or a checkpoint of that step or a later one in the folder."""
+    return path.is_file() or any(int(file.stem) >= step for file in path.glob("[0-9]*.npz"))
 
 
 def test_a_killed_run_ends_with_the_same_values(uninterrupted, tmp_path):
@@ -77,10 +103,12 @@ def test_killed_pretraining_selection_and_section_5_end_with_the_same_values(tmp
 
 
 def assert_resumes(flags: tuple[str, ...], uninterrupted: Path, folder: Path) -> None:
-    """A run killed again and again, at random moments, ends as the one that nothing stopped."""
+    """A run stopped again and again, at random moments, ends as the one that nothing stopped."""
     moments = random.Random(1)
-    for milestone in KILLED_AT[flags]:
-        kill_after(folder / milestone, moments.uniform(0, 0.2), flags, folder)
+    for number, (place, step) in enumerate(STOPPED_AT[flags]):
+        signum = SIGNALS[number % len(SIGNALS)]
+        seconds = moments.uniform(0, 0.2)
+        stop_at(folder / place, step, flags, folder, signum=signum, seconds=seconds)
     done = run_command("experiments.launch", *flags, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     resumed, whole = (schema.load(f / "results.nc") for f in (folder, uninterrupted))

@@ -224,9 +224,28 @@ def test_one_program_for_every_chunk_and_rate():
 
 def test_two_chunks_are_one():
     whole, _ = _run(VARIANTS, BLOCKS)
-    half, _ = _run(VARIANTS, 1)
+    half, nothing = _advance()(
+        _create(VARIANTS), STREAM.arrays, HELD_OUT, jnp.asarray(1), jnp.asarray(False)
+    )
+    assert not np.any(nothing), "measured where it wasn't asked to"
     both, _ = _advance()(half, STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS - 1))
     chex.assert_trees_all_equal(jax.tree.map(_copy, both), jax.tree.map(_copy, whole))
+
+
+@pytest.mark.parametrize("variants", [VARIANTS, VARIANTS[:1], (*VARIANTS, VARIANTS[0])])
+def test_an_ensemble_without_padding_goes_on_on_any_number_of_devices(variants):
+    seeds = [variant.seed for variant in variants]
+    ended = []
+    for before, after in ((1, 1), (1, 2), (2, 1), (2, 2)):
+        started, _ = _run(variants, 1, before)
+        stored = ensembles.without_padding(started, seeds, mesh=_mesh(before))
+        assert len(stored.members.learning_rate) == len(variants)
+        assert len(stored.streams.position) == len(set(seeds))
+        placed = ensembles.place(stored, seeds, mesh=_mesh(after))
+        end, _ = _advance(after)(placed, STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS - 1))
+        ended.append(ensembles.without_padding(end, seeds, mesh=_mesh(after)))
+    for end in ended[1:]:
+        chex.assert_trees_all_equal(jax.tree.map(_copy, end), jax.tree.map(_copy, ended[0]))
 
 
 @pytest.mark.parametrize("batch_size", [3, 40])

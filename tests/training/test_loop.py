@@ -149,28 +149,52 @@ def _bits(tree):
 def test_going_on_is_the_same_as_never_having_stopped(advance):
     everything = {"arrays": TASK.train.arrays, "sets": SETS, "blocks": BLOCKS}
     ensembles_at, measured_at = {}, {}
-    for point, ensemble, measured in loop.run(advance, _create(), **everything):
-        ensembles_at[point], measured_at[point] = _kept(ensemble), _bits(measured)
+    for done, ensemble, measured in loop.run(advance, _create(), **everything):
+        ensembles_at[done.points], measured_at[done.points] = _kept(ensemble), _bits(measured)
     assert list(ensembles_at) == [1, 2, 3, 4]
     assert len({float(measured["test_cost"][0]) for measured in measured_at.values()}) == 4
     for done in (1, 3):
-        resumed = loop.run(advance, _kept(ensembles_at[done]), done=done, **everything)
+        resumed = loop.run(advance, _kept(ensembles_at[done]), done=loop.Done(done), **everything)
         points = []
-        for point, ensemble, measured in resumed:
-            points.append(point)
-            chex.assert_trees_all_equal(_bits(measured), measured_at[point])
-            chex.assert_trees_all_equal(_bits(ensemble), _bits(ensembles_at[point]))
+        for now, ensemble, measured in resumed:
+            points.append(now.points)
+            chex.assert_trees_all_equal(_bits(measured), measured_at[now.points])
+            chex.assert_trees_all_equal(_bits(ensemble), _bits(ensembles_at[now.points]))
         assert points == list(range(done + 1, 5))
-    assert list(loop.run(advance, ensembles_at[4], done=4, **everything)) == []
+    assert list(loop.run(advance, ensembles_at[4], done=loop.Done(4), **everything)) == []
+    _assert_the_same_in_chunks(advance, everything, ensembles_at, measured_at)
+
+
+def _assert_the_same_in_chunks(advance, everything, ensembles_at, measured_at):
+    """Yielded block by block, and gone on with between two points."""
+    on_the_way, between = [], None
+    for done, ensemble, measured in loop.run(advance, _create(), most=lambda: 1, **everything):
+        on_the_way.append((*done, measured is not None))
+        if measured is None:
+            between = between or (done, _kept(ensemble))
+        else:
+            chex.assert_trees_all_equal(_bits(measured), measured_at[done.points])
+            chex.assert_trees_all_equal(_bits(ensemble), _bits(ensembles_at[done.points]))
+    assert on_the_way == [
+        *((1, 0, True), (1, 1, False), (2, 0, True)),
+        *((3, 0, True), (3, 1, False), (4, 0, True)),
+    ]
+    stopped, ensemble = between
+    *_, (done, ensemble, _) = loop.run(advance, ensemble, done=stopped, **everything)
+    assert done == loop.Done(4)
+    chex.assert_trees_all_equal(_bits(ensemble), _bits(ensembles_at[4]))
 
 
 def test_blocks_are_trained_between_points():
     seen = []
 
-    def spy(ensemble, arrays, sets, blocks):
+    def spy(ensemble, arrays, sets, blocks, measure):
+        assert measure
         seen.append((int(blocks), arrays is TASK.train.arrays, sets is SETS))
         return ensemble, {}
 
-    for _ in loop.run(spy, None, arrays=TASK.train.arrays, sets=SETS, blocks=BLOCKS, done=1):
+    for _ in loop.run(
+        spy, None, arrays=TASK.train.arrays, sets=SETS, blocks=BLOCKS, done=loop.Done(1)
+    ):
         pass
     assert seen == [(2, True, True), (1, True, True), (2, True, True)]

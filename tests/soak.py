@@ -1,0 +1,163 @@
+"""Interrupts a small run with every stage again and again, and looks at how each start ended.
+
+  python -m tests.soak --interrupts=20
+
+Each start is ended at a random moment: by SIGINT or SIGTERM, which it has to answer in one line and
+with status 130 or 143, or by SIGKILL. The next start goes on, on one device or two. At the end the
+results, claims and figures have to be those of a run that nothing stopped, bit for bit. Prints a
+table of what each start did.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import app, flags
+
+from experiments.results import schema
+from tests.commands import ROOT, SMOKE, command
+
+_INTERRUPTS = flags.DEFINE_integer("interrupts", 20, "How many starts are interrupted.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the random moments and signals.")
+
+# Every kind of stage and of checkpoint, as small as they can be.
+CONFIG = (
+    SMOKE,
+    "--config.stages=('examples','surface','initial','online','mnist','selection','baseline')",
+    "--config.examples.sets=()",
+    "--config.mnist.dataset=digits",
+    "--config.mnist.conditions=('tanh standard 2',)",
+    "--config.initial.activations=('tanh',)",
+    "--config.online.conditions=('tanh standard 2','tanh normalized 2','tanh denoising 2')",
+    "--config.online.updates=2000",
+    "--config.selection.conditions=('tanh normalized',)",
+    "--config.checkpoint_seconds=1",
+)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+DONE = "nothing to do"
+
+
+class Start(NamedTuple):
+    """One start of the run: how it was ended, and what it said last."""
+
+    signum: int | None
+    devices: int
+    seconds: float
+    status: int
+    last_line: str
+    stopped_lines: int
+
+
+def start(folder: Path, *, signum: int | None, after: float, devices: int) -> Start:
+    """Starts the run and sends ``signum`` after ``after`` seconds, if it is still running then."""
+    cores = sorted(os.sched_getaffinity(0))[:devices]
+    process = subprocess.Popen(
+        command("experiments.launch", *CONFIG, f"--workdir={folder}"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    begun = time.monotonic()
+    try:
+        _, errors = process.communicate(timeout=after)
+        signum = None
+    except subprocess.TimeoutExpired:
+        process.send_signal(signum or 0)
+        _, errors = process.communicate()
+    lines = errors.splitlines()
+    stopped = sum("stopped " in line for line in lines)
+    last = lines[-1] if lines else ""
+    return Start(signum, devices, time.monotonic() - begun, process.returncode, last, stopped)
+
+
+def fault(made: Start) -> str:
+    """What is wrong with how a start ended; "" if nothing is."""
+    if made.signum is None:
+        return "" if made.status == 0 else f"status {made.status}"
+    if made.signum == signal.SIGKILL:
+        return "" if made.status == -signal.SIGKILL else f"status {made.status}"
+    if made.status != 128 + made.signum:
+        return f"status {made.status}"
+    return "" if made.stopped_lines == 1 and "stopped " in made.last_line else "not one line"
+
+
+def differences(folder: Path, whole: Path) -> list[str]:
+    """What two finished runs differ in, apart from times."""
+    ended, wanted = (schema.groups(schema.load(each / "results.nc")) for each in (folder, whole))
+    differing = [
+        f"{group} {name}"
+        for group, measured in wanted.items()
+        for name, variable in measured.variables.items()
+        if not np.array_equal(
+            ended[group][name].values, variable.values, equal_nan=variable.dtype.kind == "f"
+        )
+    ]
+    files = ["claims.json", *(f"figures/{path.name}" for path in (whole / "figures").iterdir())]
+    return differing + [
+        name for name in files if (folder / name).read_bytes() != (whole / name).read_bytes()
+    ]
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    moments = random.Random(_SEED.value)
+    home = Path(tempfile.mkdtemp(prefix="glorot_jax-soak-"))
+    whole, folder = home / "whole", home / "interrupted"
+    uninterrupted = start(whole, signum=None, after=3600, devices=2)
+    if uninterrupted.status:
+        raise SystemExit(f"the run that nothing stops failed: {uninterrupted.last_line}")
+    print(f"not interrupted: {uninterrupted.seconds:.0f} s")
+    print("| start | devices | signal | after | status | last line | fault |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    struck, faults, number = 0, 0, 0
+    while struck < _INTERRUPTS.value:
+        number += 1
+        made = start(
+            folder,
+            signum=moments.choice(SIGNALS),
+            after=moments.uniform(0.3, uninterrupted.seconds / 2),
+            devices=moments.choice((1, 2)),
+        )
+        struck += made.signum is not None
+        wrong = fault(made)
+        faults += bool(wrong)
+        name = signal.Signals(made.signum).name if made.signum else "none: it ended"
+        print(
+            f"| {number} | {made.devices} | {name} | {made.seconds:.1f} s | {made.status} | "
+            f"{made.last_line} | {wrong} |",
+            flush=True,
+        )
+        if made.signum is None and struck < _INTERRUPTS.value:
+            faults += _compare(folder, whole)
+            folder = home / f"interrupted-{number}"
+    last = start(folder, signum=None, after=3600, devices=2)
+    faults += bool(fault(last)) + _compare(folder, whole)
+    again = start(folder, signum=None, after=3600, devices=2)
+    faults += DONE not in again.last_line or again.status != 0
+    print(f"started again: status {again.status}, {again.last_line}")
+    seconds = json.loads((folder / "checkpoints/seconds").read_text())
+    print(f"{struck} interrupts, {faults} faults; {seconds:.0f} s in all starts; {home}")
+    if faults:
+        raise SystemExit(1)
+
+
+def _compare(folder: Path, whole: Path) -> int:
+    differing = differences(folder, whole)
+    print(
+        f"ended; differs from the run that nothing stopped in: {', '.join(differing) or 'nothing'}"
+    )
+    return len(differing)
+
+
+if __name__ == "__main__":
+    app.run(main)
