@@ -115,9 +115,9 @@ def condition(
             f"no {activation} net with {scheme} initialisation{deep}{unusual} in the results"
         )
     deepest = max(same, key=lambda spec: spec.depth)
-    found = group.isel(condition=specs.index(deepest))
+    measured = group.isel(condition=specs.index(deepest))
     own = "layer" in group.dims and "depth" in group.coords
-    return found.isel(layer=slice(0, deepest.depth)) if own else found
+    return measured.isel(layer=slice(0, deepest.depth)) if own else measured
 
 
 # Values of one network

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import xarray as xr
@@ -99,13 +98,13 @@ def save_figures(results: xr.DataTree, folder: Path | str) -> dict[str, FigureFi
 
 
 def _save(figure: Figure, folder: Path, key: str) -> FigureFiles:
-    def write(suffix: str, **options: Any) -> Path:
+    def write(suffix: str, metadata: dict | None = None) -> Path:
         return write_atomically(
             folder / f"{key}.{suffix}",
-            lambda path: figure.savefig(path, format=suffix, dpi=RESOLUTION, **options),
+            lambda path: figure.savefig(path, format=suffix, dpi=RESOLUTION, metadata=metadata),
         )
 
     with matplotlib.rc_context(STYLE):
         png = write("png")
-        figure.set_layout_engine("none")  # found once; the second file has the same places
+        figure.set_layout_engine("none")  # laid out once; the second file has the same places
         return FigureFiles(png, write("svg", metadata={"Date": None}))

@@ -11,7 +11,7 @@ from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import legend_below
 
-PART = "baseline"
+GROUP = "baseline"
 SVM_COLOUR = "#7b5aa6"
 
 
@@ -26,7 +26,7 @@ def net_course(group: xr.Dataset) -> np.ndarray:
 
 def baseline(results: xr.DataTree) -> Figure:
     """The network's test error over its training, with the SVM's as a level."""
-    group = needed(results, PART)
+    group = needed(results, GROUP)
     figure = new_figure(4.4)
     axes = figure.subplots()
     errors = 100 * net_course(group)
@@ -59,7 +59,7 @@ FIGURES = {
         "seeds, bands the range over seeds. Circles: where validation error stopped each seed's "
         "network. What must be seen: the network ends below the SVM, in the paper 50.47% against "
         "59.47%.",
-        lambda results: find_group(results, PART) is not None,
+        lambda results: find_group(results, GROUP) is not None,
         baseline,
         lambda results: ["shapeset"],
     ),

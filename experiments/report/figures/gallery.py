@@ -14,7 +14,7 @@ from experiments.report.figures.common import FigureSpec, new_figure, title_of
 from experiments.results.queries import needed
 from experiments.results.schema import find_group
 
-PART = "examples"
+GROUP = "examples"
 COLUMNS = 5
 ROWS = 2  # of each block
 NAME_WIDTH = 15  # characters a line
@@ -75,7 +75,7 @@ def _draw_example(axes: Axes, image: np.ndarray, name: str) -> None:
 
 def fig01(results: xr.DataTree) -> Figure:
     """Fig. 1: Shapeset-3x2 at 64 x 64 and 32 x 32, and below it the other sets."""
-    blocks = _blocks(needed(results, PART))
+    blocks = _blocks(needed(results, GROUP))
     heights = [ROW_HEIGHT * block.rows + 0.35 for block in blocks]
     figure = new_figure(sum(heights))
     grid = figure.add_gridspec(len(blocks), 1, height_ratios=heights)
@@ -94,7 +94,7 @@ FIGURES = {
         "the paper's figure (64 x 64), and at the 32 x 32 that the networks learn from; below "
         "them, examples of the other sets as their networks see them. The right half of the "
         "paper's figure shows Small-ImageNet.",
-        lambda results: find_group(results, PART) is not None,
+        lambda results: find_group(results, GROUP) is not None,
         fig01,
     ),
 }

@@ -23,7 +23,7 @@ from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import layer_colours, legend_below
 
-PART = "initial"
+GROUP = "initial"
 SMALL_PANELS = (
     ("sigmoid", "standard"),
     ("softsign", "standard"),
@@ -38,12 +38,12 @@ SMALL_TITLE = 20  # characters a line
 def tanh_pair(initial: xr.Dataset | None, known: str) -> list[NetworkSpec]:
     """Tanh with the paper's two initialisers, as far as they were measured."""
     pairs = (select(initial, "tanh", kind, known=known) for kind in ("standard", "normalized"))
-    return [found[0] for found in pairs if found]
+    return [specs[0] for specs in pairs if specs]
 
 
 def has_any(known: str) -> Callable[[xr.DataTree], bool]:
     """Whether results have the variable ``known`` of any network at initialisation."""
-    return lambda results: bool(known_rows(find_group(results, PART), known))
+    return lambda results: bool(known_rows(find_group(results, GROUP), known))
 
 
 def known_rows(initial: xr.Dataset | None, known: str) -> list[NetworkSpec]:
@@ -65,7 +65,7 @@ def _grid(results: xr.DataTree, main: int, small: int) -> tuple[Figure, list[Axe
     small_rows = -(-small // 2)
     heights = [2.7] * main + [2.2] * small_rows
     figure = new_figure(sum(heights) + 0.9)
-    name_set(figure, dataset_of(needed(results, PART)))
+    name_set(figure, dataset_of(needed(results, GROUP)))
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     wide = [figure.add_subplot(grid[i, :]) for i in range(main)]
     alone = small - 1 if small % 2 else small  # the last one if it has no neighbour
@@ -73,10 +73,10 @@ def _grid(results: xr.DataTree, main: int, small: int) -> tuple[Figure, list[Axe
     return figure, wide, [figure.add_subplot(grid[place]) for place in places]
 
 
-def activation_edges(found: xr.Dataset, bins: int) -> np.ndarray:
-    """Edges of the bins of activations, [-1, 1] in equal bins where the part doesn't say."""
-    if "activation_bin_edge" in found.variables:
-        return np.asarray(found["activation_bin_edge"].values, np.float64)
+def activation_edges(group: xr.Dataset, bins: int) -> np.ndarray:
+    """Edges of the bins of activations, [-1, 1] in equal bins where the group doesn't say."""
+    if "activation_bin_edge" in group.variables:
+        return np.asarray(group["activation_bin_edge"].values, np.float64)
     return np.linspace(-1.0, 1.0, bins + 1)
 
 
@@ -122,11 +122,11 @@ def _draw_activations(axes: Axes, initial: xr.Dataset, spec: NetworkSpec) -> flo
 
 def fig06(results: xr.DataTree) -> Figure:
     """Fig. 6: activations at initialisation, tanh standard above normalized, others below."""
-    initial = needed(results, PART)
+    initial = needed(results, GROUP)
     known = "activation_histogram"
     main = tanh_pair(initial, known)
     others = [select(initial, *kind, known=known)[:1] for kind in SMALL_PANELS]
-    small = [spec for found in [*others, _others(initial, known)] for spec in found]
+    small = [spec for specs in [*others, _others(initial, known)] for spec in specs]
     small = list(dict.fromkeys(small))
     figure, wide, narrow = _grid(results, len(main), len(small))
     for axes, spec in zip(wide, main, strict=True):
@@ -188,7 +188,7 @@ def _reach(panels: Sequence[Axes], reach: float, highest: float) -> None:
 
 def _gradients(results: xr.DataTree, name: str, *, share: bool) -> Figure:
     """One wide panel an initialiser of the paper's, with the same axes if ``share``."""
-    initial = needed(results, PART)
+    initial = needed(results, GROUP)
     main = tanh_pair(initial, f"{name}_histogram")
     small = _others(initial, f"{name}_histogram")
     figure, wide, narrow = _grid(results, len(main), len(small))
@@ -222,7 +222,7 @@ def fig08(results: xr.DataTree) -> Figure:
 
 def sets_of(results: xr.DataTree) -> Sequence[str]:
     """The data set that the networks at initialisation were given."""
-    return [dataset_of(needed(results, PART))]
+    return [dataset_of(needed(results, GROUP))]
 
 
 FIGURES = {

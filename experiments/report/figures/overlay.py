@@ -42,9 +42,9 @@ def residuals(
     return np.divide(measured, theory**power, out=np.full_like(theory, np.nan), where=known) - 1
 
 
-def largest(found: np.ndarray | None) -> float:
+def largest(by_layer: np.ndarray | None) -> float:
     """The residual furthest from 0, with its sign; NaN if there is none."""
-    known = np.empty(0) if found is None else found[np.isfinite(found)]
+    known = np.empty(0) if by_layer is None else by_layer[np.isfinite(by_layer)]
     return float(known[np.argmax(np.abs(known))]) if known.size else np.nan
 
 
@@ -53,9 +53,9 @@ def percent(residual: float) -> str:
     return f"{100 * residual:+.1f}%".replace("-", "\N{MINUS SIGN}")
 
 
-def note(axes: Axes, symbol: str, found: np.ndarray | None) -> None:
+def note(axes: Axes, symbol: str, by_layer: np.ndarray | None) -> None:
     """Writes the largest residual into the upper left corner, if there is one."""
-    residual = largest(found)
+    residual = largest(by_layer)
     if np.isfinite(residual):
         axes.text(
             0.015,

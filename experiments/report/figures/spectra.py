@@ -13,7 +13,7 @@ from experiments.report.figures.common import (
     name_set,
     new_figure,
 )
-from experiments.report.figures.initial import PART, has_any, known_rows, sets_of, tanh_pair
+from experiments.report.figures.initial import GROUP, has_any, known_rows, sets_of, tanh_pair
 from experiments.report.figures.overlay import NOTE_SIZE, OVER, expected, largest, percent
 from experiments.results.queries import dataset_of, layers, needed, of
 from glorot_jax.confidence import mean_interval
@@ -46,12 +46,12 @@ def _label(spec: NetworkSpec, residual: float) -> str:
     return f"{spec.name} ({percent(residual)})" if np.isfinite(residual) else spec.name
 
 
-def _draw_by_layer(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
+def _draw_by_layer(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) -> None:
     """Mean singular value of each J^i of the paper's networks, and the oracles."""
-    colours = condition_colours(found)
-    offsets = np.linspace(-0.28, 0.28, len(found)) if len(found) > 1 else [0.0]
+    colours = condition_colours(specs)
+    offsets = np.linspace(-0.28, 0.28, len(specs)) if len(specs) > 1 else [0.0]
     numbers = np.asarray(layers(initial), np.float64)
-    for spec, offset in zip(found, offsets, strict=True):
+    for spec, offset in zip(specs, offsets, strict=True):
         mean, half = mean_interval(_mean_singular_values(initial, spec), axis=0)
         axes.errorbar(
             numbers + offset,
@@ -65,19 +65,19 @@ def _draw_by_layer(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) ->
         theory = expected(initial, "singular_value_mean", spec)
         if theory is not None:
             axes.plot(numbers + offset, theory, "_", ms=11, mew=1.5, color=POINTS, zorder=3)
-    _draw_oracles(axes, initial, found)
+    _draw_oracles(axes, initial, specs)
     axes.set(xlabel="hidden layer", ylabel="mean singular value of $J$", xticks=numbers)
     axes.set_ylim(0, axes.get_ylim()[1] * HEADROOM)
-    columns = 3 if all(_residuals(initial, spec) is None for spec in found) else 2
+    columns = 3 if all(_residuals(initial, spec) is None for spec in specs) else 2
     axes.legend(
         loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, borderpad=0
     )
 
 
-def _draw_others(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
+def _draw_others(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) -> None:
     """Mean over layers of every other network, one a line, and its oracle as a stroke."""
-    places = np.arange(len(found))
-    by_seed = [mean_interval(_mean_singular_values(initial, spec), axis=-1).mean for spec in found]
+    places = np.arange(len(specs))
+    by_seed = [mean_interval(_mean_singular_values(initial, spec), axis=-1).mean for spec in specs]
     means = [mean_interval(values, axis=0) for values in by_seed]
     axes.errorbar(
         [float(one.mean) for one in means],
@@ -87,9 +87,9 @@ def _draw_others(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> N
         ms=5,
         color=POINTS,
     )
-    oracles = [float(of(initial, "predicted_singular_value_mean", spec)) for spec in found]
+    oracles = [float(of(initial, "predicted_singular_value_mean", spec)) for spec in specs]
     axes.plot(oracles, places, "|", ms=12, color="#555555")
-    for place, spec, one in zip(places, found, means, strict=True):
+    for place, spec, one in zip(places, specs, means, strict=True):
         by_layer = expected(initial, "singular_value_mean", spec)
         if by_layer is not None and np.isfinite(by_layer).all():
             theory = float(by_layer.mean())
@@ -104,16 +104,16 @@ def _draw_others(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> N
                 color=THEORY,
                 fontsize=NOTE_SIZE,
             )
-    axes.set_yticks(places, [shortened(spec.name) for spec in found])
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_yticks(places, [shortened(spec.name) for spec in specs])
+    axes.set_ylim(len(specs) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.set_xlabel("mean singular value of $J$")
 
 
-def _draw_oracles(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
+def _draw_oracles(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) -> None:
     """The line 8/(3 pi) sqrt(n Var[W]) of each initialiser, named on the right."""
     known = {
-        spec.scheme: float(of(initial, "predicted_singular_value_mean", spec)) for spec in found
+        spec.scheme: float(of(initial, "predicted_singular_value_mean", spec)) for spec in specs
     }
     drawn = sorted((value, name) for name, value in known.items() if np.isfinite(value))
     labels: list[tuple[list[float], list[str]]] = []
@@ -136,9 +136,9 @@ def _draw_oracles(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> 
         )
 
 
-def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) -> None:
+def _draw_spectrum(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) -> None:
     """Density of all singular values of the layers above the first, which are the square ones."""
-    values = {spec: of(initial, "singular_value", spec)[:, 1:] for spec in found}
+    values = {spec: of(initial, "singular_value", spec)[:, 1:] for spec in specs}
     values = {spec: v[np.isfinite(v)] for spec, v in values.items()}
     values = {spec: v for spec, v in values.items() if v.size}
     edges = np.linspace(0, max(v.max() for v in values.values()) * 1.02, SPECTRUM_BINS + 1)
@@ -160,10 +160,10 @@ def _draw_spectrum(axes: Axes, initial: xr.Dataset, found: list[NetworkSpec]) ->
 
 def eq17(results: xr.DataTree) -> Figure:
     """Eq. 17: mean singular value of each layer's Jacobian, and the spectrum behind it."""
-    initial = needed(results, PART)
-    found = known_rows(initial, "singular_value")
-    paper = [spec for spec in found if spec.kind[0] in PAPER_UNITS and spec.kind[1] in PAPER_STARTS]
-    others = [spec for spec in found if spec not in paper]
+    initial = needed(results, GROUP)
+    specs = known_rows(initial, "singular_value")
+    paper = [spec for spec in specs if spec.kind[0] in PAPER_UNITS and spec.kind[1] in PAPER_STARTS]
+    others = [spec for spec in specs if spec not in paper]
     square = tanh_pair(initial, "singular_value") if initial.sizes["layer"] > 1 else []
     panels = [
         (4.4, _draw_by_layer, paper),

@@ -10,7 +10,7 @@ from experiments.results.queries import needed
 from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 
-PART = "surface"
+GROUP = "surface"
 COSTS = (
     ("cross_entropy", "cross-entropy", "#56b4e9"),
     ("quadratic", "quadratic", "#e69f00"),
@@ -21,7 +21,7 @@ VIEW = {"elev": 28, "azim": -55}
 
 
 def _coordinate(surface: xr.Dataset, name: str) -> np.ndarray:
-    """The values of a weight, or its places where the part has none."""
+    """The values of a weight, or its places where the group has none."""
     if name in surface.variables:
         return np.asarray(surface[name].values, np.float64)
     return np.arange(surface.sizes[name], dtype=np.float64)
@@ -57,7 +57,7 @@ def _plateau_text(surface: xr.Dataset, name: str) -> str:
 
 def fig05(results: xr.DataTree) -> Figure:
     """Fig. 5: both costs of a random net one above the other, with the share that is a plateau."""
-    surface = needed(results, PART)
+    surface = needed(results, GROUP)
     figure = new_figure(7.6)
     for place, (name, title, colour) in enumerate(COSTS, start=1):
         axes = figure.add_subplot(2, 1, place, projection="3d")
@@ -67,7 +67,7 @@ def fig05(results: xr.DataTree) -> Figure:
 
 
 def _drawable(results: xr.DataTree) -> bool:
-    surface = find_group(results, PART)
+    surface = find_group(results, GROUP)
     return surface is not None and all(
         np.isfinite(surface[name].isel(seed=0).values).all() for name, _, _ in COSTS
     )

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import COLOURS, FigureSpec, name_set, new_figure
-from experiments.report.figures.initial import PART, sets_of, tanh_pair
+from experiments.report.figures.initial import GROUP, sets_of, tanh_pair
 from experiments.report.figures.overlay import NOTE_SIZE, expected, largest, percent
 from experiments.results.queries import dataset_of, layers, needed, of
 from experiments.results.schema import find_group
@@ -48,23 +48,23 @@ def variances(results: xr.DataTree) -> Figure:
 
     Where the results hold mean field, a second column shows the measured over it.
     """
-    initial = needed(results, PART)
-    found = tanh_pair(initial, "activation_mean_square")
+    initial = needed(results, GROUP)
+    specs = tanh_pair(initial, "activation_mean_square")
     theory = any(
         expected(initial, f"{name}_mean_square", spec) is not None
         for name, *_ in VARIANCES
-        for spec in found
+        for spec in specs
     )
     figure = new_figure(8.8)
     name_set(figure, dataset_of(initial))
     panels = figure.subplots(len(VARIANCES), 2 if theory else 1, sharex=True, squeeze=False)
     for (left, *right), (name, kind, sign) in zip(panels, VARIANCES, strict=True):
-        for spec in found:
+        for spec in specs:
             _draw_variances(left, initial, name, spec)
         left.set(title=sign if theory else kind + sign, ylabel="mean square", yscale="log")
         widen(left)
         for axes in right:
-            _draw_residuals(axes, initial, name, found)
+            _draw_residuals(axes, initial, name, specs)
     for axes in panels[-1]:
         axes.set(xlabel="hidden layer", xticks=layers(initial))
     legend_below(figure, list(panels[:, 0]), columns=3 if theory else 2)
@@ -90,10 +90,10 @@ def _draw_variances(axes: Axes, initial: xr.Dataset, name: str, spec: NetworkSpe
         axes.plot(layers(initial), theory, color=colour, lw=1.2, label=f"{spec.name} mean field")
 
 
-def _draw_residuals(axes: Axes, initial: xr.Dataset, name: str, found: list[NetworkSpec]) -> None:
+def _draw_residuals(axes: Axes, initial: xr.Dataset, name: str, specs: list[NetworkSpec]) -> None:
     """Measured over mean field, and the band in which a mean over the seeds should be."""
     numbers, notes = np.asarray(layers(initial)), []
-    for spec, offset in zip(found, (-0.07, 0.07), strict=False):
+    for spec, offset in zip(specs, (-0.07, 0.07), strict=False):
         theory = expected(initial, f"{name}_mean_square", spec)
         if theory is None:
             continue
@@ -132,13 +132,13 @@ def phases(activation: Activation) -> Phases:
     sigma_b = np.linspace(0, TALLEST * unit, LINES)
     squares = np.broadcast_arrays(sigma_w**2, sigma_b[:, None] ** 2)
     as_float = partial(jnp.asarray, dtype=jnp.result_type(float))
-    found = meanfield.chi_at_fixed_point(activation, *(as_float(square) for square in squares))
+    chi = meanfield.chi_at_fixed_point(activation, *(as_float(square) for square in squares))
     # It starts like a logarithm at sigma_b = 0, so there are most points there.
     along = TALLEST * unit * np.linspace(0, 1, POINTS) ** 4
     line = np.column_stack([meanfield.critical_line(activation, along), along])
     reached = meanfield.chi_at_fixed_point(activation, *(as_float(side**2) for side in line.T))
     line[~(np.abs(np.asarray(reached) - 1) < TOLERANCE)] = np.nan
-    return Phases(sigma_w, sigma_b, np.asarray(found, np.float64), line)
+    return Phases(sigma_w, sigma_b, np.asarray(chi, np.float64), line)
 
 
 def phase_diagram(activation: Activation, /, *, title: str = "") -> Figure:
@@ -170,13 +170,13 @@ def _phase_figure(activations: Mapping[str, Activation]) -> Figure:
     return figure
 
 
-def _draw_phases(axes: Axes, found: Phases) -> QuadMesh:
+def _draw_phases(axes: Axes, diagram: Phases) -> QuadMesh:
     """Shades chi, draws the critical line and marks the paper's initialisations."""
-    levels = np.log(np.clip(found.chi, 1 / STRONGEST, STRONGEST))
+    levels = np.log(np.clip(diagram.chi, 1 / STRONGEST, STRONGEST))
     limit = np.log(STRONGEST)
     shown = axes.pcolormesh(
-        found.sigma_w,
-        found.sigma_b,
+        diagram.sigma_w,
+        diagram.sigma_b,
         levels,
         cmap="RdBu_r",
         vmin=-limit,
@@ -186,17 +186,17 @@ def _draw_phases(axes: Axes, found: Phases) -> QuadMesh:
     )
     at = [-1 / depth for depth in DEPTHS] + [1 / depth for depth in reversed(DEPTHS)]
     axes.contour(
-        found.sigma_w,
-        found.sigma_b,
-        np.log(np.maximum(found.chi, 1e-12)),
+        diagram.sigma_w,
+        diagram.sigma_b,
+        np.log(np.maximum(diagram.chi, 1e-12)),
         levels=at,
         colors="#555555",
         linewidths=0.7,
         linestyles=["solid", "dotted", "dotted", "solid"],
     )
-    axes.plot(*found.line.T, color="black", lw=2, label="critical")
-    if np.isnan(found.line).any():
-        axes.contour(found.sigma_w, found.sigma_b, levels, [0], colors="black", linewidths=2)
+    axes.plot(*diagram.line.T, color="black", lw=2, label="critical")
+    if np.isnan(diagram.line).any():
+        axes.contour(diagram.sigma_w, diagram.sigma_b, levels, [0], colors="black", linewidths=2)
     for name, sigma_w, marker in MARKS:
         axes.plot(
             sigma_w, 0, marker, ms=8, mfc="white", mec="black", mew=1.5, clip_on=False, zorder=5,
@@ -210,14 +210,14 @@ def _draw_phases(axes: Axes, found: Phases) -> QuadMesh:
     }
     axes.text(0.04, 0.94, "ordered", va="top", **at_the_corners)
     axes.text(0.96, 0.12, "chaotic", ha="right", **at_the_corners)
-    axes.set(xlabel=r"$\sigma_w$", xlim=(0, found.sigma_w[-1]), ylim=(0, found.sigma_b[-1]))
+    axes.set(xlabel=r"$\sigma_w$", xlim=(0, diagram.sigma_w[-1]), ylim=(0, diagram.sigma_b[-1]))
     axes.grid(visible=False)
     return shown
 
 
 def _named(results: xr.DataTree) -> list[str]:
     """The library's activations among those that were measured at initialisation."""
-    initial = find_group(results, PART)
+    initial = find_group(results, GROUP)
     measured = set() if initial is None else {spec.activation for spec in read(initial)}
     return [name for name in SHOWN if name in measured]
 
@@ -238,7 +238,7 @@ FIGURES = {
         "it, with the largest residual in percent; the bands are where 95% of such means over "
         "seeds should be by the exact spread of linear nets, which those of a net that saturates "
         "stays below. Points must be in the bands about 1; errors go on from layer to layer.",
-        lambda results: bool(tanh_pair(find_group(results, PART), "activation_mean_square")),
+        lambda results: bool(tanh_pair(find_group(results, GROUP), "activation_mean_square")),
         variances,
         sets_of,
     ),

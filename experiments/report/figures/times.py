@@ -1,11 +1,11 @@
 """The time axis of figures that show training, in updates below and in epochs above."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from experiments.claims.paper import UPDATES_PER_EPOCH
 
@@ -33,11 +33,11 @@ def mark_epochs(axes: Axes, *, updates_per_unit: float) -> None:
     """A second x axis on top that counts the paper's epochs of 20 000 updates."""
     ratio = updates_per_unit / UPDATES_PER_EPOCH
 
-    def to_epochs(x: Any) -> Any:
-        return x * ratio
+    def to_epochs(x: ArrayLike) -> ArrayLike:
+        return np.asarray(x) * ratio
 
-    def from_epochs(x: Any) -> Any:
-        return x / ratio
+    def from_epochs(x: ArrayLike) -> ArrayLike:
+        return np.asarray(x) / ratio
 
     top = axes.secondary_xaxis("top", functions=(to_epochs, from_epochs))
     top.set_xlabel("epochs of 20 000 updates")

@@ -34,16 +34,16 @@ def _deepest(known: str, *kinds: tuple[str, str]) -> Find:
     """Finds the deepest network of each of those kinds whose variable ``known`` is known."""
 
     def find(trained: xr.Dataset) -> list[NetworkSpec]:
-        found = (select(trained, *kind, known=known) for kind in kinds)
-        return [rows_of[0] for rows_of in found if rows_of]
+        of_kind = (select(trained, *kind, known=known) for kind in kinds)
+        return [specs[0] for specs in of_kind if specs]
 
     return find
 
 
 def _sigmoids(trained: xr.Dataset) -> list[NetworkSpec]:
     """Sigmoid networks of every depth, the shallowest first."""
-    found = select(trained, "sigmoid", known="activation_mean")
-    return sorted(found, key=lambda spec: spec.depth)
+    sigmoids = select(trained, "sigmoid", known="activation_mean")
+    return sorted(sigmoids, key=lambda spec: spec.depth)
 
 
 _UNITS = ("tanh", "standard"), ("softsign", "standard")
@@ -66,7 +66,7 @@ def _pretrained(trained: xr.Dataset) -> list[NetworkSpec]:
 def _panels(
     results: xr.DataTree, find: Find, *, panel: float, rest: float, sharey: bool
 ) -> tuple[xr.Dataset, Figure, list[tuple[Axes, NetworkSpec]]]:
-    """The part that a figure is drawn from and an empty panel for each network found there.
+    """The group that a figure is drawn from and an empty panel for each network found there.
 
     ``panel`` is the height of one, ``rest`` that of everything else, in inches.
     """
@@ -74,10 +74,10 @@ def _panels(
     if name is None:
         raise NotMeasured("the results hold no networks that this figure shows")
     trained = needed(results, name)
-    found = find(trained)
-    figure = new_figure(panel * len(found) + rest)
+    specs = find(trained)
+    figure = new_figure(panel * len(specs) + rest)
     name_set(figure, name)
-    return trained, figure, list(zip(stack(figure, len(found), sharey=sharey), found, strict=True))
+    return trained, figure, list(zip(stack(figure, len(specs), sharey=sharey), specs, strict=True))
 
 
 def _known_layers(values: np.ndarray) -> list[int]:
@@ -91,11 +91,11 @@ def _layer_legend(figure: Figure, panels: Sequence[Axes], trained: xr.Dataset) -
 
 def fig02(results: xr.DataTree) -> Figure:
     """Fig. 2: mean and standard deviation of sigmoid activations by layer over training."""
-    trained, figure, found = _panels(results, _sigmoids, panel=3.0, rest=1.3, sharey=True)
-    panels = [axes for axes, _ in found]
+    trained, figure, shown = _panels(results, _sigmoids, panel=3.0, rest=1.3, sharey=True)
+    panels = [axes for axes, _ in shown]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
-    for axes, spec in found:
+    for axes, spec in shown:
         means, stds = of(trained, "activation_mean", spec), of(trained, "activation_std", spec)
         for i in _known_layers(means):
             mean = mean_interval(means[..., i], axis=0).mean
@@ -118,11 +118,11 @@ def _thin(count: int, most: int, offset: int) -> slice:
 
 def _saturation(results: xr.DataTree, find: Find) -> Figure:
     """98th percentile (markers) and standard deviation (lines) of activations over training."""
-    trained, figure, found = _panels(results, find, panel=3.2, rest=1.3, sharey=True)
-    panels = [axes for axes, _ in found]
+    trained, figure, shown = _panels(results, find, panel=3.2, rest=1.3, sharey=True)
+    panels = [axes for axes, _ in shown]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
-    for axes, spec in found:
+    for axes, spec in shown:
         high = of(trained, "activation_quantile", spec)[..., -1]
         stds = of(trained, "activation_std", spec)
         for i in _known_layers(stds):
@@ -150,9 +150,9 @@ def fig10(results: xr.DataTree) -> Figure:
 
 def fig04(results: xr.DataTree) -> Figure:
     """Fig. 4: how activations are distributed at the end of training, tanh above softsign."""
-    trained, figure, found = _panels(results, _spread_out, panel=3.0, rest=0.9, sharey=False)
-    panels = [axes for axes, _ in found]
-    for axes, spec in found:
+    trained, figure, shown = _panels(results, _spread_out, panel=3.0, rest=0.9, sharey=False)
+    panels = [axes for axes, _ in shown]
+    for axes, spec in shown:
         last = of(trained, "activation_histogram", spec)[:, -1]
         fractions = mean_interval(last, axis=0).mean
         edges = activation_edges(trained, fractions.shape[-1])
@@ -170,11 +170,11 @@ def fig04(results: xr.DataTree) -> Figure:
 
 def fig09(results: xr.DataTree) -> Figure:
     """Fig. 9: standard deviation of weight gradients by layer over training, tanh."""
-    trained, figure, found = _panels(results, _tanh_pair, panel=3.0, rest=1.3, sharey=True)
-    panels = [axes for axes, _ in found]
+    trained, figure, shown = _panels(results, _tanh_pair, panel=3.0, rest=1.3, sharey=True)
+    panels = [axes for axes, _ in shown]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
-    for axes, spec in found:
+    for axes, spec in shown:
         stds = of(trained, "weight_gradient_std", spec)
         for i in _known_layers(stds):
             mean = mean_interval(stds[..., i], axis=0).mean
@@ -187,10 +187,10 @@ def fig09(results: xr.DataTree) -> Figure:
 
 def pretraining(results: xr.DataTree) -> Figure:
     """Reconstruction cost of each layer's denoising autoencoder over its pre-training."""
-    trained, figure, found = _panels(results, _pretrained, panel=3.6, rest=0.9, sharey=False)
+    trained, figure, shown = _panels(results, _pretrained, panel=3.6, rest=0.9, sharey=False)
     updates = np.asarray(trained["pretraining_update"].values, np.float64)
     colours = layer_colours(len(layers(trained)))
-    for axes, spec in found:
+    for axes, spec in shown:
         costs = np.moveaxis(of(trained, "reconstruction_cost", spec), 1, -1)
         for i in _known_layers(costs):
             mean = mean_interval(costs[..., i], axis=0).mean
@@ -199,8 +199,8 @@ def pretraining(results: xr.DataTree) -> Figure:
         axes.set(title=title_of(spec.name), ylabel="reconstruction cost")
         plain_log(axes, "y")
         axes.set_xlim(0, updates[-1])
-    found[-1][0].set_xlabel("updates of each layer's pre-training")
-    _layer_legend(figure, [axes for axes, _ in found], trained)
+    shown[-1][0].set_xlabel("updates of each layer's pre-training")
+    _layer_legend(figure, [axes for axes, _ in shown], trained)
     return figure
 
 
