@@ -177,14 +177,16 @@ def opened(path: Path | str, config: ConfigDict) -> Iterator[Workdir]:
             folder.prepare(config, died=died)
         except OSError as error:
             raise _unwritable(path, error) from error
+        stopped: SystemExit | None = None
         try:
             with interrupts.tidying(folder.tidy):
                 yield folder
-        except SystemExit:  # asked to stop
-            folder.note_time()
-            raise
+        except SystemExit as stop:  # asked to, with all saved
+            stopped = stop
         folder.note_time()
         os.ftruncate(lock, 0)
+        if stopped:
+            raise stopped
     finally:
         os.close(lock)
 

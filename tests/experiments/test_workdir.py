@@ -154,6 +154,10 @@ def test_a_killed_start_is_tidied_up_after(path):
         temporary.touch()
     with opened(path, CONFIG):
         assert not any(temporary.exists() for temporary in left)
+    with pytest.raises(SystemExit), opened(path, CONFIG):
+        raise SystemExit(130)  # as when it was asked to stop
+    with opened(path, CONFIG):
+        pass
     assert len(list(programs.iterdir())) == 2
     with contextlib.suppress(KeyboardInterrupt), opened(path, CONFIG):
         raise KeyboardInterrupt
