@@ -11,10 +11,17 @@ import optax
 from jax.sharding import PartitionSpec
 
 from glorot_jax.data.stream import Batch, Stream
-from glorot_jax.initializers import normalized
+from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
-from glorot_jax.network import MLP
-from glorot_jax.training.ensemble import AXIS, Ensemble, Variant, create, make_advance, member_mesh
+from glorot_jax.network import MLP, init
+from glorot_jax.training.ensemble import (
+    AXIS,
+    Ensemble,
+    create,
+    fresh_member,
+    make_advance,
+    member_mesh,
+)
 from glorot_jax.training.update import make_update
 
 INPUTS, CLASSES, DEPTH, BATCH = 1024, 9, 5, 10
@@ -43,13 +50,15 @@ def fresh_ensemble(
 ) -> Ensemble:
     """Members over all devices, as many of one seed after another; a seed each unless told."""
     per_seed = members // (seeds or members)
+    key, of_seed = jax.random.key(0), [i // per_seed for i in range(members)]
+    params = {
+        seed: init(_model(width), named(key, "weights", seed), INPUTS) for seed in set(of_seed)
+    }
     return create(
-        [Variant(i // per_seed, LEARNING_RATE, normalized()) for i in range(members)],
-        model=_model(width),
-        inputs=INPUTS,
-        make_optimizer=optax.sgd,
+        [fresh_member(params[seed], LEARNING_RATE, optax.sgd) for seed in of_seed],
+        of_seed,
         stream=stream,
-        key=jax.random.key(0),
+        key=key,
         mesh=member_mesh(),
     )
 

@@ -47,8 +47,8 @@ def compare(
     updates = arguments.updates
     stream = jax_updates.fixed_stream(updates * jax_updates.BATCH)
     start = jax_updates.fresh_ensemble(width, members, stream)
-    seats = start.streams.y.shape[0]
-    if seats != members:
+    padded = start.streams.y.shape[0]
+    if padded != members:
         raise SystemExit(f"--members: {members} does not divide by {jax.device_count()} devices")
     arrays = jax_updates.named_arrays(start)
     programs = jax_updates.executors(width, updates)

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,13 @@ from experiments.progress import progress, spaced
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.ensemble import Ensemble
+from glorot_jax.typing import PyTree
 
 SECONDS = 1.0  # between two looks at whether a signal came, where a block takes less
 
 
-class Schedule(NamedTuple):
+@dataclass(frozen=True)
+class Schedule:
     """When a run is measured: ``blocks`` [points + 1] between the measurements, 0 before the first.
 
     A block is ``updates_per_block`` updates.
@@ -60,14 +63,14 @@ def train(
     *,
     seeds: Sequence[int],
     mesh: jax.sharding.Mesh,
-    arrays: Any,
-    sets: Any,
+    arrays: PyTree,
+    sets: PyTree,
     schedule: Schedule,
     checkpoints: Place,
 ) -> tuple[Ensemble, dict[str, np.ndarray]]:
     """Trains ``ensemble``, members of ``seeds`` on ``mesh``, through ``schedule``.
 
-    A checkpoint found at its place is gone on from, whatever the devices it was made on. A signal
+    A checkpoint restored at its place is gone on from, whatever the devices it was made on. A signal
     that asks to stop is obeyed as soon as a checkpoint is saved; see ``interrupts``.
 
     Returns the ensemble at the end and everything measured, name -> [points + 1, members, ...].
@@ -83,16 +86,16 @@ def train(
     def unpadded(state: State) -> State:
         return state._replace(ensemble=ensembles.without_padding(state.ensemble, seeds, mesh=mesh))
 
-    found = saved.restore(lambda: unpadded(start))
-    if found is not None:
-        _, (ensemble, history, done) = found
+    restored = saved.restore(lambda: unpadded(start))
+    if restored is not None:
+        _, (ensemble, history, done) = restored
         ensemble = ensembles.place(ensemble, seeds, mesh=mesh)
         start = State(ensemble, history, loop.Done(*map(int, done)))
     if start.done.points == len(schedule.blocks):
         return start.ensemble, start.history
     first = schedule.updates_at(start.done)
     with progress(f"{title}, {len(seeds)} members", total, "updates", done=first) as bar:
-        if found is not None:
+        if restored is not None:
             bar.note(f"{title}: goes on from {spaced(first)} of {spaced(total)} updates")
         bar.say("compiling")
         # Nothing is trained or measured: the next call finds the program compiled.
@@ -114,7 +117,12 @@ def train(
 
 
 def _empty_history(
-    advance: loop.Advance, ensemble: Ensemble, arrays: Any, sets: Any, points: int, members: int
+    advance: loop.Advance,
+    ensemble: Ensemble,
+    arrays: PyTree,
+    sets: PyTree,
+    points: int,
+    members: int,
 ) -> dict[str, np.ndarray]:
     _, shapes = jax.eval_shape(advance, ensemble, arrays, sets, jnp.asarray(0), jnp.asarray(True))
     return {
@@ -124,7 +132,7 @@ def _empty_history(
 
 
 def _states(
-    advance: loop.Advance, start: State, arrays: Any, sets: Any, blocks: np.ndarray
+    advance: loop.Advance, start: State, arrays: PyTree, sets: PyTree, blocks: np.ndarray
 ) -> Iterator[State]:
     """The states on the way from ``start``, one at least every ``SECONDS`` or block."""
     history, pace = start.history, _Pace()

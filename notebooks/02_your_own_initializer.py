@@ -27,7 +27,7 @@ import optax
 
 from glorot_jax import activations, initializers, losses
 from glorot_jax.data import shapeset
-from glorot_jax.network import MLP
+from glorot_jax.network import MLP, init
 from glorot_jax.training import ensemble, loop, update
 
 # %% [markdown]
@@ -61,15 +61,19 @@ contenders = {
 seeds, updates, points, batch_size = 2, 3000, 6, 10
 task = shapeset.task(jax.random.key(0), block_size=1000, validation=1000, test=2000)
 model = MLP((100,) * 5, len(task.class_names), activations.tanh)
-variants = [
-    ensemble.Variant(seed, 0.03, make) for seed in range(seeds) for make in contenders.values()
-]
+grid = [(seed, make) for seed in range(seeds) for make in contenders.values()]
+
+
+def member(seed, make):
+    """A network started by `make`, at a learning rate of 0.03."""
+    params = init(model.clone(kernel_init=make), jax.random.key(seed), task.test.x.shape[1])
+    return ensemble.fresh_member(params, 0.03, optax.sgd)
+
+
 mesh = ensemble.member_mesh()
 members = ensemble.create(
-    variants,
-    model=model,
-    inputs=task.test.x.shape[1],
-    make_optimizer=optax.sgd,
+    [member(seed, make) for seed, make in grid],
+    [seed for seed, _ in grid],
     stream=task.train,
     key=jax.random.key(1),
     mesh=mesh,
@@ -98,8 +102,8 @@ history = [
 
 # %%
 at = np.cumsum(blocks) * task.train.block_size // batch_size
-error = np.stack([h["test_error"][: len(variants)] for h in history]).reshape(len(at), seeds, -1)
-spread = np.stack([h["weight_gradient_std"][: len(variants)] for h in history])
+error = np.stack([h["test_error"][: len(grid)] for h in history]).reshape(len(at), seeds, -1)
+spread = np.stack([h["weight_gradient_std"][: len(grid)] for h in history])
 spread = (spread.max(axis=-1) / spread.min(axis=-1)).reshape(len(at), seeds, -1)
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
 for index, name in enumerate(contenders):

@@ -1,4 +1,4 @@
-"""The ``baseline`` part (section 5): an RBF SVM and a deep net on the same fixed Shapeset sample.
+"""The group ``baseline`` (section 5): an RBF SVM and a deep net on the same fixed Shapeset sample.
 
 The paper gives two test errors and no procedure. Here both are chosen on one validation set: of
 the SVM, C and the kernel's gamma; of the net, the learning rate and when to stop, because a net
@@ -6,7 +6,7 @@ that goes through a finite sample again and again ends by overfitting it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -26,12 +26,12 @@ from glorot_jax.data.stream import Batch, finite_stream
 from glorot_jax.initializers import normalized
 from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
-from glorot_jax.network import MLP, logits
+from glorot_jax.network import MLP, init, logits
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.update import Member, make_update
 
-Found = dict[str, np.ndarray]
+Arrays: TypeAlias = dict[str, np.ndarray]
 
 _COURSE = ("seed", "learning_rate", "update")
 _DIMS = {  # of what isn't one value a seed
@@ -84,10 +84,10 @@ def measure(
     courses = _courses(settings, samples, times, key, checkpoints)
     rates = np.asarray(settings.learning_rates, np.float32)
     nets = [_chosen_net(course, rates, times.updates) for course in courses]
-    found = [machine | net for machine, net in zip(machines, nets, strict=True)]
+    by_seed = [machine | net for machine, net in zip(machines, nets, strict=True)]
     data = {
-        name: labelled(name, _DIMS.get(name, ("seed",)), np.stack([each[name] for each in found]))
-        for name in found[0]
+        name: labelled(name, _DIMS.get(name, ("seed",)), np.stack([each[name] for each in by_seed]))
+        for name in by_seed[0]
     }
     coords = {
         "seed": np.arange(settings.seeds),
@@ -112,22 +112,22 @@ def _draw(settings: ConfigDict, key: jax.Array, pixel_range: tuple[float, float]
     return Sample(*(Batch(x[cut], y[cut]) for cut in cuts))
 
 
-def _machines(settings: ConfigDict, samples: Sequence[Sample], checkpoints: Place) -> list[Found]:
+def _machines(settings: ConfigDict, samples: Sequence[Sample], checkpoints: Place) -> list[Arrays]:
     """Each sample's SVM, from its file if it was fitted before."""
     files = [checkpoints.folder / f"svm-{seed}.npz" for seed in range(len(samples))]
     fits = len(settings.svm_c) * len(settings.svm_gamma) + 1
     done = fits * sum(file.exists() for file in files)
-    found = []
+    machines = []
     with progress("Shapeset samples, RBF SVM", fits * len(files), "fits", done=done) as bar:
         for file, sample in zip(files, samples, strict=True):
             identity = checkpoints.inside(file.stem).identity
             if not file.exists():
                 checkpoint.write(file, _machine(settings, sample, bar), identity=identity)
-            found.append(checkpoint.read(file, identity=identity))
-    return found
+            machines.append(checkpoint.read(file, identity=identity))
+    return machines
 
 
-def _machine(settings: ConfigDict, sample: Sample, bar: Progress) -> Found:
+def _machine(settings: ConfigDict, sample: Sample, bar: Progress) -> Arrays:
     """The SVM of the chosen C and gamma, and how they were chosen."""
     (x, y), validation, test = (tuple(map(np.asarray, batch)) for batch in sample)
     unit = 1 / (x.shape[1] * x.var(dtype=np.float64))
@@ -161,7 +161,7 @@ def _courses(
     times: Schedule,
     key: jax.Array,
     checkpoints: Place,
-) -> list[Found]:
+) -> list[Arrays]:
     """What each sample's nets were measured at: name -> [points + 1, learning_rate]."""
     model = MLP((settings.width,) * PAPER_DEPTH, len(shapeset.CLASS_NAMES), tanh, normalized())
     mesh, rates = ensembles.member_mesh(), settings.learning_rates
@@ -175,21 +175,15 @@ def _courses(
         mesh=mesh,
     )
 
-    def course(seed: int, sample: Sample) -> Found:
-        ensemble = ensembles.create(
-            [ensembles.Variant(seed, rate, normalized()) for rate in rates],
-            model=model,
-            inputs=sample.train.x.shape[1],
-            make_optimizer=optax.sgd,
-            stream=stream,
-            key=key,
-            mesh=mesh,
-        )
+    def course(seed: int, sample: Sample) -> Arrays:
+        seeds = [seed] * len(rates)
+        params = init(model, named(key, "weights", seed), sample.train.x.shape[1])
+        members = [ensembles.fresh_member(params, rate, optax.sgd) for rate in rates]
         _, history = train(
             f"Shapeset sample {seed}, tanh N",
             advance,
-            ensemble,
-            seeds=[seed] * len(rates),
+            ensembles.create(members, seeds, stream=stream, key=key, mesh=mesh),
+            seeds=seeds,
             mesh=mesh,
             arrays=sample.train,
             sets=sample,
@@ -211,7 +205,7 @@ def _make_probe(model: MLP) -> Callable[[Member, Sample], dict[str, jax.Array]]:
     return probe
 
 
-def _chosen_net(course: Found, rates: np.ndarray, updates: np.ndarray) -> Found:
+def _chosen_net(course: Arrays, rates: np.ndarray, updates: np.ndarray) -> Arrays:
     """The net at the learning rate and update of least validation error, and all of them."""
     validation, test = course["validation"].T, course["test"].T
     best = _least(validation)

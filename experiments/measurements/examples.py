@@ -1,4 +1,4 @@
-"""Part ``examples``: images of Shapeset at two resolutions, and of other sets (Fig. 1)."""
+"""Group ``examples``: images of Shapeset at two resolutions, and of other sets (Fig. 1)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Part ``initial``: networks at initialisation (Figs. 6-8 and eq. 17)."""
+"""Group ``initial``: networks at initialisation (Figs. 6-8 and eq. 17)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

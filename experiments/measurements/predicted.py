@@ -1,4 +1,4 @@
-"""What theory says of the networks of part ``initial``, named like what is measured there."""
+"""What theory says of the networks of group ``initial``, named like what is measured there."""
 
 import contextlib
 from collections.abc import Sequence

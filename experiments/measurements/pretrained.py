@@ -1,7 +1,7 @@
 """Networks pre-trained with denoising autoencoders, layer after layer (Fig. 11)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -22,7 +22,8 @@ COST = "reconstruction_cost"
 FIRST_SCHEME = "normalized"  # what the layers are drawn by before they are pre-trained
 
 
-class Pretrained(NamedTuple):
+@dataclass(frozen=True)
+class Pretrained:
     """Parameters, one a seed, and ``reconstruction_cost`` [seed, layer, point] on the way."""
 
     params: Sequence[Params]
@@ -83,7 +84,7 @@ def pretrain(
         trained, measured = train(
             f"{title}, pre-training of layer {layer}",
             advance,
-            ensembles.gather(
+            ensembles.create(
                 members,
                 seeds,
                 stream=task.train,

@@ -47,7 +47,7 @@ def choose_depth(trained: xr.Dataset) -> xr.Dataset:
     """``trained``, every model at every depth, with the depth that each model is chosen at.
 
     The depth is that of least mean validation error, each depth at its own best learning rate; see
-    part ``selection`` in ``experiments/results/schema.py``.
+    group ``selection`` in ``experiments/results/schema.py``.
     """
     activations, initializers = trained["activation"].values, trained["initializer"].values
     models = list(dict.fromkeys(zip(activations, initializers, strict=True)))

@@ -1,4 +1,4 @@
-"""Part ``surface``: both costs over two weights of a two-layer net (Fig. 5, section 4.1)."""
+"""Group ``surface``: both costs over two weights of a two-layer net (Fig. 5, section 4.1)."""
 
 import jax
 import jax.numpy as jnp

@@ -1,8 +1,8 @@
-"""Parts of trained networks (Figs. 2-4, 9-12, Table 1 and the studies): each grid as ensembles."""
+"""Groups of trained networks (Figs. 2-4, 9-12, Table 1 and the studies): each grid as ensembles."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -32,7 +32,8 @@ GRID = ("condition", "learning_rate", "seed")
 OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
 
 
-class Program(NamedTuple):
+@dataclass(frozen=True)
+class Program:
     """Networks that one compiled program can hold: they differ in their scheme."""
 
     name: str
@@ -42,8 +43,9 @@ class Program(NamedTuple):
     conditions: tuple[NetworkSpec, ...]
 
 
-class Setting(NamedTuple):
-    """What every program of one part shares."""
+@dataclass(frozen=True)
+class Setting:
+    """What every program of one group of the results shares."""
 
     settings: ConfigDict
     task: Task
@@ -73,11 +75,11 @@ def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Pl
         key,
         checkpoints.about(dataset=task.name),
     )
-    found = conditions(settings, field="conditions")
+    networks = conditions(settings, field="conditions")
     histories: dict[NetworkSpec, dict[str, np.ndarray]] = {}
-    for program in programs(found, settings, classes=len(task.class_names)):
+    for program in programs(networks, settings, classes=len(task.class_names)):
         histories |= _train(program, shared)
-    return _dataset(histories, found, shared)
+    return _dataset(histories, networks, shared)
 
 
 def conditions(settings: ConfigDict, *, field: str) -> list[NetworkSpec]:
@@ -86,26 +88,28 @@ def conditions(settings: ConfigDict, *, field: str) -> list[NetworkSpec]:
     Raises:
       ConfigError: one can't be read; ``field`` is where the config names it.
     """
-    named = [parse(text, field=field, loss=settings.loss) for text in settings.conditions]
+    networks = [parse(text, field=field, loss=settings.loss) for text in settings.conditions]
     if not settings.depths:
-        return named
-    return [condition.replace(depth=depth) for condition in named for depth in settings.depths]
+        return networks
+    return [network.replace(depth=depth) for network in networks for depth in settings.depths]
 
 
-def programs(found: Sequence[NetworkSpec], settings: ConfigDict, *, classes: int) -> list[Program]:
-    """NetworkSpecs grouped by what makes another program: all but the initialiser."""
+def programs(
+    networks: Sequence[NetworkSpec], settings: ConfigDict, *, classes: int
+) -> list[Program]:
+    """Networks grouped by what makes another program: all but the scheme."""
 
     def kind(condition: NetworkSpec) -> NetworkSpec:
         return condition.replace(scheme="")
 
     made = []
-    for shared in dict.fromkeys(map(kind, found)):
+    for shared in dict.fromkeys(map(kind, networks)):
         widths = tuple(settings.widths) or shared.widths(settings.width)
         model = MLP(widths, classes, resolve(shared.activation))
         # The whole path: two activations of one name are two programs.
         activation = shared.activation.replace(":", "~")
         name = "-".join([activation, str(shared.depth), *shared.unusual.values()])
-        members = tuple(condition for condition in found if kind(condition) == shared)
+        members = tuple(condition for condition in networks if kind(condition) == shared)
         made.append(Program(name, model, shared.optimizer, shared.loss, members))
     return made
 
@@ -118,7 +122,7 @@ def learning_rates(settings: ConfigDict, optimizer: str) -> tuple[float, ...]:
 def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.ndarray]]:
     """One history a condition: name -> [learning_rate, seed, point, ...]."""
     settings, task = shared.settings, shared.task
-    starts = {condition: _starts(program, condition, shared) for condition in program.conditions}
+    initialised = {c: _initialise(program, c, shared) for c in program.conditions}
     rates = learning_rates(settings, program.optimizer)
     method, loss, mesh = (
         OPTIMIZERS[program.optimizer],
@@ -132,9 +136,9 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         for condition in program.conditions
         for rate in rates
     ]
-    ensemble = ensembles.gather(
+    ensemble = ensembles.create(
         [
-            ensembles.fresh_member(starts[condition].params[seed], rate, method.make)
+            ensembles.fresh_member(initialised[condition].params[seed], rate, method.make)
             for seed, condition, rate in grid
         ],
         [seed for seed, *_ in grid],
@@ -171,23 +175,24 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
 
     return {
         condition: {name: of_condition(values, index) for name, values in history.items()}
-        | dict(starts[condition].measured)
+        | dict(initialised[condition].measured)
         for index, condition in enumerate(program.conditions)
     }
 
 
-class _Starts(NamedTuple):
-    """How the networks of a condition start, one for each seed, and what was measured of that."""
+@dataclass(frozen=True)
+class _Initialised:
+    """The networks of a condition, one for each seed, and what was measured on the way."""
 
     params: Sequence[Params]
     measured: Mapping[str, np.ndarray]
 
 
-def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Starts:
+def _initialise(program: Program, condition: NetworkSpec, shared: Setting) -> _Initialised:
     task, seeds = shared.task, range(shared.settings.seeds)
     keys = [named(shared.key, "weights", seed) for seed in seeds]
     if condition.scheme == DENOISING:
-        found = pretrained.pretrain(
+        result = pretrained.pretrain(
             program.model,
             shared.settings.pretraining,
             task,
@@ -198,7 +203,7 @@ def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Start
             checkpoints=shared.checkpoints.inside(f"{program.name}-pretraining"),
             batch_size=shared.settings.batch_size,
         )
-        return _Starts(found.params, {pretrained.COST: found.reconstruction_cost})
+        return _Initialised(result.params, {pretrained.COST: result.reconstruction_cost})
     x = task.validation.x
     if condition.scheme in DATA_DEPENDENT:
         _, block = jax.jit(task.train.next)(
@@ -206,23 +211,23 @@ def _starts(program: Program, condition: NetworkSpec, shared: Setting) -> _Start
         )
         x = block.x[:SCHEME_EXAMPLES]
     begin = partial(draw, condition.scheme, program.model)
-    return _Starts([begin(key, x) for key in keys], {})
+    return _Initialised([begin(key, x) for key in keys], {})
 
 
 def _dataset(
     histories: Mapping[NetworkSpec, dict[str, np.ndarray]],
-    found: Sequence[NetworkSpec],
+    networks: Sequence[NetworkSpec],
     shared: Setting,
 ) -> xr.Dataset:
     settings, task = shared.settings, shared.task
-    per_condition = {c: learning_rates(settings, c.optimizer) for c in found}
+    per_condition = {c: learning_rates(settings, c.optimizer) for c in networks}
     rates = np.unique(np.array([r for rates in per_condition.values() for r in rates], np.float32))
-    places = [np.searchsorted(rates, np.asarray(per_condition[c], np.float32)) for c in found]
+    places = [np.searchsorted(rates, np.asarray(per_condition[c], np.float32)) for c in networks]
 
     def on_all_rates(name: str) -> np.ndarray:
         """[condition, learning_rate, seed, ...] of all conditions; NaN at rates not tried."""
         rows = []
-        for condition, place in zip(found, places, strict=True):
+        for condition, place in zip(networks, places, strict=True):
             values = histories[condition][name]
             row = np.full((len(rates), *values.shape[1:]), np.nan, np.float32)
             row[place] = values
@@ -233,7 +238,7 @@ def _dataset(
     selection = select(on_all_rates("validation_error")[..., -1], ~finite.all(axis=3))
     chosen = selection.chosen
     updates = shared.schedule.updates
-    variables: dict[str, tuple[tuple[str, ...], Any]] = {
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         "diverged_at": (
             GRID,
             np.where(finite.all(axis=3), np.nan, updates[np.argmin(finite, axis=3)]),
@@ -249,20 +254,20 @@ def _dataset(
         ("condition", "seed"),
         np.where(chosen[:, None] >= 0, final, np.nan),
     )
-    own = [
+    at_own_rates = [
         int(np.flatnonzero(place == index)[0]) if index >= 0 else -1
         for place, index in zip(places, chosen, strict=True)
     ]
-    in_order = [histories[condition] for condition in found]
-    variables |= _probe_variables(in_order, np.array(own))
-    variables |= _reconstruction(in_order, depth=max(c.depth for c in found))
+    in_order = [histories[condition] for condition in networks]
+    variables |= _probe_variables(in_order, np.array(at_own_rates))
+    variables |= _reconstruction(in_order, depth=max(c.depth for c in networks))
     coords = {
-        "condition": [c.name for c in found],
-        **coordinates(found),
+        "condition": [c.name for c in networks],
+        **coordinates(networks),
         "learning_rate": rates,
         "seed": np.arange(settings.seeds),
         "update": updates,
-        "layer": np.arange(1, max(c.depth for c in found) + 1),
+        "layer": np.arange(1, max(c.depth for c in networks) + 1),
         "quantile": list(QUANTILES),
         "activation_bin_edge": (
             "edge",
@@ -297,7 +302,7 @@ def _probe_variables(
     groups = ("activation_", "backprop_", "weight_gradient_")
     names = [name for name in histories[0] if name.startswith(groups)]
     depth = max(history[names[0]].shape[3] for history in histories)
-    found = {}
+    variables = {}
     for name in names:
         rows = []
         for history, index in zip(histories, chosen, strict=True):
@@ -307,8 +312,8 @@ def _probe_variables(
             padded = np.pad(values, missing, constant_values=np.nan)
             rows.append(padded if index >= 0 else np.full_like(padded, np.nan))
         last = {"quantile": ("quantile",), "histogram": ("bin",)}.get(name.rsplit("_", 1)[-1], ())
-        found[name] = (("condition", "seed", "update", "layer", *last), np.stack(rows))
-    return found
+        variables[name] = (("condition", "seed", "update", "layer", *last), np.stack(rows))
+    return variables
 
 
 def _reconstruction(

@@ -6,8 +6,9 @@ the same products one after another (see ``benchmarks/``).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,29 +16,20 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from glorot_jax.data.stream import Stream
-from glorot_jax.initializers import Initializer
 from glorot_jax.keys import named
-from glorot_jax.network import MLP, init
 from glorot_jax.training.update import MakeOptimizer, Member
+from glorot_jax.typing import PyTree
 
 AXIS = "member"
-Update = Callable[[Member, Any], Member]
-Probe = Callable[[Member, Any], Any]
-
-
-class Variant(NamedTuple):
-    """What sets one member of an ensemble apart from the others of its program."""
-
-    seed: int
-    learning_rate: float
-    initializer: Initializer
+Update: TypeAlias = Callable[[Member, PyTree], Member]
+Probe: TypeAlias = Callable[[Member, PyTree], PyTree]
 
 
 class Ensemble(NamedTuple):
     """Members and example streams, each a pytree stacked on axis 0 and sharded along it."""
 
     members: Member
-    streams: Any
+    streams: PyTree
 
 
 def member_mesh(devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
@@ -46,59 +38,35 @@ def member_mesh(devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mes
     return jax.sharding.Mesh(np.array(devices), (AXIS,))
 
 
-def over_devices(mapped: Callable[[Any], Any], stack: Any) -> Any:
-    """``mapped(stack)`` for a ``stack`` of members on axis 0, dealt out to all devices.
+def over_devices(mapped: Callable[[PyTree], PyTree], stack: PyTree) -> PyTree:
+    """``mapped(stack)`` for a ``stack`` of members on axis 0, sharded over all devices.
 
     ``mapped`` maps over a stack of any length, as ``jax.vmap(function)`` does.
     """
     mesh = member_mesh()
     count = jax.tree.leaves(stack)[0].shape[0]
-    seats = np.minimum(np.arange(count + -count % mesh.size), count - 1)
+    padded_indices = np.minimum(np.arange(count + -count % mesh.size), count - 1)
     spec = PartitionSpec(AXIS)
     program = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    dealt = jax.device_put(jax.tree.map(lambda leaf: leaf[seats], stack), NamedSharding(mesh, spec))
-    return jax.tree.map(lambda leaf: leaf[:count], jax.jit(program)(dealt))
+    padded = jax.tree.map(lambda leaf: leaf[padded_indices], stack)
+    sharded = jax.device_put(padded, NamedSharding(mesh, spec))
+    return jax.tree.map(lambda leaf: leaf[:count], jax.jit(program)(sharded))
 
 
-def map_members(platform: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def map_members(platform: str) -> Callable[[Callable[..., PyTree]], Callable[..., PyTree]]:
     """How a function of one member is applied to a stack of them on ``platform``."""
     if platform == "cpu":
         return lambda function: lambda stack: jax.lax.map(function, stack)
     return jax.vmap
 
 
-def create(
-    variants: Sequence[Variant],
-    *,
-    model: MLP,
-    inputs: int,
-    make_optimizer: MakeOptimizer,
-    stream: Stream,
-    key: jax.Array,
-    mesh: jax.sharding.Mesh,
-) -> Ensemble:
-    """Fresh members for ``variants``, in their order, placed on ``mesh``; see ``gather``.
-
-    Variants of one seed share, initialiser for initialiser, their weights' random numbers.
-    """
-
-    def member(variant: Variant) -> Member:
-        # The activation has no part in drawing weights: one program serves every one of them.
-        shape_only = MLP(tuple(model.widths), model.classes, kernel_init=variant.initializer)
-        params = draw_params(shape_only, named(key, "weights", variant.seed), inputs)
-        return fresh_member(params, variant.learning_rate, make_optimizer)
-
-    seeds = [variant.seed for variant in variants]
-    return gather(list(map(member, variants)), seeds, stream=stream, key=key, mesh=mesh)
-
-
-def fresh_member(params: Any, learning_rate: float, make_optimizer: MakeOptimizer) -> Member:
-    """A member that starts from ``params``; ``gather`` gives it its stream."""
+def fresh_member(params: PyTree, learning_rate: float, make_optimizer: MakeOptimizer) -> Member:
+    """A member that starts from ``params``; ``create`` gives it its stream."""
     rate = jnp.asarray(learning_rate, jnp.float32)
     return Member(params, make_optimizer(rate).init(params), rate, jnp.zeros((), jnp.int32))
 
 
-def gather(
+def create(
     members: Sequence[Member],
     seeds: Sequence[int],
     *,
@@ -113,8 +81,8 @@ def gather(
     """
     distinct = jnp.asarray(list(dict.fromkeys(seeds)))
 
-    def start_stream(seed: jax.Array) -> Any:
-        return stream.init(jax.random.fold_in(jax.random.fold_in(key, seed), 1))
+    def start_stream(seed: jax.Array) -> PyTree:
+        return stream.init(named(key, "stream", seed))
 
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
     return place(Ensemble(stacked, jax.jit(jax.vmap(start_stream))(distinct)), seeds, mesh=mesh)
@@ -122,11 +90,11 @@ def gather(
 
 def place(ensemble: Ensemble, seeds: Sequence[int], *, mesh: jax.sharding.Mesh) -> Ensemble:
     """What ``without_padding`` made, or any ensemble of that form, placed on ``mesh``."""
-    seats, distinct = _seats(seeds, mesh.size), list(dict.fromkeys(seeds))
-    streams = np.array([distinct.index(seed) for seed in seats.stream_seed])
-    members = jax.tree.map(lambda leaf: leaf[seats.member], ensemble.members)
+    indices, distinct = _padded_indices(seeds, mesh.size), list(dict.fromkeys(seeds))
+    streams = np.array([distinct.index(seed) for seed in indices.stream_seed])
+    members = jax.tree.map(lambda leaf: leaf[indices.member], ensemble.members)
     placed = Ensemble(
-        members._replace(stream=jnp.asarray(seats.stream, jnp.int32)),
+        members._replace(stream=jnp.asarray(indices.stream, jnp.int32)),
         jax.tree.map(lambda leaf: leaf[streams], ensemble.streams),
     )
     return jax.device_put(placed, NamedSharding(mesh, PartitionSpec(AXIS)))
@@ -143,7 +111,8 @@ def without_padding(
     Returns:
       Each member once, and once a stream for each of the seeds in the order in which they come.
     """
-    stream_seeds, distinct = _seats(seeds, mesh.size).stream_seed.tolist(), dict.fromkeys(seeds)
+    stream_seeds = _padded_indices(seeds, mesh.size).stream_seed.tolist()
+    distinct = dict.fromkeys(seeds)
     streams = np.array([stream_seeds.index(seed) for seed in distinct])
     position = {seed: index for index, seed in enumerate(distinct)}
     members = _rows(ensemble.members, np.arange(len(seeds)))
@@ -153,8 +122,8 @@ def without_padding(
     )
 
 
-def _rows(stack: Any, rows: np.ndarray) -> Any:
-    def of_leaf(leaf: jax.Array) -> Any:
+def _rows(stack: PyTree, rows: np.ndarray) -> PyTree:
+    def of_leaf(leaf: jax.Array) -> jax.Array | np.ndarray:
         # NumPy has no typed keys.
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         return leaf[rows] if is_key else np.asarray(leaf)[rows]
@@ -162,22 +131,23 @@ def _rows(stack: Any, rows: np.ndarray) -> Any:
     return jax.tree.map(of_leaf, stack)
 
 
-# An eager init could alias arrays that are donated later; a jitted one does not.
-draw_params = jax.jit(init, static_argnums=(0, 2))
+@dataclass(frozen=True)
+class _PaddedIndices:
+    """Which member each row of a padded ensemble is, and where its stream is.
 
+    Attributes:
+      member: [devices * per_device] among the members.
+      stream: [devices * per_device] each member's stream among its own device's.
+      stream_seed: [devices * streams_per_device] the seed of each stream.
+    """
 
-class _Seats(NamedTuple):
     member: np.ndarray
     stream: np.ndarray
     stream_seed: np.ndarray
 
 
-def _seats(seeds: Sequence[int], devices: int) -> _Seats:
-    """Who sits on which device: members padded, and for each device the streams it needs.
-
-    ``member`` [devices * per_device] indexes the variants; ``stream`` likewise is each member's
-    stream among its own device's; ``stream_seed`` [devices * streams_per_device].
-    """
+def _padded_indices(seeds: Sequence[int], devices: int) -> _PaddedIndices:
+    """Members with ``seeds``, padded so that the devices divide them, and the streams they need."""
     per_device = -(-len(seeds) // devices)
     member = np.minimum(np.arange(devices * per_device), len(seeds) - 1)
     rows = np.asarray(seeds)[member].reshape(devices, per_device)
@@ -187,7 +157,7 @@ def _seats(seeds: Sequence[int], devices: int) -> _Seats:
         need.index(seed) for need, row in zip(needed, rows.tolist(), strict=True) for seed in row
     ]
     stream_seed = [seed for need in needed for seed in need + need[-1:] * (most - len(need))]
-    return _Seats(member, np.array(stream), np.array(stream_seed))
+    return _PaddedIndices(member, np.array(stream), np.array(stream_seed))
 
 
 def make_advance(
@@ -197,7 +167,7 @@ def make_advance(
     stream: Stream,
     batch_size: int,
     mesh: jax.sharding.Mesh,
-) -> Callable[..., tuple[Ensemble, Any]]:
+) -> Callable[..., tuple[Ensemble, PyTree]]:
     """The one compiled program of a training run.
 
     ``advance(ensemble, arrays, held_out, blocks, measure=True)`` trains every member on ``blocks``
@@ -216,7 +186,7 @@ def make_advance(
     over = map_members(mesh.devices.flat[0].platform)
     updates = stream.block_size // batch_size
 
-    def one_block(arrays: Any, ensemble: Ensemble) -> Ensemble:
+    def one_block(arrays: PyTree, ensemble: Ensemble) -> Ensemble:
         streams, blocks = over(partial(stream.next, arrays))(ensemble.streams)
 
         def train(member: Member) -> Member:
@@ -230,16 +200,16 @@ def make_advance(
         return Ensemble(over(train)(ensemble.members), streams)
 
     @jax.jit  # so that it is traced once, for its shapes too
-    def measured(held_out: Any, members: Member) -> Any:
+    def measured(held_out: PyTree, members: Member) -> PyTree:
         return over(lambda member: probe(member, held_out))(members)
 
-    def not_measured(held_out: Any, members: Member) -> Any:
+    def not_measured(held_out: PyTree, members: Member) -> PyTree:
         shapes = jax.eval_shape(measured, held_out, members)
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
     def on_device(
-        ensemble: Ensemble, arrays: Any, held_out: Any, blocks: jax.Array, measure: jax.Array
-    ) -> tuple[Ensemble, Any]:
+        ensemble: Ensemble, arrays: PyTree, held_out: PyTree, blocks: jax.Array, measure: jax.Array
+    ) -> tuple[Ensemble, PyTree]:
         ensemble = jax.lax.fori_loop(0, blocks, lambda _, e: one_block(arrays, e), ensemble)
         return ensemble, jax.lax.cond(measure, measured, not_measured, held_out, ensemble.members)
 
@@ -254,8 +224,12 @@ def make_advance(
 
     @partial(jax.jit, donate_argnums=0)
     def advance(
-        ensemble: Ensemble, arrays: Any, held_out: Any, blocks: jax.Array, measure: Any = True
-    ) -> tuple[Ensemble, Any]:
+        ensemble: Ensemble,
+        arrays: PyTree,
+        held_out: PyTree,
+        blocks: jax.Array,
+        measure: jax.Array | bool = True,
+    ) -> tuple[Ensemble, PyTree]:
         return program(ensemble, arrays, held_out, blocks, jnp.asarray(measure))
 
     return advance

@@ -1,20 +1,20 @@
 """The loop over evaluation points: a generator that trains and measures, and does nothing else."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.data.stream import Batch, Task
-from glorot_jax.losses import Loss
 from glorot_jax.network import MLP, logits
 from glorot_jax.probes import activation_statistics, gradient_statistics
 from glorot_jax.training.ensemble import Ensemble
 from glorot_jax.training.update import Member
+from glorot_jax.typing import Loss, PyTree
 
-Advance = Callable[[Ensemble, Any, Any, jax.Array, jax.Array], tuple[Ensemble, Any]]
+Advance = Callable[[Ensemble, PyTree, PyTree, jax.Array, jax.Array], tuple[Ensemble, PyTree]]
 
 
 class HeldOut(NamedTuple):
@@ -62,8 +62,8 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
             "finite": jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])),
             **{
                 f"{group}_{name}": value
-                for group, found in groups.items()
-                for name, value in found.items()
+                for group, statistics in groups.items()
+                for name, value in statistics.items()
                 if group == "activation" or name not in ("histogram", "unit")
             },
         }
@@ -82,7 +82,7 @@ def run(
     advance: Advance,
     ensemble: Ensemble,
     *,
-    arrays: Any,
+    arrays: PyTree,
     sets: HeldOut,
     blocks: Sequence[int] | np.ndarray,
     done: Done = Done(),  # noqa: B008  (a constant)

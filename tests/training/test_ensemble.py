@@ -1,6 +1,7 @@
 """An ensemble on one device or two: each member trains as it would alone."""
 
 from functools import cache
+from typing import NamedTuple
 
 import chex
 import jax
@@ -12,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glorot_jax.data.stream import Batch, finite_stream
-from glorot_jax.initializers import gaussian, normalized
+from glorot_jax.initializers import Initializer, gaussian, normalized
+from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
-from glorot_jax.network import MLP
+from glorot_jax.network import MLP, init
 from glorot_jax.training import ensemble as ensembles
-from glorot_jax.training.ensemble import Variant, _seats
+from glorot_jax.training.ensemble import _padded_indices
 from glorot_jax.training.update import make_update
 from tests import numpy_net
 
@@ -27,10 +29,19 @@ STREAM = finite_stream(EXAMPLES, block_size=20)
 HELD_OUT, _ = numpy_net.random_examples(1, 4, INPUTS, CLASSES)
 BLOCKS = 3  # the third block spans two epochs of 50 examples
 UPDATE = make_update(MODEL, cross_entropy, optax.sgd)
-VARIANTS = (
-    Variant(0, 0.5, normalized()),
-    Variant(0, 0.1, gaussian(0.3)),
-    Variant(1, 0.5, normalized()),
+KEY = jax.random.key(0)
+
+
+class MemberSpec(NamedTuple):
+    seed: int
+    learning_rate: float
+    initializer: Initializer
+
+
+MEMBERS = (
+    MemberSpec(0, 0.5, normalized()),
+    MemberSpec(0, 0.1, gaussian(0.3)),
+    MemberSpec(1, 0.5, normalized()),
 )
 PLACES = [(1, "cpu"), (2, "cpu"), (1, "gpu"), (2, "gpu")]
 places = pytest.mark.parametrize(("devices", "platform"), PLACES, ids=lambda p: f"{p}")
@@ -47,14 +58,18 @@ def _mesh(devices):
     return ensembles.member_mesh(jax.devices()[:devices])
 
 
-def _create(variants, devices=1):
+def _member(spec):
+    model = MODEL.clone(kernel_init=spec.initializer)
+    params = init(model, named(KEY, "weights", spec.seed), INPUTS)
+    return ensembles.fresh_member(params, spec.learning_rate, optax.sgd)
+
+
+def _create(specs, devices=1):
     return ensembles.create(
-        variants,
-        model=MODEL,
-        inputs=INPUTS,
-        make_optimizer=optax.sgd,
+        [_member(spec) for spec in specs],
+        [spec.seed for spec in specs],
         stream=STREAM,
-        key=jax.random.key(0),
+        key=KEY,
         mesh=_mesh(devices),
     )
 
@@ -72,9 +87,9 @@ def _make_advance(devices=1, platform="cpu", *, update=UPDATE, probe=_logits):
 _advance = cache(_make_advance)
 
 
-def _run(variants, blocks, devices=1, platform="cpu"):
+def _run(specs, blocks, devices=1, platform="cpu"):
     advance = _advance(devices, platform)
-    return advance(_create(variants, devices), STREAM.arrays, HELD_OUT, jnp.asarray(blocks))
+    return advance(_create(specs, devices), STREAM.arrays, HELD_OUT, jnp.asarray(blocks))
 
 
 def _row(tree, index):
@@ -84,7 +99,7 @@ def _row(tree, index):
 @cache
 def _first_blocks(seed):
     """The blocks that a stream of ``seed`` yields, from an ensemble that has no other."""
-    (state,) = _unstack(_create([Variant(seed, 0.1, normalized())]).streams)
+    (state,) = _unstack(_create([MemberSpec(seed, 0.1, normalized())]).streams)
     blocks = []
     step = jax.jit(STREAM.next)
     for _ in range(BLOCKS):
@@ -99,11 +114,11 @@ def _unstack(tree):
 
 
 @cache
-def _trained_alone(variant):
+def _trained_alone(spec):
     """A member trained by a loop in Python, minibatch by minibatch."""
-    (member,) = _unstack(_create([variant]).members)
+    (member,) = _unstack(_create([spec]).members)
     update = jax.jit(UPDATE)
-    for block in _first_blocks(variant.seed):
+    for block in _first_blocks(spec.seed):
         for start in range(0, STREAM.block_size, BATCH_SIZE):
             rows = slice(start, start + BATCH_SIZE)
             member = update(member, Batch(block.x[rows], block.y[rows]))
@@ -112,28 +127,28 @@ def _trained_alone(variant):
 
 @given(seeds=st.lists(st.integers(0, 4), min_size=1, max_size=20), devices=st.integers(1, 8))
 def test_every_member_finds_the_stream_of_its_own_seed_on_its_own_device(seeds, devices):
-    seats = _seats(seeds, devices)
+    indices = _padded_indices(seeds, devices)
     per_device = -(-len(seeds) // devices)
-    assert len(seats.member) == len(seats.stream) == devices * per_device
+    assert len(indices.member) == len(indices.stream) == devices * per_device
     # The real members come first and in order; the rest repeats the last of them.
-    assert seats.member[: len(seeds)].tolist() == list(range(len(seeds)))
-    assert set(seats.member[len(seeds) :]) <= {len(seeds) - 1}
-    streams = np.reshape(seats.stream_seed, (devices, -1))
+    assert indices.member[: len(seeds)].tolist() == list(range(len(seeds)))
+    assert set(indices.member[len(seeds) :]) <= {len(seeds) - 1}
+    streams = np.reshape(indices.stream_seed, (devices, -1))
     needed = []
     for device in range(devices):
         here = slice(device * per_device, (device + 1) * per_device)
-        wanted = [seeds[member] for member in seats.member[here]]
-        assert [streams[device, index] for index in seats.stream[here]] == wanted
+        wanted = [seeds[member] for member in indices.member[here]]
+        assert [streams[device, index] for index in indices.stream[here]] == wanted
         needed.append(len(set(wanted)))
     # No stream is drawn that no device needs.
     assert streams.shape[1] == max(needed)
 
 
 def test_members_start_in_order_from_their_own_numbers():
-    members = _create(VARIANTS, devices=2).members
+    members = _create(MEMBERS, devices=2).members
     np.testing.assert_array_equal(members.learning_rate, np.float32([0.5, 0.1, 0.5, 0.5]))
-    for index, variant in enumerate(VARIANTS):
-        (alone,) = _unstack(_create([variant]).members)
+    for index, spec in enumerate(MEMBERS):
+        (alone,) = _unstack(_create([spec]).members)
         chex.assert_trees_all_close(_row(members.params, index), alone.params, rtol=1e-6)
     first, second, third, padding = (_row(members.params, index) for index in range(4))
     assert not np.allclose(first["output"]["kernel"], second["output"]["kernel"])
@@ -143,15 +158,15 @@ def test_members_start_in_order_from_their_own_numbers():
 
 @places
 def test_a_member_trains_as_it_would_alone(devices, platform):
-    ensemble, logits = _run(VARIANTS, BLOCKS, devices, platform)
+    ensemble, logits = _run(MEMBERS, BLOCKS, devices, platform)
     # Three members on two devices: the fourth row is the last member again.
     assert len(logits) == (4 if devices == 2 else 3)
     for row in range(len(logits)):
-        alone = _trained_alone(VARIANTS[min(row, 2)])
+        alone = _trained_alone(MEMBERS[min(row, 2)])
         chex.assert_trees_all_close(_row(ensemble.members.params, row), alone.params, **CLOSE)
         np.testing.assert_allclose(logits[row], _logits(alone, HELD_OUT), **CLOSE)
     moved = _row(ensemble.members.params, 0)["output"]["kernel"]
-    (start,) = _unstack(_create(VARIANTS[:1]).members)
+    (start,) = _unstack(_create(MEMBERS[:1]).members)
     assert np.abs(moved - start.params["output"]["kernel"]).max() > 0.01  # it did train
 
 
@@ -163,9 +178,9 @@ def test_members_of_one_seed_see_the_same_examples(devices, platform):
         return member._replace(params={**member.params, "hidden_01": kept})
 
     seeds = (0, 0, 1)
-    variants = [Variant(seed, 0.1, normalized()) for seed in seeds]
+    specs = [MemberSpec(seed, 0.1, normalized()) for seed in seeds]
     advance = _make_advance(devices, platform, update=remember)
-    ensemble, _ = advance(_create(variants, devices), STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS))
+    ensemble, _ = advance(_create(specs, devices), STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS))
     for row, seed in enumerate(seeds):
         last = _first_blocks(seed)[-1]
         seen = _row(ensemble.members.params, row)["hidden_01"]
@@ -176,8 +191,8 @@ def test_members_of_one_seed_see_the_same_examples(devices, platform):
 
 @places
 def test_a_member_that_diverges_harms_no_other(devices, platform):
-    spoilt = (VARIANTS[0], VARIANTS[1]._replace(learning_rate=np.inf), VARIANTS[2])
-    healthy, _ = _run(VARIANTS, BLOCKS, devices, platform)
+    spoilt = (MEMBERS[0], MEMBERS[1]._replace(learning_rate=np.inf), MEMBERS[2])
+    healthy, _ = _run(MEMBERS, BLOCKS, devices, platform)
     ensemble, _ = _run(spoilt, BLOCKS, devices, platform)
     assert not all(
         np.isfinite(leaf).all() for leaf in jax.tree.leaves(_row(ensemble.members.params, 1))
@@ -189,7 +204,7 @@ def test_a_member_that_diverges_harms_no_other(devices, platform):
 
 
 def test_the_ensemble_is_donated():
-    before = _create(VARIANTS)
+    before = _create(MEMBERS)
     after, _ = _advance()(before, STREAM.arrays, HELD_OUT, jnp.asarray(1))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, STREAM.arrays)))
@@ -197,7 +212,7 @@ def test_the_ensemble_is_donated():
 
 @pytest.mark.parametrize("devices", [1, 2])
 def test_no_blocks_only_measure(devices):
-    start = _create(VARIANTS, devices)
+    start = _create(MEMBERS, devices)
     kept = jax.tree.map(_copy, start)
     after, logits = _advance(devices)(start, STREAM.arrays, HELD_OUT, jnp.asarray(0))
     chex.assert_trees_all_equal(jax.tree.map(_copy, after), kept)
@@ -217,29 +232,29 @@ def test_one_program_for_every_chunk_and_rate():
     probe = chex.assert_max_traces(lambda member, x: _logits(member, x), n=1)
     advance = _make_advance(devices=2, probe=probe)
     for rate in (0.1, 0.7):
-        ensemble = _create([v._replace(learning_rate=rate) for v in VARIANTS], devices=2)
+        ensemble = _create([v._replace(learning_rate=rate) for v in MEMBERS], devices=2)
         for blocks in (0, 1, 2):
             ensemble, _ = advance(ensemble, STREAM.arrays, HELD_OUT, jnp.asarray(blocks))
 
 
 def test_two_chunks_are_one():
-    whole, _ = _run(VARIANTS, BLOCKS)
+    whole, _ = _run(MEMBERS, BLOCKS)
     half, nothing = _advance()(
-        _create(VARIANTS), STREAM.arrays, HELD_OUT, jnp.asarray(1), jnp.asarray(False)
+        _create(MEMBERS), STREAM.arrays, HELD_OUT, jnp.asarray(1), jnp.asarray(False)
     )
     assert not np.any(nothing), "measured where it wasn't asked to"
     both, _ = _advance()(half, STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS - 1))
     chex.assert_trees_all_equal(jax.tree.map(_copy, both), jax.tree.map(_copy, whole))
 
 
-@pytest.mark.parametrize("variants", [VARIANTS, VARIANTS[:1], (*VARIANTS, VARIANTS[0])])
-def test_an_ensemble_without_padding_goes_on_on_any_number_of_devices(variants):
-    seeds = [variant.seed for variant in variants]
+@pytest.mark.parametrize("specs", [MEMBERS, MEMBERS[:1], (*MEMBERS, MEMBERS[0])])
+def test_an_ensemble_without_padding_goes_on_on_any_number_of_devices(specs):
+    seeds = [spec.seed for spec in specs]
     ended = []
     for before, after in ((1, 1), (1, 2), (2, 1), (2, 2)):
-        started, _ = _run(variants, 1, before)
+        started, _ = _run(specs, 1, before)
         stored = ensembles.without_padding(started, seeds, mesh=_mesh(before))
-        assert len(stored.members.learning_rate) == len(variants)
+        assert len(stored.members.learning_rate) == len(specs)
         assert len(stored.streams.position) == len(set(seeds))
         placed = ensembles.place(stored, seeds, mesh=_mesh(after))
         end, _ = _advance(after)(placed, STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS - 1))
@@ -269,6 +284,6 @@ def test_members_are_mapped_by_platform():
 @pytest.mark.parametrize("devices", [1, 2])
 def test_lowers_for_accelerators(devices):
     program = _make_advance(devices, "gpu")
-    arguments = (_create(VARIANTS, devices), STREAM.arrays, HELD_OUT, jnp.asarray(1))
+    arguments = (_create(MEMBERS, devices), STREAM.arrays, HELD_OUT, jnp.asarray(1))
     exported = jax.export.export(program, platforms=["tpu", "cuda"])(*arguments)
     assert exported.nr_devices == devices

@@ -8,9 +8,9 @@ import optax
 import pytest
 
 from glorot_jax.data.stream import Batch, Task, finite_stream
-from glorot_jax.initializers import normalized
+from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES, cross_entropy
-from glorot_jax.network import MLP
+from glorot_jax.network import MLP, init
 from glorot_jax.probes import activation_statistics, gradient_statistics
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
@@ -122,13 +122,13 @@ def advance():
 
 
 def _create():
+    key, seeds = jax.random.key(0), range(3)
+    start = [init(MODEL, named(key, "weights", seed), SIZES[0]) for seed in seeds]
     return ensembles.create(
-        [ensembles.Variant(seed, 0.3, normalized()) for seed in range(3)],
-        model=MODEL,
-        inputs=SIZES[0],
-        make_optimizer=optax.sgd,
+        [ensembles.fresh_member(params, 0.3, optax.sgd) for params in start],
+        seeds,
         stream=TASK.train,
-        key=jax.random.key(0),
+        key=key,
         mesh=ensembles.member_mesh(),
     )
 

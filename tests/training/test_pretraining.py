@@ -191,7 +191,7 @@ def test_a_member_trains_in_an_ensemble_as_it_would_alone(platform):
     members = [
         _begin(layer, seed=seed, key=seed, rate=rate) for seed, rate in ((1, 0.1), (2, 0.02))
     ]
-    ensemble = ensembles.gather(members, [0, 0], stream=stream, key=jax.random.key(7), mesh=mesh)
+    ensemble = ensembles.create(members, [0, 0], stream=stream, key=jax.random.key(7), mesh=mesh)
     _, blocks = jax.jit(stream.next)(
         stream.arrays, jax.tree.map(lambda leaf: leaf[0], ensemble.streams)
     )
