@@ -70,7 +70,7 @@ def train(
 ) -> tuple[Ensemble, dict[str, np.ndarray]]:
     """Trains ``ensemble``, members of ``seeds`` on ``mesh``, through ``schedule``.
 
-    A checkpoint restored at its place is gone on from, whatever the devices it was made on. A signal
+    A checkpoint found at its place is gone on from, whatever the devices it was made on. A signal
     that asks to stop is obeyed as soon as a checkpoint is saved; see ``interrupts``.
 
     Returns the ensemble at the end and everything measured, name -> [points + 1, members, ...].

@@ -52,7 +52,7 @@ def _validate_custom(config: ConfigDict) -> None:
 
 
 def _validate_data_sets(config: ConfigDict) -> None:
-    """No two stages make the same part."""
+    """No two stages make the same group."""
     trained_by: dict[str, str] = {}
     for name in SET_STAGES:
         dataset = config[name].dataset
