@@ -61,7 +61,7 @@ contenders = {
 seeds, updates, points, batch_size = 2, 3000, 6, 10
 task = shapeset.task(jax.random.key(0), block_size=1000, validation=1000, test=2000)
 model = MLP((100,) * 5, len(task.class_names), activations.tanh)
-grid = [(seed, make) for seed in range(seeds) for make in contenders.values()]
+variants = [(seed, make) for seed in range(seeds) for make in contenders.values()]
 
 
 def member(seed, make):
@@ -72,8 +72,8 @@ def member(seed, make):
 
 mesh = ensemble.member_mesh()
 members = ensemble.create(
-    [member(seed, make) for seed, make in grid],
-    [seed for seed, _ in grid],
+    [member(seed, make) for seed, make in variants],
+    [seed for seed, _ in variants],
     stream=task.train,
     key=jax.random.key(1),
     mesh=mesh,
@@ -102,8 +102,8 @@ history = [
 
 # %%
 at = np.cumsum(blocks) * task.train.block_size // batch_size
-error = np.stack([h["test_error"][: len(grid)] for h in history]).reshape(len(at), seeds, -1)
-spread = np.stack([h["weight_gradient_std"][: len(grid)] for h in history])
+error = np.stack([h["test_error"][: len(variants)] for h in history]).reshape(len(at), seeds, -1)
+spread = np.stack([h["weight_gradient_std"][: len(variants)] for h in history])
 spread = (spread.max(axis=-1) / spread.min(axis=-1)).reshape(len(at), seeds, -1)
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
 for index, name in enumerate(contenders):
