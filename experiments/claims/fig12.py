@@ -1,6 +1,6 @@
 """Fig. 12 and Table 1: the order of test errors on finite data sets."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from experiments.claims.final_errors import difference, in_order, sigmoid_worst
 from experiments.claims.paper import TABLE_1
@@ -14,7 +14,8 @@ _CLOSE = (
 )
 
 
-class _FiniteSet(NamedTuple):
+@dataclass(frozen=True)
+class _FiniteSet:
     """A column of Table 1: its ``order`` is from the highest final error to the lowest."""
 
     figure: str
