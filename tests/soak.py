@@ -31,11 +31,11 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the random moments and signals.")
 # Every kind of stage and of checkpoint, as small as they can be.
 CONFIG = (
     SMOKE,
-    "--config.stages=('examples','surface','initial','online','mnist','selection','baseline')",
-    "--config.examples.sets=()",
+    "--config.stages=('surface','initial','online','mnist','selection','baseline')",
     "--config.mnist.dataset=digits",
     "--config.mnist.conditions=('tanh standard 2',)",
     "--config.initial.activations=('tanh',)",
+    "--config.initial.initializers=('normalized',)",
     "--config.online.conditions=('tanh standard 2','tanh normalized 2','tanh denoising 2')",
     "--config.online.updates=2000",
     "--config.selection.conditions=('tanh normalized',)",
@@ -56,25 +56,33 @@ class Start(NamedTuple):
     stopped_lines: int
 
 
-def start(folder: Path, *, signum: int | None, after: float, devices: int) -> Start:
-    """Starts the run and sends ``signum`` after ``after`` seconds, if it is still running then."""
+def start(
+    folder: Path, *, signum: int | None, after: float = 3600, told: bool = False, devices: int = 2
+) -> Start:
+    """Starts the run and sends ``signum`` after ``after`` seconds, if it is still running then.
+
+    The seconds count from its first line (of progress) if ``told``, else from its start.
+    """
     cores = sorted(os.sched_getaffinity(0))[:devices]
-    process = subprocess.Popen(
-        command("experiments.launch", *CONFIG, f"--workdir={folder}"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
     begun = time.monotonic()
-    try:
-        _, errors = process.communicate(timeout=after)
-        signum = None
-    except subprocess.TimeoutExpired:
-        process.send_signal(signum or 0)
-        _, errors = process.communicate()
-    lines = errors.splitlines()
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command("experiments.launch", *CONFIG, f"--workdir={folder}"),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+        while told and process.poll() is None and not os.fstat(errors.fileno()).st_size:
+            time.sleep(0.02)
+        try:
+            process.wait(after)
+            signum = None
+        except subprocess.TimeoutExpired:
+            process.send_signal(signum or signal.SIGKILL)
+            process.wait()
+        errors.seek(0)
+        lines = errors.read().splitlines()
     stopped = sum("stopped " in line for line in lines)
     last = lines[-1] if lines else ""
     return Start(signum, devices, time.monotonic() - begun, process.returncode, last, stopped)
@@ -113,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
     moments = random.Random(_SEED.value)
     home = Path(tempfile.mkdtemp(prefix="glorot_jax-soak-"))
     whole, folder = home / "whole", home / "interrupted"
-    uninterrupted = start(whole, signum=None, after=3600, devices=2)
+    uninterrupted = start(whole, signum=None)
     if uninterrupted.status:
         raise SystemExit(f"the run that nothing stops failed: {uninterrupted.last_line}")
     print(f"not interrupted: {uninterrupted.seconds:.0f} s")
@@ -125,7 +133,8 @@ def main(argv: Sequence[str]) -> None:
         made = start(
             folder,
             signum=moments.choice(SIGNALS),
-            after=moments.uniform(0.3, uninterrupted.seconds / 2),
+            after=moments.uniform(0.1, uninterrupted.seconds / 4),
+            told=moments.choice((True, True, False)),
             devices=moments.choice((1, 2)),
         )
         struck += made.signum is not None
@@ -140,9 +149,9 @@ def main(argv: Sequence[str]) -> None:
         if made.signum is None and struck < _INTERRUPTS.value:
             faults += _compare(folder, whole)
             folder = home / f"interrupted-{number}"
-    last = start(folder, signum=None, after=3600, devices=2)
+    last = start(folder, signum=None)
     faults += bool(fault(last)) + _compare(folder, whole)
-    again = start(folder, signum=None, after=3600, devices=2)
+    again = start(folder, signum=None)
     faults += DONE not in again.last_line or again.status != 0
     print(f"started again: status {again.status}, {again.last_line}")
     seconds = json.loads((folder / "checkpoints/seconds").read_text())
