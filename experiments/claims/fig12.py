@@ -7,7 +7,6 @@ from experiments.claims.paper import TABLE_1
 from experiments.claims.verdict import Claim, on
 from experiments.data.registry import DATA_SETS, STAND_IN
 
-# What is trained on where a set can't be had, by that set.
 _CLOSE = (
     "The paper's entries of this set differ by little more than the sampling error of 10 000 test "
     "examples; more seeds and the full length would decide."
