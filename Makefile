@@ -57,8 +57,9 @@ bench: $(VENV)/.stamp-bench  ## time training, Shapeset and the diagnosis beside
 	$(BIN)/python -m benchmarks.diagnosis
 	$(BIN)/python -m benchmarks.spectra
 
+# Many small programs, each run once: compiling takes longer than running.
 clinic: $(VENV)/.stamp-test  ## score the diagnosis on models of known health
-	$(BIN)/python -m benchmarks.clinic.score
+	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m benchmarks.clinic.score
 
 notebooks: $(VENV)/.stamp-notebooks  ## make and execute the .ipynb from their .py sources
 	$(BIN)/jupytext --to ipynb --execute notebooks/*.py

@@ -264,7 +264,7 @@ def vision_transformer_zero_head() -> Model:
 
 
 class _Modulated(nn.Module):
-    """A denoiser whose blocks are scaled, shifted and gated by the noise level, from zeros."""
+    """A denoiser whose block is scaled, shifted and gated by the noise level, from zeros."""
 
     @nn.compact
     def __call__(self, x: dict) -> jax.Array:
@@ -274,20 +274,19 @@ class _Modulated(nn.Module):
         h = nn.Dense(48, name="embed")(_patches(x["noisy"]))
         h = h + self.param("position", NORMAL, (1, 16, 48))
         plain = {"use_scale": False, "use_bias": False}
-        for i in range(2):
-            six = nn.Dense(6 * 48, kernel_init=ZEROS, name=f"modulation_{i}")(nn.silu(c))
-            a, b, gate, d, e, gate_2 = jnp.split(six[:, None], 6, -1)
-            attention = nn.MultiHeadDotProductAttention(4, name=f"attn_{i}")
-            h = h + gate * attention(nn.LayerNorm(**plain)(h) * (1 + a) + b)
-            up = nn.gelu(nn.Dense(96, name=f"up_{i}")(nn.LayerNorm(**plain)(h) * (1 + d) + e))
-            h = h + gate_2 * nn.Dense(48, name=f"down_{i}")(up)
+        six = nn.Dense(6 * 48, kernel_init=ZEROS, name="modulation")(nn.silu(c))
+        a, b, gate, d, e, gate_2 = jnp.split(six[:, None], 6, -1)
+        attention = nn.MultiHeadDotProductAttention(4, name="attn")
+        h = h + gate * attention(nn.LayerNorm(**plain)(h) * (1 + a) + b)
+        up = nn.gelu(nn.Dense(96, name="up")(nn.LayerNorm(**plain)(h) * (1 + d) + e))
+        h = h + gate_2 * nn.Dense(48, name="down")(up)
         return nn.Dense(4, kernel_init=ZEROS, name="out")(nn.LayerNorm(**plain)(h))
 
 
 @healthy(source="paper", training=Training(rate=2e-3))
 def diffusion_transformer_zero_gates() -> Model:
     """A diffusion transformer as published: modulations and the output kernel are 0, so that
-    every block starts as the identity and opens with the first steps."""
+    the block starts as the identity and opens with the first steps."""
     x, _ = images(192)
     level = jax.random.uniform(jax.random.key(2), (192,))
     noise = jax.random.normal(jax.random.key(3), x.shape)

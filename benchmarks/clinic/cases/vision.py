@@ -37,7 +37,7 @@ class _ResNet(nn.Module):
             return nn.BatchNorm(use_running_average=False, **rest)
 
         x = nn.relu(norm()(nn.Conv(12, (3, 3), use_bias=False, kernel_init=HE, name="stem")(x)))
-        for i in range(3):
+        for i in range(2):
             h = nn.Conv(12, (3, 3), use_bias=False, kernel_init=HE, name=f"a_{i}")(x)
             h = nn.Conv(12, (3, 3), use_bias=False, kernel_init=HE, name=f"b_{i}")(
                 nn.relu(norm()(h))
