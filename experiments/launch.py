@@ -62,7 +62,6 @@ def _run(config: ConfigDict, folder: Workdir) -> Path:
     for stage, measure in STAGES.items():
         if stage not in config.stages:
             continue
-        interrupts.doing(f"measuring {stage}")
         key = named(jax.random.key(config.seed), stage)
         try:
             measured = folder.stage(stage, partial(measure, config, key, folder))

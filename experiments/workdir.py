@@ -76,6 +76,7 @@ class Workdir:
           ResultsError: the file has changed since it was written.
         """
         path = self.checkpoints / f"{stage}.nc"
+        interrupts.doing(f"{'reading' if path.exists() else 'measuring'} {stage}")
         if not path.exists():
             name, made = measure()
             self.write(schema.build({name: made}, {}), path)
