@@ -33,7 +33,9 @@ def quantile(values: jax.Array, probabilities: Sequence[float], /) -> jax.Array:
         trial = found + (jnp.int32(1) << (31 - bit))
         return jnp.where(count_below(trial) <= rank, trial, found)
 
-    key = jax.lax.fori_loop(0, 32, add_bit, jnp.full(rank.shape, _LOWEST, jnp.int32))
+    key = jax.lax.fori_loop(
+        jnp.int32(0), jnp.int32(32), add_bit, jnp.full(rank.shape, _LOWEST, jnp.int32)
+    )
     # XLA takes values too small for a normal float32 for 0 when it compares.
     lower = jnp.where(jnp.abs(_value(key)) < jnp.finfo(jnp.float32).tiny, 0.0, _value(key))
     above = jnp.where(flat[:, None] > lower[None, :], flat[:, None], jnp.inf)
@@ -49,8 +51,10 @@ def _count_below(table: jax.Array, thresholds: jax.Array) -> jax.Array:
     for first in range(0, thresholds.size, _PACKED):
         few = thresholds[first : first + _PACKED]
         flags = [(table < t).astype(jnp.int32) << (_BITS * i) for i, t in enumerate(few)]
-        packed = jnp.sum(sum(flags[1:], flags[0]), axis=0)
-        counts += [jnp.sum((packed >> (_BITS * i)) & _ROWS) for i in range(few.size)]
+        packed = jnp.sum(sum(flags[1:], flags[0]), axis=0, dtype=jnp.int32)
+        counts += [
+            jnp.sum((packed >> (_BITS * i)) & _ROWS, dtype=jnp.int32) for i in range(few.size)
+        ]
     return jnp.stack(counts)
 
 

@@ -258,7 +258,7 @@ def while_loop():
         )
         return h
 
-    return _around(middle, {"w": _normal(6, WIDTH, WIDTH)}, _ENDS, ("middle/w",))
+    return _around(middle, {"w": _normal(6, WIDTH, WIDTH)}, _ONE, ("middle/w",))
 
 
 def tied():

@@ -192,7 +192,8 @@ def _expected(table: Table, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Arr
 
 
 def _at(values: jax.Array, s: jax.Array) -> jax.Array:
-    return jnp.interp(s, jnp.asarray(GRID), values, left="extrapolate", right="extrapolate")
+    grid, values = jnp.asarray(GRID, s.dtype), values.astype(s.dtype)
+    return jnp.interp(s, grid, values, left="extrapolate", right="extrapolate")
 
 
 def few_examples(s_example: np.ndarray) -> np.ndarray:
@@ -258,11 +259,11 @@ def _gain(table: Table, q: jax.Array, n_var: jax.Array) -> jax.Array:
     def excess(log_gain: jax.Array) -> jax.Array:
         square = jnp.exp(2 * log_gain)
         slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), square * q)
-        return n_var * square * jnp.mean(slopes) - 1
+        return n_var * square * jnp.mean(slopes).astype(n_var.dtype) - 1
 
     # A wider s is too wide for the nodes of the quadrature, so the search starts from 1.
-    sign = jnp.where(excess(jnp.float32(0)) < 0, 1.0, -1.0)
-    steps = jnp.linspace(0.0, np.log(_LARGEST_GAIN), _GAIN_STEPS)
+    sign = jnp.where(excess(jnp.float32(0)) < 0, jnp.float32(1), jnp.float32(-1))
+    steps = jnp.linspace(0.0, np.log(_LARGEST_GAIN), _GAIN_STEPS, dtype=jnp.float32)
     crossed = jax.lax.map(lambda step: excess(sign * step) * sign > 0, steps)
     first = jnp.argmax(crossed)
 

@@ -20,6 +20,7 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     ritz,
     summary,
 )
+from glorot_jax.diagnosis.measuring.moments import parts
 from glorot_jax.diagnosis.measuring.site_jacobians import (
     EXACT_UP_TO,
     named,
@@ -28,12 +29,13 @@ from glorot_jax.diagnosis.measuring.site_jacobians import (
 )
 from glorot_jax.diagnosis.tracing.layout import flat_steps, step_indices
 from glorot_jax.diagnosis.tracing.sites import Traced
+from glorot_jax.typing import PyTree
 
 
 def end_to_end(
     traced: Traced,
-    params: Any,
-    x: Any,
+    params: PyTree,
+    x: PyTree,
     key: jax.Array,
     /,
     *,
@@ -58,6 +60,9 @@ def end_to_end(
       matvecs, num_vectors: of Lanczos elsewhere, for all examples at once; its vectors take matvecs
         times as much as x or a single s. The rows are then done one after the other.
     """
+    if not _has_examples_first(traced, x):
+        nowhere = traced.layout.to_rows([nothing(prod(one.steps), bins) for one in traced.sites])
+        return _together(jax.tree.map(lambda a: a[0], nothing(1, bins)), nowhere)
     flat, structure = jax.tree.flatten(x)
     moving = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in flat]
 
@@ -65,7 +70,7 @@ def end_to_end(
         given = iter(inputs)
         leaves = [next(given) if moves else a for moves, a in zip(moving, flat, strict=True)]
         signals = traced.run(params, jax.tree.unflatten(structure, leaves), changes)
-        return _examples_first(signals.logits, 0), signals.s
+        return _by_example(signals.outputs, traced.n), signals.s
 
     inputs = [leaf for moves, leaf in zip(moving, flat, strict=True) if moves]
     logits, backward, s = jax.vjp(run, inputs, traced.perturbations(), has_aux=True)
@@ -83,7 +88,7 @@ def end_to_end(
     sites = []
     for index, site in enumerate(traced.sites):
         count = prod(site.steps)
-        if site.s_axis is None:
+        if site.s_axis is None or not site.differentiable:
             sites.append(nothing(count, bins))
             continue
         keys = jax.random.split(jax.random.fold_in(of_rows, index), count)
@@ -92,9 +97,19 @@ def end_to_end(
         each = jax.lax.map(lambda step, row=row: spectrum(row, *step), (steps, keys))
         taken = ~jnp.isnan(flat_steps(site, s[index])).reshape(count, -1).all(axis=1)
         sites.append(jax.tree.map(partial(_where, taken), each, nothing(count, bins)))
-    rows = named(traced.layout.to_rows(sites))
+    return _together(whole, traced.layout.to_rows(sites))
+
+
+def _has_examples_first(traced: Traced, x: PyTree) -> bool:
+    """Whether every input and output is one for each example."""
+    leaves = jax.tree.leaves((x, traced.outputs))
+    return all(leaf.shape[:1] == (traced.n,) for leaf in leaves)
+
+
+def _together(whole: Spectrum, rows: Spectrum) -> dict[str, jax.Array]:
     of_s = ("sigma_mean", "sigma_max", "sigma_mean_square")
-    return {**named(whole), **{f"s_{name}": rows[name] for name in of_s}}
+    by_name = named(rows)
+    return {**named(whole), **{f"s_{name}": by_name[name] for name in of_s}}
 
 
 _Cotangents = tuple[list[jax.Array], tuple[jax.Array, ...]]
@@ -122,10 +137,16 @@ def _of_row(index: int, axis: int, cotangents: _Cotangents, step: jax.Array) -> 
     return _examples_first(cotangents[1][index][tuple(step)], axis)
 
 
+def _by_example(outputs: PyTree, n: int) -> jax.Array:
+    """The real outputs of each example, [n, outputs]."""
+    leaves = [leaf for leaf in jax.tree.leaves(outputs) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.concatenate([parts(leaf).reshape(n, -1) for leaf in leaves], axis=1)
+
+
 def _examples_first(values: jax.Array, axis: int) -> jax.Array:
     """[n, size] in float32."""
     moved = jnp.moveaxis(values, axis, 0)
-    return moved.reshape(len(moved), -1).astype(jnp.float32)
+    return parts(moved).reshape(len(moved), -1)
 
 
 def _where(known: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -138,7 +159,7 @@ def _exactly(
     def one_logit(chosen: jax.Array) -> _Cotangents:
         return backward(jnp.broadcast_to(chosen, logits.shape))
 
-    every = jax.lax.map(one_logit, jnp.eye(logits.shape[1]))
+    every = jax.lax.map(one_logit, jnp.eye(logits.shape[1], dtype=jnp.float32))
 
     def spectrum(part: _Part, step: jax.Array, _: jax.Array) -> Spectrum:
         jacobians = jax.vmap(part, in_axes=(0, None), out_axes=1)(every, step)

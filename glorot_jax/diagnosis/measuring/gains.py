@@ -65,14 +65,14 @@ def both_gains(
     def measure(params: PyTree, x: PyTree) -> dict[str, jax.Array]:
         def total(perturbations: tuple[jax.Array, ...]) -> tuple[jax.Array, Signals]:
             signals = traced.run(params, x, perturbations)
-            return cost(signals.logits), signals
+            return cost(signals.outputs), signals
 
         ds, signals = jax.grad(total, has_aux=True)(traced.perturbations())
         s_std = _stds(traced, signals.s)
         # A branch that wasn't taken has no gradient rather than a gradient of 0.
         ds_std = [
-            jnp.where(jnp.isnan(s), jnp.nan, d)
-            for s, d in zip(s_std, _stds(traced, ds), strict=True)
+            jnp.where(jnp.isnan(s) | (not site.differentiable), jnp.nan, d)
+            for site, s, d in zip(traced.sites, s_std, _stds(traced, ds), strict=True)
         ]
         measured = {"s_std": s_std, "ds_std": ds_std}
         if sources is not None:
@@ -94,7 +94,7 @@ def _backward_gain(
     """For each site, by step, the rms of f'(s_below) W^T dC/ds over that of dC/ds."""
     downs, slopes = [], []
     for index, site in enumerate(traced.sites):
-        seen = (signals.z[index], signals.s[index], ds[index])
+        seen = (signals.z[index], signals.s[index], ds[index], signals.others[index])
         made = each_step(site, partial(_down_and_slope, site), signals.kernels[index], *seen)
         downs.append(_sizes(made["down"]))
         slopes.append(_sizes(made["slope"]))
@@ -103,7 +103,9 @@ def _backward_gain(
     places: dict[int, dict[int | None, int]] = {}
     for size in {down.shape[1] for down in downs}:
         alike = [index for index, slope in enumerate(slopes) if slope.shape[1] == size]
-        tables[size] = jnp.concatenate([*(slopes[i] for i in alike), jnp.ones((1, size))])
+        tables[size] = jnp.concatenate(
+            [*(slopes[i] for i in alike), jnp.ones((1, size), jnp.float32)]
+        )
         rows = [row for index in alike for row in traced.layout.rows_of[index]]
         places[size] = {row: place for place, row in enumerate(rows)}
     by_row = traced.layout.to_rows([_rms(slope) for slope in slopes])
@@ -133,10 +135,15 @@ def _weights_and_slopes(traced: Traced, signals: Signals) -> list[jax.Array]:
 
 
 def _down_and_slope(
-    site: Site, kernel: jax.Array, z: jax.Array, s: jax.Array, ds: jax.Array
+    site: Site,
+    kernel: jax.Array,
+    z: jax.Array,
+    s: jax.Array,
+    ds: jax.Array,
+    others: tuple[jax.Array, ...],
 ) -> dict[str, jax.Array]:
     if jnp.issubdtype(z.dtype, jnp.inexact):
-        down = jax.vjp(lambda z: site.contract(z, kernel), z)[1](ds)[0]
+        down = jax.vjp(lambda z: site.contract(z, kernel, *others), z)[1](ds)[0]
     else:
         down = jnp.full(z.shape, jnp.nan, jnp.float32)
     return {"down": down, "slope": _slope_or_one(site, s)}

@@ -130,9 +130,9 @@ def bidiagonal(matvec: Matvec, like: Any, key: jax.Array, /, *, matvecs: int) ->
 
     start = jax.random.rademacher(key, (inputs,), jnp.float32)
     # Uneven, so that no row of equal weights is orthogonal to it.
-    scale = _scale(flat, start * jnp.linspace(1, 2, inputs))
+    scale = _scale(flat, start * jnp.linspace(1, 2, inputs, dtype=jnp.float32))
     divisor = _or_one(scale)
-    added = jnp.linspace(_PERTURBATION / 2, _PERTURBATION, inputs)
+    added = jnp.linspace(_PERTURBATION / 2, _PERTURBATION, inputs, dtype=jnp.float32)
 
     def scaled(v: jax.Array) -> jax.Array:
         return flat(v) / divisor + jnp.pad(added * v, (0, outputs - inputs))
@@ -183,12 +183,14 @@ def ritz(steps: Bidiagonal) -> Ritz:
 
 def _ritz(steps: Bidiagonal) -> Ritz:
     m = len(steps.diagonal)
-    wide = jnp.eye(m, m + 1) * steps.diagonal[:, None]
-    wide = wide + jnp.eye(m, m + 1, 1) * steps.above[:, None]
+    wide = jnp.eye(m, m + 1, dtype=jnp.float32) * steps.diagonal[:, None]
+    wide = wide + jnp.eye(m, m + 1, 1, jnp.float32) * steps.above[:, None]
     left, values, right = jnp.linalg.svd(wide[:, :m])
     # With a row of zeros below, a singular value is 0: Radau's node.
     below = jnp.linalg.svd(jnp.pad(wide, ((0, 1), (0, 0))))
-    half = jnp.linalg.svd(wide[: m // 2, : m // 2], compute_uv=False) if m > 1 else jnp.zeros(1)
+    half = jnp.zeros(1, jnp.float32)
+    if m > 1:
+        half = jnp.linalg.svd(wide[: m // 2, : m // 2], compute_uv=False)
     return Ritz(
         values=_with_zeros(values),
         weights=jnp.square(right[:, 0]),
@@ -260,13 +262,13 @@ def exact_summary(values: jax.Array, /, *, bins: int = BINS) -> Spectrum:
     """The same of all singular values [operators, k], descending."""
     values = _with_zeros(values)
     top, bottom = values[:, 0], values[:, -1]
-    weights = jnp.full(values.shape, 1 / values.shape[1])
+    weights = jnp.full(values.shape, 1 / values.shape[1], jnp.float32)
     return Spectrum(
         mean=jnp.mean(values),
-        mean_error=jnp.zeros(()),
+        mean_error=jnp.zeros((), jnp.float32),
         mean_square=jnp.mean(jnp.square(values)),
         maximum=jnp.mean(top),
-        maximum_error=jnp.zeros(()),
+        maximum_error=jnp.zeros((), jnp.float32),
         minimum=jnp.mean(bottom),
         condition=_condition(top, bottom),
         **_density(values, weights, jnp.zeros_like(values), bins),
@@ -288,7 +290,7 @@ def _density(
     A node stands for what is nearer to it than to the others, as far as its residual reaches:
     a converged one is a singular value, and stays a point.
     """
-    edges = jnp.linspace(0, _or_one(jnp.max(values)), bins + 1)
+    edges = _or_one(jnp.max(values)) * jnp.linspace(0, 1, bins + 1, dtype=jnp.float32)
     between = (values[..., 1:] + values[..., :-1]) / 2
     above = jnp.concatenate([values[..., :1], between], axis=-1)
     below = jnp.concatenate([between, jnp.zeros_like(values[..., :1])], axis=-1)
@@ -301,7 +303,7 @@ def _density(
         return jnp.sum(weights * share) * values.shape[-1] / values.size
 
     shares = jax.lax.map(share_below, edges[1:-1])
-    shares = jnp.concatenate([jnp.zeros(1), shares, jnp.ones(1)])
+    shares = jnp.concatenate([jnp.zeros(1), shares, jnp.ones(1)], dtype=jnp.float32)
     return {"density": jnp.diff(shares) / jnp.diff(edges), "edges": edges}
 
 

@@ -16,9 +16,14 @@ from glorot_jax.probes.quantile import quantile
 HISTOGRAM_REACH = 4.0  # standard deviations on either side of the mean
 
 
+def is_complex(values: jax.Array) -> bool:
+    """Whether values have an imaginary part."""
+    return bool(jnp.issubdtype(values.dtype, jnp.complexfloating))
+
+
 def parts(values: jax.Array) -> jax.Array:
     """In float32; complex values [..] as their real and imaginary parts [.., 2]."""
-    if jnp.issubdtype(values.dtype, jnp.complexfloating):
+    if is_complex(values):
         values = jnp.stack([values.real, values.imag], axis=-1)
     return values.astype(jnp.float32)
 
@@ -30,7 +35,7 @@ def magnitude(values: jax.Array) -> jax.Array:
 
 def mean(values: jax.Array) -> jax.Array:
     """The mean; of complex values its magnitude."""
-    if jnp.issubdtype(values.dtype, jnp.complexfloating):
+    if is_complex(values):
         return jnp.abs(jnp.mean(values)).astype(jnp.float32)
     return jnp.mean(values.astype(jnp.float32))
 
@@ -43,7 +48,9 @@ def mean_square(values: jax.Array, axis: int | Sequence[int] | None = None) -> j
 def std(values: jax.Array) -> jax.Array:
     """sqrt(E|w - E[w]|^2)."""
     unit = largest(values)
-    return unit * jnp.std(_over(values, unit)).astype(jnp.float32)
+    flat = parts(values) / unit
+    of_parts = flat.reshape(-1, 2 if is_complex(values) else 1)
+    return unit * jnp.sqrt(jnp.sum(jnp.var(of_parts, axis=0)))
 
 
 def norm(values: jax.Array, axis: int | None = None) -> jax.Array:
@@ -59,12 +66,6 @@ def largest(values: jax.Array) -> jax.Array:
     return jnp.where((found > 0) & jnp.isfinite(found), found, 1)
 
 
-def _over(values: jax.Array, unit: jax.Array) -> jax.Array:
-    if jnp.issubdtype(values.dtype, jnp.complexfloating):
-        return values.astype(jnp.complex64) / unit
-    return values.astype(jnp.float32) / unit
-
-
 def by_example(values: jax.Array, axis: int | None, n: int) -> jax.Array:
     """[n, values of an example]; all NaN, and one of them, where ``axis`` isn't known."""
     if axis is None or not jnp.issubdtype(values.dtype, jnp.inexact):
@@ -76,8 +77,8 @@ def cosine(values: jax.Array, axis: int | None) -> jax.Array:
     """Mean cosine between two examples, over all pairs of examples that aren't 0."""
     if axis is None:
         return jnp.array(jnp.nan, jnp.float32)
-    examples = jnp.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
-    examples = parts(examples / largest(examples).astype(examples.dtype)).reshape(len(examples), -1)
+    examples = parts(jnp.moveaxis(values, axis, 0)).reshape(values.shape[axis], -1)
+    examples = examples / largest(examples)
     norms = jnp.linalg.norm(examples, axis=1, keepdims=True)
     directions = jnp.where(norms == 0, 0, examples / jnp.where(norms == 0, 1, norms))
     count = jnp.sum((norms != 0).astype(jnp.float32))

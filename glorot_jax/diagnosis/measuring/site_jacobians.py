@@ -22,10 +22,12 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     ritz,
     summary,
 )
+from glorot_jax.diagnosis.measuring.moments import magnitude
 from glorot_jax.diagnosis.measuring.site_statistics import slope_of
 from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
 from glorot_jax.diagnosis.tracing.layout import Site, each_step
 from glorot_jax.diagnosis.tracing.sites import Traced
+from glorot_jax.typing import PRNGKey, PyTree
 
 EXACT_UP_TO = 64
 MEMORY = 64 * 2**20
@@ -37,9 +39,9 @@ Operator = Callable[[jax.Array], jax.Array]
 
 def site_spectra(
     traced: Traced,
-    params: Any,
-    x: Any,
-    key: jax.Array,
+    params: PyTree,
+    x: PyTree,
+    key: PRNGKey,
     /,
     *,
     exact_up_to: int = EXACT_UP_TO,
@@ -111,6 +113,8 @@ def _alike(sites: Sequence[Site]) -> list[tuple[list[int], _Axes]]:
     for index, site in enumerate(sites):
         if site.kind == "embedding" or site.z_axis is None or site.s_axis is None:
             continue
+        if site.others or (_is_complex(site) and site.activation is not None):
+            continue
         axes = _Axes(site.z_axis, site.s_axis)
         if not _takes_one_example(site, axes):
             continue
@@ -157,7 +161,7 @@ _NAMES = {
 
 
 def nothing(count: int, bins: int) -> Spectrum:
-    shapes = jax.eval_shape(partial(exact_summary, bins=bins), jnp.zeros((1, 1)))
+    shapes = jax.eval_shape(partial(exact_summary, bins=bins), jnp.zeros((1, 1), jnp.float32))
     return jax.tree.map(
         lambda a: jnp.full((count, *a.shape), False if a.dtype == bool else jnp.nan, a.dtype),
         shapes,
@@ -168,10 +172,13 @@ def _site_spectrum(
     site: Site, axes: _Axes, how: _How, kernel: jax.Array, slopes: jax.Array, key: jax.Array
 ) -> Spectrum:
     taken = ~jnp.isnan(slopes).all()
-    kernel = jnp.where(taken, kernel.astype(jnp.float32), 0)
     slopes = jnp.moveaxis(jnp.where(taken, slopes, 0), axes.s, 0)
-    linear = partial(_linear_part(site, axes), kernel)
     shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
+    linear = partial(_linear_part(site, axes), _single(jnp.where(taken, kernel, 0)))
+    if _is_complex(site):
+        # As a real operator each of its singular values is there twice.
+        shape, slopes = (*shape, 2), jnp.stack([slopes, slopes], axis=-1)
+        linear = partial(_on_parts, linear)
     like = jax.ShapeDtypeStruct(shape, jnp.float32)
     if min(like.size, slopes[0].size) <= how.exact_up_to:
         matrix = _matrix(linear, like, slopes[0].size)
@@ -180,7 +187,7 @@ def _site_spectrum(
         values = jax.lax.map(lambda d: singular_values_of(d.reshape(-1, 1) * matrix), each)
         spectrum = exact_summary(values, bins=how.bins)
     else:
-        rms = _rms(_linear_part(site, axes), kernel, like, slopes)
+        rms = _rms(_linear_part(site, axes), kernel, site, axes, slopes)
         # Fewer units let something through than there are singular values.
         passing = jnp.sum(slopes.reshape(len(slopes), -1) != 0, axis=1)
         singular = passing < min(like.size, slopes[0].size)
@@ -216,13 +223,31 @@ def _slopes(site: Site, s: jax.Array) -> jax.Array:
     """f'(s) in float32, 1 without an activation; all NaN at a step that isn't taken."""
 
     def one_step(s: jax.Array) -> jax.Array:
-        slope = jnp.ones_like(s) if site.activation is None else slope_of(site.activation, s)
-        return jnp.where(jnp.isnan(s).all(), jnp.nan, slope.astype(jnp.float32))
+        slope = jnp.ones(s.shape, jnp.float32)
+        if site.activation is not None:
+            slope = slope_of(site.activation, s).astype(jnp.float32)
+        return jnp.where(jnp.isnan(s).all(), jnp.nan, slope)
 
     each = one_step
     for _ in site.steps:
         each = jax.vmap(each)
     return each(s)
+
+
+def _is_complex(site: Site) -> bool:
+    return bool(jnp.issubdtype(site.kernel.dtype, jnp.complexfloating))
+
+
+def _single(values: jax.Array) -> jax.Array:
+    """In single precision."""
+    is_complex = jnp.issubdtype(values.dtype, jnp.complexfloating)
+    return values.astype(jnp.complex64 if is_complex else jnp.float32)
+
+
+def _on_parts(linear: Operator, z: jax.Array) -> jax.Array:
+    """A complex operator on real and imaginary parts [.., 2]."""
+    s = linear(jax.lax.complex(z[..., 0], z[..., 1]))
+    return jnp.stack([s.real, s.imag], axis=-1)
 
 
 def _linear_part(site: Site, axes: _Axes) -> Callable[[jax.Array, jax.Array], jax.Array]:
@@ -235,7 +260,7 @@ def _linear_part(site: Site, axes: _Axes) -> Callable[[jax.Array, jax.Array], ja
         if eqn.primitive.name == "convert_element_type":
             return values
         if "preferred_element_type" in params:
-            params["preferred_element_type"] = jnp.dtype(jnp.float32)
+            params["preferred_element_type"] = jnp.result_type(*values)
         if eqn.primitive.name == "reshape":
             params["new_sizes"] = _with_one_example(eqn, values[0].shape)
         return bind(eqn.replace(params=params), values)
@@ -263,11 +288,15 @@ def _matrix(operator: Operator, like: jax.ShapeDtypeStruct, outputs: int) -> jax
     """[outputs, inputs] of a linear operator, built along its shorter side."""
     inputs = like.size
     if inputs <= outputs:
-        columns = jax.lax.map(operator, jnp.eye(inputs).reshape(inputs, *like.shape))
+        columns = jax.lax.map(
+            operator, jnp.eye(inputs, dtype=jnp.float32).reshape(inputs, *like.shape)
+        )
         return columns.reshape(inputs, outputs).T
     made = jax.eval_shape(operator, like)
     transpose = jax.linear_transpose(operator, like)
-    (rows,) = jax.lax.map(transpose, jnp.eye(outputs).reshape(outputs, *made.shape))
+    (rows,) = jax.lax.map(
+        transpose, jnp.eye(outputs, dtype=jnp.float32).reshape(outputs, *made.shape)
+    )
     return rows.reshape(outputs, inputs)
 
 
@@ -279,7 +308,8 @@ def singular_values_of(matrix: jax.Array) -> jax.Array:
 def _rms(
     linear: Callable[[jax.Array, jax.Array], jax.Array],
     kernel: jax.Array,
-    like: jax.ShapeDtypeStruct,
+    site: Site,
+    axes: _Axes,
     slopes: jax.Array,
 ) -> jax.Array:
     """Root mean square singular value of each example's Jacobian, [n], by Frobenius' norm.
@@ -287,11 +317,15 @@ def _rms(
     An output is a sum of inputs times one weight each, so squared weights and inputs of 1 give
     the squared norms of W's rows.
     """
+    kernel = magnitude(kernel)
+    if _is_complex(site):
+        slopes = slopes[..., 0]
+    shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
     # Squares of small weights or slopes would underflow.
     weight, slope = (_or_one(jnp.max(jnp.abs(a))) for a in (kernel, slopes))
-    squares = linear(jnp.square(kernel / weight), jnp.ones(like.shape))
+    squares = linear(jnp.square(kernel / weight), jnp.ones(shape, jnp.float32))
     each = (jnp.square(slopes / slope) * squares[None]).reshape(len(slopes), -1)
-    count = min(like.size, squares.size)
+    count = min(prod(shape), squares.size)
     return weight * slope * jnp.sqrt(jnp.sum(each, axis=1) / count)
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from glorot_jax.activations import SATURATED_SLOPE, Activation
+from glorot_jax.diagnosis.measuring.checks import check_costs
 from glorot_jax.diagnosis.measuring.fingerprints import fingerprint, fingerprint_after
 from glorot_jax.diagnosis.measuring.moments import (
     by_example,
@@ -24,7 +25,6 @@ from glorot_jax.diagnosis.measuring.moments import (
 )
 from glorot_jax.diagnosis.tracing.layout import Site, each_step
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
-from glorot_jax.dotted import reason
 from glorot_jax.losses import cross_entropy
 from glorot_jax.probes.activations import QUANTILES
 from glorot_jax.typing import Loss, PyTree
@@ -45,8 +45,8 @@ def site_statistics(
       z_cosine, s_cosine: [rows], mean cosine between the values of two examples.
       saturated: [rows], fraction of s where the slope f'(s) of what follows is below 5% of the
         slope at 0; always 0 where the slope at 0 is 0, as JAX says of relu.
-      dead: [rows], fraction of units whose slope is 0 for every example; a unit at another
-        position, in an image or a text, is another unit.
+      dead: [rows], fraction of units whose slope is 0 for every example, and at every position
+        and time step that has the same kernel.
       ds_std, ds_mean_square, ds_norm: [rows], of dC/ds, C each example's own cost.
       dw_std, dw_norm: [rows], of dC/dw of the mean cost through this site and step alone: a
         parameter's gradient is the sum over its rows. dw_ratio: dw_norm over kernel_norm.
@@ -54,7 +54,7 @@ def site_statistics(
         the number of its rows, of which it adds up one.
 
     Raises:
-      ValueError: params or x aren't as traced, or ``loss`` of the logits and y isn't [n].
+      ValueError: params or x aren't as traced, or ``loss`` of the outputs and y isn't [n].
     """
     return _each_site(_one_step, traced, params, x, y, loss)
 
@@ -104,6 +104,7 @@ class Values(NamedTuple):
     ds: jax.Array
     kernel: jax.Array
     bias: jax.Array | None
+    others: tuple[jax.Array, ...]
 
 
 OneStep = Callable[[Site, int, Values], dict[str, jax.Array]]
@@ -113,58 +114,49 @@ def _each_site(
     measure: OneStep, traced: Traced, params: PyTree, x: PyTree, y: PyTree, loss: Loss
 ) -> Mapping[str, jax.Array]:
     traced.check(params, x)
-    check_costs(loss, traced.logits, y)
+    check_costs(loss, traced.outputs, y, traced.n)
 
     def total_cost(perturbations: tuple[jax.Array, ...]) -> tuple[jax.Array, Signals]:
         signals = traced.run(params, x, perturbations)
-        return jnp.sum(loss(signals.logits, y)), signals
+        return jnp.sum(loss(signals.outputs, y)), signals
 
     ds, signals = jax.grad(total_cost, has_aux=True)(traced.perturbations())
-    n = traced.logits.shape[0]
     by_site = []
     for index, site in enumerate(traced.sites):
 
         def one_step(kernel: jax.Array, *values: Any, site: Site = site) -> dict[str, jax.Array]:
-            z, s, ds, bias = values
-            return measure(site, n, Values(z, s, ds, kernel, bias))
+            z, s, ds, bias, others = values
+            return measure(site, traced.n, Values(z, s, ds, kernel, bias, others))
 
         seen = (signals.z[index], signals.s[index], ds[index], signals.biases[index])
-        by_site.append(each_step(site, one_step, signals.kernels[index], *seen))
+        kernel, others = signals.kernels[index], signals.others[index]
+        measured = each_step(site, one_step, kernel, *seen, others)
+        alive, taken = measured.pop("alive"), ~jnp.isnan(measured["s_mean"])
+        by_site.append({**measured, "dead": _dead(site, alive, taken)})
     return traced.layout.to_rows(by_site)
 
 
-def check_costs(loss: Loss, logits: jax.ShapeDtypeStruct, y: Any) -> None:
-    """Refuses labels y, or a loss, that don't give one cost for each example.
-
-    Raises:
-      ValueError: they don't.
-    """
-    n = logits.shape[0]
-    if jnp.shape(y)[:1] != (n,):
-        raise ValueError(f"y: {list(jnp.shape(y))} is not one label for each of {n} examples")
-    try:
-        costs = jax.eval_shape(loss, logits, y)
-    except Exception as error:  # whatever the user's function raises
-        raise ValueError(
-            f"loss: fails for logits {list(logits.shape)} ({reason(error)})"
-        ) from error
-    if not isinstance(costs, jax.ShapeDtypeStruct) or costs.shape != (n,):
-        found = [leaf.shape for leaf in jax.tree.leaves(costs)]
-        shapes = ", ".join(str(list(shape)) for shape in found) or "nothing"
-        raise ValueError(f"loss: returns {shapes}, not one cost for each of {n}")
+def _dead(site: Site, alive: jax.Array, taken: jax.Array) -> jax.Array:
+    """Of bools [steps, units], the fraction of units alive at no step that has their kernel."""
+    if not alive.shape[1]:
+        return jnp.full(len(alive), jnp.nan, jnp.float32)
+    shared = tuple(axis for axis, varies in enumerate(site.kernel_varies) if not varies)
+    steps = alive.reshape(*site.steps, -1)
+    dead = ~jnp.broadcast_to(steps.any(shared, keepdims=True), steps.shape)
+    return jnp.where(taken, jnp.mean(dead.astype(jnp.float32), axis=-1).reshape(-1), jnp.nan)
 
 
 def _one_step(site: Site, n: int, values: Values) -> dict[str, jax.Array]:
-    z, s, ds, kernel, _ = values
-    (dw,) = jax.vjp(partial(site.contract, z), kernel)[1](ds)
+    z, s, ds, kernel, _, others = values
+    (dw,) = jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
-    taken = ~jnp.isnan(s).all()
-    ds, dw = (jnp.where(taken, a, jnp.nan) for a in (ds, dw / n))
+    known = site.differentiable & ~jnp.isnan(s).all()
+    ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw / n))
     dw_norm, kernel_norm, kernel_std = norm(dw), norm(kernel), std(kernel)
     return {
         **_distribution("z", z, site.z_axis),
         **_distribution("s", s, site.s_axis),
-        **_slope_fractions(site, s),
+        **_slopes(site, s),
         "ds_std": std(ds),
         "ds_mean_square": mean_square(ds),
         "ds_norm": norm(ds),
@@ -178,7 +170,7 @@ def _one_step(site: Site, n: int, values: Values) -> dict[str, jax.Array]:
 
 
 def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> dict[str, jax.Array]:
-    z, s, ds, kernel, bias = values
+    z, s, ds, kernel, bias, _ = values
     by_name = (("z", z, site.z_axis), ("s", s, site.s_axis), ("ds", ds, site.s_axis))
     examples = {name: by_example(a, axis, n) for name, a, axis in by_name}
     return {
@@ -208,21 +200,27 @@ def _distribution(name: str, values: jax.Array, axis: int | None) -> dict[str, j
     }
 
 
-def _slope_fractions(site: Site, s: jax.Array) -> dict[str, jax.Array]:
-    """Fractions of saturated values and of dead units."""
-    unknown = jnp.array(jnp.nan, jnp.float32)
+def _slopes(site: Site, s: jax.Array) -> dict[str, jax.Array]:
+    """The fraction of saturated values; of each unit, [units], whether f'(s) isn't always 0.
+
+    No units where that can't be told.
+    """
+    nothing = {"saturated": jnp.array(jnp.nan, jnp.float32), "alive": jnp.zeros(0, bool)}
     if site.activation is None:
-        return {"saturated": unknown, "dead": unknown}
+        return nothing
     slope, full = (_real(slope_of(site.activation, at)) for at in (s, jnp.zeros_like(s)))
     saturated = jnp.mean((slope < SATURATED_SLOPE * full).astype(jnp.float32))
-    dead = unknown
-    if site.s_axis is not None:
-        dead = jnp.mean((slope == 0).all(site.s_axis).astype(jnp.float32))
     taken = ~jnp.isnan(s).all()
-    return {
-        "saturated": jnp.where(taken, saturated, unknown),
-        "dead": jnp.where(taken, dead, unknown),
-    }
+    alive = nothing["alive"]
+    if site.unit_axes is not None or site.s_axis is not None:
+        units = _all_but(site.s_axis, s.ndim) if site.unit_axes is None else site.unit_axes
+        rest = tuple(axis for axis in range(s.ndim) if axis not in units)
+        alive = ((slope != 0) & taken).any(rest).reshape(-1)
+    return {"saturated": jnp.where(taken, saturated, jnp.nan), "alive": alive}
+
+
+def _all_but(axis: int | None, ndim: int) -> tuple[int, ...]:
+    return tuple(other for other in range(ndim) if other != axis)
 
 
 def _real(slope: jax.Array) -> jax.Array:

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.gains import (
     Measured,
     as_statistics,
@@ -31,7 +32,7 @@ from glorot_jax.diagnosis.measuring.gains import (
     find_input_sources,
     forward_gains,
 )
-from glorot_jax.diagnosis.measuring.site_statistics import Statistics, check_costs
+from glorot_jax.diagnosis.measuring.site_statistics import Statistics
 from glorot_jax.diagnosis.mending.kernel_scales import Group, find_groups, find_scales, multiplied
 from glorot_jax.diagnosis.tracing.layout import SiteRow, Unreached
 from glorot_jax.diagnosis.tracing.sites import Traced, trace
@@ -76,10 +77,10 @@ def calibrate(
     target: float = 1.0,
     loss: Loss = cross_entropy,
 ) -> Calibrated[Params]:
-    """Parameters of ``apply_fn(params, x) -> logits [n, ..]`` whose kernels keep variance.
+    """Parameters of ``apply_fn(params, x) -> outputs`` whose kernels keep variance.
 
     ``target`` is the std of every s, in the modes forward and geometric. dC/ds is that of ``loss``
-    of the labels ``y`` [n]; without them that of a random combination of the logits, the same at
+    of the labels ``y`` [n]; without them that of a random combination of the outputs, the same at
     every call. The layers of a scan are scaled one by one; a kernel with several uses (a recurrent
     net, tied layers) by the geometric mean of the factors that they ask for; of a kernel computed
     from several parameters the first that scales it. No gradient leaves an embedding downwards, so
@@ -92,15 +93,18 @@ def calibrate(
       ValueError: as ``trace`` does; ``mode``, ``target``, ``loss`` or ``y`` isn't such a thing.
     """
     _check(mode, target, params)
-    traced = trace(apply_fn, params, x)
+    if y is None:
+        traced = trace(apply_fn, params, x)
+    else:
+        traced = trace_with_costs(apply_fn, params, x, y, loss=loss)
     kernels = find_scales(traced, params, x)
     loss, labels = loss_and_labels(traced, y, loss)
     # What only some modes ask for isn't compiled for the others.
     both_ways = mode in ("backward", "geometric")
     sources = find_input_sources(traced, params, x) if both_ways else None
 
-    def cost(logits: Any) -> jax.Array:
-        return jnp.sum(loss(logits, labels))
+    def cost(outputs: PyTree) -> jax.Array:
+        return jnp.sum(loss(outputs, labels))
 
     measure = both_gains(traced, x, cost, sources, jacobian=mode == "critical")
     groups, skipped = find_groups(traced, kernels)
@@ -130,17 +134,28 @@ def _check(mode: Mode, target: float, params: Any) -> None:
 
 
 def loss_and_labels(traced: Traced, y: PyTree, loss: Loss) -> tuple[Loss, PyTree]:
-    """Those given; without labels a random combination of each example's logits as its cost."""
+    """Those given; without labels a random combination of each example's outputs as its cost."""
     if y is not None:
-        check_costs(loss, traced.logits, y)
         return loss, y
-    shape, dtype = traced.logits.shape, traced.logits.dtype
-    weights = jnp.asarray(np.random.default_rng(_WEIGHTS).normal(size=shape), dtype)
+    random = np.random.default_rng(_WEIGHTS)
+    floats = [a for a in jax.tree.leaves(traced.outputs) if jnp.issubdtype(a.dtype, jnp.inexact)]
+    if any(leaf.shape[:1] != (traced.n,) for leaf in floats):
+        raise ValueError("y: is needed where not every output has the axis of the examples")
+    weights = [jnp.asarray(random.normal(size=a.shape), a.real.dtype) for a in map(_zeros, floats)]
 
-    def combination(logits: jax.Array, _: jax.Array) -> jax.Array:
-        return jnp.sum((logits * weights).reshape(shape[0], -1), axis=1)
+    def combination(outputs: PyTree, _: Any) -> jax.Array:
+        leaves = [a for a in jax.tree.leaves(outputs) if jnp.issubdtype(a.dtype, jnp.inexact)]
+        products = [
+            jnp.sum((a.real * w).reshape(traced.n, -1), axis=1)
+            for a, w in zip(leaves, weights, strict=True)
+        ]
+        return sum(products[1:], products[0])
 
-    return combination, jnp.zeros(shape[0], jnp.int32)
+    return combination, None
+
+
+def _zeros(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+    return np.zeros(leaf.shape, leaf.dtype)
 
 
 def _wanted(

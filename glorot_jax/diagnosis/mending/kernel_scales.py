@@ -54,12 +54,12 @@ def _where(
     leaves: Sequence[jax.Array],
     scales: Callable[[Scaled], bool],
 ) -> Scaled | str:
-    if np.isnan(np.asarray(kernel, np.float32)).all():
+    if np.isnan(np.asarray(kernel, np.result_type(kernel, np.float32))).all():
         return "is in a branch that isn't taken"
     lengths = [n for n, varies in zip(site.steps, site.kernel_varies, strict=True) if varies]
     for leaf in _leaves_of(site, [name for name, _ in traced.inputs[: len(leaves)]]):
         shape = leaves[leaf].shape
-        if jnp.issubdtype(leaves[leaf].dtype, jnp.floating):
+        if jnp.issubdtype(leaves[leaf].dtype, jnp.inexact):
             for axes in permutations(range(len(shape)), len(lengths)):
                 where = Scaled(leaf, axes)
                 if [shape[axis] for axis in axes] == lengths and scales(where):
@@ -78,7 +78,8 @@ def _leaves_of(site: Site, names: Sequence[str]) -> list[int]:
 @partial(jax.jit, static_argnames="axes")
 def multiplied(leaf: jax.Array, factors: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """``leaf`` in its own type, ``factors`` along ``axes`` of it."""
-    wide = leaf.dtype if jnp.finfo(leaf.dtype).bits > 32 else jnp.float32
+    precise = jnp.finfo(leaf.dtype).bits > 32 or jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+    wide = leaf.dtype if precise else jnp.float32
     along = factors.astype(wide).transpose(np.argsort(axes))
     shape = [size if axis in axes else 1 for axis, size in enumerate(leaf.shape)]
     return (leaf.astype(wide) * along.reshape(shape)).astype(leaf.dtype)
@@ -86,7 +87,10 @@ def multiplied(leaf: jax.Array, factors: jax.Array, axes: tuple[int, ...]) -> ja
 
 def _is_multiple(kernel: np.ndarray, scaled: np.ndarray, factors: np.ndarray) -> bool:
     """Whether each step's kernel was multiplied by its factor, as far as it was seen."""
-    before, after = (np.asarray(a, np.float64).reshape(factors.size, -1) for a in (kernel, scaled))
+    before, after = (
+        np.asarray(a, np.result_type(a, np.float64)).reshape(factors.size, -1)
+        for a in (kernel, scaled)
+    )
     seen = np.isfinite(before).all(axis=1)
     before, after, wanted = before[seen], after[seen], factors.reshape(-1, 1)[seen]
     # Rounded to 8 bits, or not the same at all.

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics, site_statistics
-from glorot_jax.diagnosis.tracing.sites import trace
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
 
@@ -36,7 +36,7 @@ def monitor(
     """
     if jnp.shape(when) or jnp.result_type(when) != jnp.bool_:
         raise ValueError(f"when: {jax.typeof(when).str_short()} is not one bool")
-    traced = trace(apply_fn, params, x)
+    traced = trace_with_costs(apply_fn, params, x, y, loss=loss)
 
     # Jitted, so that the shapes below and the branch come from tracing it once.
     @jax.jit

@@ -15,13 +15,14 @@ import xarray as xr
 
 from glorot_jax.diagnosis.judging.findings import SEVERE, Finding, find
 from glorot_jax.diagnosis.judging.prediction import row_constants
+from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.end_to_end import end_to_end
 from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
-from glorot_jax.diagnosis.measuring.site_statistics import check_costs, full_site_statistics
+from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.table import as_text
 from glorot_jax.diagnosis.tracing.layout import Unreached
-from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves, trace
+from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
 from glorot_jax.dotted import reason
 from glorot_jax.files import write_netcdf
 from glorot_jax.losses import cross_entropy
@@ -144,15 +145,14 @@ def diagnose(
     """
     key = jax.random.key(0) if key is None else key
     nets = _nets(params, seeds, key)
-    traced = _trace_all(apply_fn, nets, x)
-    check_costs(loss, traced.logits, y)
+    traced = _trace_all(apply_fn, nets, x, y, loss)
     details = _over_seeds(
         partial(full_site_statistics, traced, loss=loss, bins=BINS), traced, nets, x, y
     )
     found = _spectra(traced, nets, x, jax.random.fold_in(key, START_VECTORS)) if spectra else {}
     attrs = {
         "model": name or "Signals of a model",
-        "examples": traced.logits.shape[0],
+        "examples": traced.n,
         "loss": getattr(loss, "__name__", str(loss)),
     }
     return Report(build_dataset(traced, row_constants(traced), details, found, attrs))
@@ -182,13 +182,15 @@ def _is_function(params: Any) -> bool:
     return callable(params) and len(leaves) == 1 and leaves[0] is params
 
 
-def _trace_all(apply_fn: ApplyFn[Any], nets: Any, x: Any) -> Traced:
+def _trace_all(apply_fn: ApplyFn[Any], nets: Any, x: Any, y: Any, loss: Loss) -> Traced:
     """The trace of the first net, once all are known to be finite."""
     first = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, nets)
-    traced = trace(apply_fn, first, x)
+    traced = trace_with_costs(apply_fn, first, x, y, loss=loss)
     for name, leaf in named_leaves("params", nets):
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            continue
         values = np.asarray(leaf)
-        if jnp.issubdtype(values.dtype, jnp.inexact) and not np.isfinite(values).all():
+        if not np.isfinite(values).all():
             seed = int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(axis=1)))
             raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
     return traced

@@ -12,13 +12,18 @@ from glorot_jax.diagnosis.tracing.layout import Kind
 
 @dataclass(frozen=True)
 class Contraction:
-    """A product of a signal ``z`` with a ``kernel``, two variables of one equation."""
+    """A product of a signal ``z`` with a ``kernel``, two variables of one equation.
+
+    ``units``: the axes of the product along which its units differ; along the others one kernel
+    is used at several positions or for several examples.
+    """
 
     kind: Kind
     z: Any
     kernel: Any
     fan_in: int
     fan_out: int
+    units: tuple[int, ...]
 
 
 def contraction(
@@ -39,7 +44,17 @@ def _dense(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction:
     shape = _shape(eqn.invars[kernel])
     fan_in = prod(shape[axis] for axis in contracted)
     one_copy = prod(size for axis, size in enumerate(shape) if axis not in copies)
-    return Contraction("dense", eqn.invars[z], eqn.invars[kernel], fan_in, one_copy // fan_in)
+    units = (*range(len(copies)), *_free_axes(eqn, kernel))
+    operands = eqn.invars[z], eqn.invars[kernel]
+    return Contraction("dense", *operands, fan_in, one_copy // fan_in, units)
+
+
+def _free_axes(eqn: core.JaxprEqn, operand: int) -> tuple[int, ...]:
+    """The axes of a dot_general's output that come from one operand alone."""
+    (left, right), (copies, _) = eqn.params["dimension_numbers"]
+    first = len(_shape(eqn.invars[0])) - len(left)  # with the copies, in front
+    last = first + len(_shape(eqn.invars[1])) - len(right) - len(copies)
+    return tuple(range(len(copies), first) if operand == 0 else range(first, last))
 
 
 def _convolution(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction | None:
@@ -51,7 +66,8 @@ def _convolution(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction | None:
     groups = eqn.params["feature_group_count"]
     fan_in = prod(shape) // shape[units]
     fan_out = prod(shape) // shape[channels] // groups
-    return Contraction("convolution", eqn.invars[z], eqn.invars[kernel], fan_in, fan_out)
+    made = (eqn.params["dimension_numbers"].out_spec[1],)
+    return Contraction("convolution", eqn.invars[z], eqn.invars[kernel], fan_in, fan_out, made)
 
 
 def _embedding(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction | None:
@@ -59,7 +75,79 @@ def _embedding(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction | None:
         return None
     fan_out = prod(eqn.params["slice_sizes"])
     fan_in = prod(_shape(eqn.invars[kernel])) // fan_out
-    return Contraction("embedding", eqn.invars[z], eqn.invars[kernel], fan_in, fan_out)
+    made = tuple(eqn.params["dimension_numbers"].offset_dims)
+    return Contraction("embedding", eqn.invars[z], eqn.invars[kernel], fan_in, fan_out, made)
+
+
+def _ragged(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction | None:
+    """Each group of rows of z with a kernel of its own, as ``jax.lax.ragged_dot`` does."""
+    numbers = eqn.params["ragged_dot_dimension_numbers"]
+    (_, contracted), (_, copies) = numbers.dot_dimension_numbers
+    groups = numbers.rhs_group_dimensions
+    if (z, kernel) != (0, 1) or copies or len(groups) != 1:
+        return None
+    shape = _shape(eqn.invars[kernel])
+    fan_in = prod(shape[axis] for axis in contracted)
+    fan_out = prod(shape) // fan_in // shape[groups[0]]
+    made = len(_shape(eqn.outvars[0])) - (len(shape) - len(contracted) - 1)
+    units = tuple(range(made, len(_shape(eqn.outvars[0]))))
+    return Contraction("dense", eqn.invars[0], eqn.invars[1], fan_in, fan_out, units)
+
+
+def of_gathered(gather: core.JaxprEqn, product: core.JaxprEqn, gathered: int) -> Contraction | None:
+    """The product of a signal with kernels that were looked up, operand ``gathered`` of it.
+
+    None where what is looked up is one vector an index, as it is in a table.
+    """
+    contracted, copies = (dims[gathered] for dims in product.params["dimension_numbers"])
+    shape = _shape(product.invars[gathered])
+    fan_in = prod(shape[axis] for axis in contracted)
+    free = [axis for axis in range(len(shape)) if axis not in (*contracted, *copies)]
+    fan_out = prod(shape[axis] for axis in free)
+    if sum(size > 1 for size in gather.params["slice_sizes"]) < 2 or fan_out == 1:
+        return None
+    z, kernel = product.invars[1 - gathered], gather.invars[0]
+    return Contraction("dense", z, kernel, fan_in, fan_out, _free_axes(product, gathered))
+
+
+def moved_axes(axes: Sequence[int], eqns: Sequence[core.JaxprEqn]) -> tuple[int, ...] | None:
+    """Where ``axes`` of the input of a chain are after it; None where they merge with others."""
+    at = set(axes)
+    for eqn in eqns:
+        name, shape = eqn.primitive.name, _shape(eqn.invars[0])
+        if name == "transpose":
+            at = {new for new, old in enumerate(eqn.params["permutation"]) if old in at}
+        elif name in ("reshape", "squeeze", "expand_dims"):
+            moved = _reshaped(at, shape, _shape(eqn.outvars[0]))
+            if moved is None:
+                return None
+            at = moved
+    return tuple(sorted(at))
+
+
+def _reshaped(at: set[int], old: tuple[int, ...], new: tuple[int, ...]) -> set[int] | None:
+    """Axes by the runs of old and new ones that hold the same values."""
+    moved: set[int] = set()
+    i = j = 0
+    while i < len(old) or j < len(new):
+        olds: list[int] = []
+        news: list[int] = []
+        a = b = 1
+        while True:
+            if a <= b and i < len(old):
+                a, olds, i = a * old[i], [*olds, i], i + 1
+            elif j < len(new):
+                b, news, j = b * new[j], [*news, j], j + 1
+            else:
+                break
+            if a == b:
+                break
+        of_units = {axis in at for axis in olds if old[axis] > 1}
+        if len(of_units) > 1:
+            return None
+        if True in of_units:
+            moved.update(axis for axis in news if new[axis] > 1)
+    return moved
 
 
 def _shape(atom: Any) -> tuple[int, ...]:
@@ -70,5 +158,6 @@ _READERS = {
     "dot_general": _dense,
     "conv_general_dilated": _convolution,
     "gather": _embedding,
+    "ragged_dot_general": _ragged,
 }
 CONTRACTIONS = frozenset(_READERS)

@@ -12,7 +12,7 @@ from glorot_jax.diagnosis.tracing.contractions import CONTRACTIONS
 _GROUPS = {"jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint"}
 
 _REARRANGING = {"reshape", "transpose", "squeeze", "expand_dims", "copy"}
-_OPAQUE = {"ragged_dot_general", "ffi_call", "pure_callback", "io_callback"}
+_OPAQUE = {"ffi_call", "pure_callback", "io_callback"}
 # No sums over elements, no constants that differ from element to element.
 # fmt: off
 _ELEMENTWISE = _REARRANGING | _GROUPS | {
@@ -83,15 +83,29 @@ def flatten(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     Loops, branches and functions with derivatives of their own stay single equations.
     """
 
-    def inlined(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | None:
-        if eqn.primitive.name not in _GROUPS:
-            return None
-        return evaluate(inside(eqn)[0], [read(atom) for atom in eqn.invars], inlined)
-
     def whole(*args: Any) -> list[Any]:
-        return evaluate(closed, args, inlined)
+        return evaluate(closed, args, _inlined)
 
     return _needed(jax.make_jaxpr(whole)(*closed.in_avals))
+
+
+def _inlined(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | None:
+    if eqn.primitive.name not in _GROUPS:
+        return None
+    return evaluate(inside(eqn)[0], [read(atom) for atom in eqn.invars], _inlined)
+
+
+def flatten_shard(eqn: core.JaxprEqn) -> core.ClosedJaxpr:
+    """The flat body of a shard_map, traced where the names of its axes are known."""
+    (body,) = inside(eqn)
+
+    def whole(*args: Any) -> tuple[Any, ...]:
+        return tuple(evaluate(body, args, _inlined))
+
+    mapped = jax.shard_map(whole, check_vma=eqn.params["check_vma"], **shard_map_options(eqn))
+    traced = jax.make_jaxpr(mapped)(*(atom.aval for atom in eqn.invars))
+    (again,) = (one for one in traced.jaxpr.eqns if one.primitive.name == "shard_map")
+    return _needed(inside(again)[0])
 
 
 def _needed(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
@@ -107,7 +121,7 @@ def _needed(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
 
 def variables(atoms: Iterable[Any]) -> set[Any]:
     """Those of ``atoms`` that aren't literals."""
-    return {atom for atom in atoms if not isinstance(atom, core.Literal)}
+    return {atom for atom in atoms if _is_variable(atom)}
 
 
 def inside(eqn: core.JaxprEqn) -> list[core.ClosedJaxpr]:
@@ -136,6 +150,38 @@ def scan_options(eqn: core.JaxprEqn) -> dict[str, Any]:
     return {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
 
 
+def while_parts(
+    eqn: core.JaxprEqn, values: Sequence[Any]
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """``values``, one an input of a while: constants of its condition and body, and its carry."""
+    condition, body = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
+    values = list(values)
+    return values[:condition], values[condition : condition + body], values[condition + body :]
+
+
+def while_functions(eqn: core.JaxprEqn) -> tuple[core.ClosedJaxpr, core.ClosedJaxpr]:
+    """Its condition, and its body."""
+    return eqn.params["cond_jaxpr"], eqn.params["body_jaxpr"]
+
+
+def devices_of(eqn: core.JaxprEqn) -> int:
+    """Over how many devices a shard_map goes."""
+    return int(eqn.params["mesh"].size)
+
+
+def shard_map_options(eqn: core.JaxprEqn) -> dict[str, Any]:
+    """What ``jax.shard_map`` was called with."""
+    return {name: eqn.params[name] for name in ("mesh", "in_specs", "out_specs")}
+
+
+def has_while(closed: core.ClosedJaxpr) -> bool:
+    """Whether a while is anywhere inside, through which JAX takes no gradient."""
+    return any(
+        eqn.primitive.name == "while" or any(has_while(inner) for inner in inside(eqn))
+        for eqn in closed.jaxpr.eqns
+    )
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, (tuple, list))
 
@@ -161,6 +207,42 @@ def function(
     return evaluated
 
 
+def product_of_gathered(
+    jaxpr: core.Jaxpr, start: int
+) -> tuple[int, tuple[core.JaxprEqn, ...]] | None:
+    """The only dot_general that reads what the gather ``jaxpr.eqns[start]`` looks up.
+
+    Returns its index, and the equations from the gather to it.
+    """
+    chain = [jaxpr.eqns[start]]
+    while reader := _only_reader(jaxpr, chain[-1].outvars[0]):
+        index, eqn = reader
+        if eqn.primitive.name == "dot_general":
+            return index, tuple(chain)
+        if eqn.primitive.name not in _REARRANGING | {"convert_element_type"}:
+            return None
+        chain.append(eqn)
+    return None
+
+
+def _only_reader(jaxpr: core.Jaxpr, made: Any) -> tuple[int, core.JaxprEqn] | None:
+    readers = [pair for pair in enumerate(jaxpr.eqns) if made in variables(pair[1].invars)]
+    if len(readers) != 1 or made in variables(jaxpr.outvars):
+        return None
+    return readers[0]
+
+
+def others_of(eqns: Sequence[core.JaxprEqn], inputs: Iterable[Any]) -> tuple[Any, ...]:
+    """The variables that ``eqns`` read, beside ``inputs`` and what they make themselves."""
+    known = {*inputs, *(out for eqn in eqns for out in eqn.outvars)}
+    read = dict.fromkeys(atom for eqn in eqns for atom in eqn.invars if _is_variable(atom))
+    return tuple(atom for atom in read if atom not in known)
+
+
+def _is_variable(atom: Any) -> bool:
+    return not isinstance(atom, core.Literal)
+
+
 def contraction_then_bias(
     jaxpr: core.Jaxpr, start: int, is_bias: Callable[[Any], bool]
 ) -> tuple[int, tuple[core.JaxprEqn, ...]]:
@@ -171,14 +253,13 @@ def contraction_then_bias(
     """
     chain = [jaxpr.eqns[start]]
     while True:
-        made = chain[-1].outvars[0]
-        readers = [i for i, eqn in enumerate(jaxpr.eqns) if made in variables(eqn.invars)]
-        if len(readers) != 1 or made in variables(jaxpr.outvars):
+        found = _only_reader(jaxpr, chain[-1].outvars[0])
+        if found is None:
             break
-        reader = jaxpr.eqns[readers[0]]
+        index, reader = found
         name = reader.primitive.name
         if name in ("add", "add_any") and any(is_bias(atom) for atom in reader.invars):
-            return readers[0], tuple(chain)
+            return index, tuple(chain)
         if name not in _REARRANGING | {"convert_element_type"}:
             break
         chain.append(reader)
@@ -189,7 +270,8 @@ def activation_after(jaxpr: core.Jaxpr, s: Any) -> tuple[Callable[..., Any] | No
     """The elementwise function that everything above ``s`` sees, and whether one equation does.
 
     It is made of the equations that depend on ``s`` and constants alone, element by element. None
-    where they only scale or rearrange, or lead to two different functions.
+    where they only scale or rearrange, lead to two different functions, or where something sees
+    ``s`` itself too: a normalisation, a sum of it with its function.
     """
     constant: set[Any] = set()
     of_s = {s}
@@ -206,9 +288,9 @@ def activation_after(jaxpr: core.Jaxpr, s: Any) -> tuple[Callable[..., Any] | No
     seen = variables(jaxpr.outvars).union(
         *(variables(eqn.invars) for eqn in jaxpr.eqns if id(eqn) not in chosen)
     )
-    results = (of_s & seen) - {s}
+    results = of_s & seen
     linear = all(eqn.primitive.name in _LINEAR for eqn in eqns if not constant & set(eqn.outvars))
-    if linear or len(results) != 1:
+    if linear or len(results) != 1 or s in results:
         return None, False
     (z,) = results
     uses = sum(z in variables(eqn.invars) for eqn in jaxpr.eqns if id(eqn) not in chosen)

@@ -31,10 +31,13 @@ class Site:
     ``kind``: dense, convolution or embedding. ``steps``: the lengths of the scans around it,
     outermost first; ``kernel_varies``: for each, whether the kernel differs from step to step.
     ``fan_in``, ``fan_out``: of one unit, in values. ``contract``: (z, kernel) to s before its
-    bias. ``activation``: the elementwise function that everything above s sees, or None;
-    ``used_once``: whether a single equation, or the output of a loop's step, sees it.
+    bias; (z, kernel, *others) where ``others`` are read as well: which expert has which example.
+    ``unit_axes``: the axes of s along which units differ, None where they are merged with others;
+    along the rest a kernel is used again. ``activation``: the elementwise function that everything
+    above s sees, or None; ``used_once``: whether a single equation, or the output of a loop's
+    step, sees it.
     ``order``: where in the program. ``z_axis``, ``s_axis``: the axis of the examples, None where
-    it isn't known.
+    it isn't known. ``differentiable``: whether dC/ds is known.
     """
 
     name: str
@@ -46,12 +49,15 @@ class Site:
     kernel_varies: tuple[bool, ...]
     fan_in: int
     fan_out: int
-    contract: Callable[[jax.Array, jax.Array], jax.Array]
+    contract: Callable[..., jax.Array]
+    others: tuple[jax.ShapeDtypeStruct, ...]
+    unit_axes: tuple[int, ...] | None
     activation: Callable[[jax.Array], jax.Array] | None
     used_once: bool
     order: Order
     z_axis: int | None = None
     s_axis: int | None = None
+    differentiable: bool = True
 
 
 @dataclass(frozen=True)
@@ -178,13 +184,14 @@ def _position(site: Site, step: tuple[int, ...]) -> list[int]:
 class Seen(NamedTuple):
     """The values of one site, steps first; ``kernel`` only has the steps it differs between.
 
-    ``bias``: what is added to the product, shaped like s, or None.
+    ``bias``: what is added to the product, shaped like s, or None. ``others``: what else it reads.
     """
 
     z: jax.Array
     s: jax.Array
     kernel: Any
     bias: Any
+    others: tuple[jax.Array, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,6 +202,7 @@ class Exposed:
     z: Any
     kernel: Any
     bias: Any
+    others: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -202,8 +210,9 @@ class Block:
     """A flat function and what to do at its equations, by their indices.
 
     ``exposed``: equations that complete an s. ``inner``: the functions inside an equation that
-    hold sites. ``sites``: all of them, inner ones too. ``shared``, of the body of a scan: the
-    sites whose kernel is the same at each step.
+    hold sites. ``sites``: all of them, inner ones too. ``shared``, of the body of a loop: the
+    sites whose kernel is the same at each step. ``differentiable``: whether gradients are taken
+    through its equations.
     """
 
     closed: core.ClosedJaxpr
@@ -211,3 +220,4 @@ class Block:
     inner: dict[int, tuple["Block", ...]]
     sites: tuple[Order, ...]
     shared: frozenset[Order] = frozenset()
+    differentiable: bool = True

@@ -7,17 +7,29 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from glorot_jax.diagnosis.tracing.contractions import Contraction, contraction
+from glorot_jax.diagnosis.tracing.contractions import (
+    Contraction,
+    contraction,
+    moved_axes,
+    of_gathered,
+)
 from glorot_jax.diagnosis.tracing.jaxpr import (
     activation_after,
     contraction_then_bias,
+    devices_of,
     flatten,
+    flatten_shard,
     function,
+    has_while,
     inside,
     may_contract,
+    others_of,
+    product_of_gathered,
     scan_options,
     scan_parts,
     variables,
+    while_functions,
+    while_parts,
 )
 from glorot_jax.diagnosis.tracing.layout import Block, Exposed, Order, Site, Unreached
 
@@ -70,15 +82,22 @@ class _Place:
 
 
 def plan(closed: core.ClosedJaxpr, names: Sequence[str]) -> tuple[Block, Draft]:
-    """The sites of a model whose first inputs are parameters called ``names``, the rest signal."""
+    """The sites of a model whose first inputs are parameters called ``names``, the rest signal.
+
+    A key of random numbers among the parameters is no parameter: what is drawn with it isn't
+    learned.
+    """
     draft = Draft([], [])
     flat = flatten(closed)
     jaxpr = flat.jaxpr
     used = variables(jaxpr.outvars).union(*(variables(eqn.invars) for eqn in jaxpr.eqns))
     for name, variable in zip(names, jaxpr.invars, strict=False):
-        if variable not in used:
+        if variable not in used and not is_key(variable.aval):
             draft.unreached.append(Unreached(name, "is never used"))
-    origins = [_Origin(leaves=frozenset({leaf})) for leaf in range(len(names))]
+    origins = [
+        _Origin() if is_key(jaxpr.invars[leaf].aval) else _Origin(leaves=frozenset({leaf}))
+        for leaf in range(len(names))
+    ]
     origins += [_Origin(signal=True)] * (len(jaxpr.invars) - len(names))
     return _plan(flat, origins, _Place(names), draft)[0], draft
 
@@ -107,30 +126,111 @@ def _plan(
             inner[index] = blocks
         env.update(zip(eqn.outvars, made, strict=True))
 
-    for index, eqn in enumerate(jaxpr.eqns):
-        ins = [origin(atom) for atom in eqn.invars]
-        product = contraction(eqn, [i.signal for i in ins], [i.of_parameters for i in ins])
-        if product is None:
-            continue
-        end, chain = contraction_then_bias(jaxpr, index, lambda atom: origin(atom).of_parameters)
-        s, here = jaxpr.eqns[end].outvars[0], place.at(index)
-        added = variables(jaxpr.eqns[end].invars) - {chain[-1].outvars[0]} if end != index else ()
-        exposed[end] = Exposed(here.order, product.z, product.kernel, next(iter(added), None))
-        after = activation_after(jaxpr, s)
-        draft.sites.append(_site(product, s, chain, after, origin(product.kernel), here))
+    for found in _contractions(jaxpr, origin):
+        here = place.at(found.index)
+        exposed[found.end] = Exposed(
+            here.order, found.product.z, found.product.kernel, found.bias, found.others
+        )
+        draft.sites.append(_site(jaxpr, found, origin(found.product.kernel), here))
     within = [site for blocks in inner.values() for block in blocks for site in block.sites]
     sites = (*(one.site for one in exposed.values()), *within)
     return Block(closed, exposed, inner, sites), [origin(atom) for atom in jaxpr.outvars]
 
 
-def _site(
+@dataclass(frozen=True)
+class _Found:
+    """A contraction at the equation ``index``, whose s is complete behind the equation ``end``.
+
+    ``chain``: the equations from z and kernel to s before its ``bias``. ``others``: what else
+    they read.
+    """
+
+    product: Contraction
+    index: int
+    end: int
+    chain: tuple[core.JaxprEqn, ...]
+    units: tuple[int, ...] | None
+    bias: Any
+    others: tuple[Any, ...]
+
+
+def _contractions(jaxpr: core.Jaxpr, origin: Callable[[Any], _Origin]) -> list[_Found]:
+    """Every contraction of the signal with parameters among the equations of a flat function."""
+    looked_up: dict[Any, int] = {}  # by the value that was looked up, its gather
+    products = {}
+    for index, eqn in enumerate(jaxpr.eqns):
+        ins = [origin(atom) for atom in eqn.invars]
+        product = contraction(eqn, [i.signal for i in ins], [i.of_parameters for i in ins])
+        if product is not None:
+            products[index] = product
+            if product.kind == "embedding":
+                looked_up[eqn.outvars[0]] = index
+        elif eqn.primitive.name in ("squeeze", "reshape") and eqn.invars[0] in looked_up:
+            looked_up[eqn.outvars[0]] = looked_up[eqn.invars[0]]
+    experts = {}
+    for index in dict.fromkeys(looked_up.values()):
+        if expert := _expert(jaxpr, index, origin):
+            experts[index] = expert
+    found = []
+    for index, expert in experts.items():
+        del products[index]
+        lead, at, product = expert
+
+        def is_bias(atom: Any) -> bool:
+            return origin(atom).of_parameters or looked_up.get(atom) in products
+
+        one = _complete(jaxpr, at, product, lead, is_bias)
+        if one.bias in looked_up:
+            del products[looked_up[one.bias]]  # a bias of each expert
+        found.append(one)
+    for index, product in products.items():
+        found.append(_complete(jaxpr, index, product, (), lambda atom: origin(atom).of_parameters))
+    return found
+
+
+def _expert(
+    jaxpr: core.Jaxpr, gather: int, origin: Callable[[Any], _Origin]
+) -> tuple[tuple[core.JaxprEqn, ...], int, Contraction] | None:
+    """The product of the signal with kernels that are looked up, if a gather is for that."""
+    reader = product_of_gathered(jaxpr, gather)
+    if reader is None:
+        return None
+    index, lead = reader
+    eqn = jaxpr.eqns[index]
+    side = int(eqn.invars[1] is lead[-1].outvars[0])
+    if not origin(eqn.invars[1 - side]).signal:
+        return None
+    product = of_gathered(jaxpr.eqns[gather], eqn, side)
+    return None if product is None else (lead, index, product)
+
+
+def _complete(
+    jaxpr: core.Jaxpr,
+    index: int,
     product: Contraction,
-    s: Any,
-    chain: tuple[core.JaxprEqn, ...],
-    after: tuple[Callable[..., Any] | None, bool],
-    kernel: _Origin,
-    place: _Place,
-) -> Site:
+    lead: tuple[core.JaxprEqn, ...],
+    is_bias: Callable[[Any], bool],
+) -> _Found:
+    """A product with what brings its kernel, ``lead``, and what follows up to its bias."""
+    end, chain = contraction_then_bias(jaxpr, index, is_bias)
+    added = variables(jaxpr.eqns[end].invars) - {chain[-1].outvars[0]} if end != index else ()
+    whole = (*lead, *chain)
+    return _Found(
+        product,
+        index,
+        end,
+        whole,
+        moved_axes(product.units, chain[1:]),
+        next(iter(added), None),
+        others_of(whole, (product.z, product.kernel)),
+    )
+
+
+def _site(jaxpr: core.Jaxpr, found: _Found, kernel: _Origin, place: _Place) -> Site:
+    product, chain = found.product, found.chain
+    s = jaxpr.eqns[found.end].outvars[0]
+    activation, used_once = activation_after(jaxpr, s)
+    inputs = (product.z, product.kernel, *found.others)
     return Site(
         name=place.named(kernel),
         kind=product.kind,
@@ -141,11 +241,18 @@ def _site(
         kernel_varies=tuple(loop in kernel.loops for loop in range(len(place.loops))),
         fan_in=product.fan_in,
         fan_out=product.fan_out,
-        contract=function(chain, (product.z, product.kernel), chain[-1].outvars[0]),
-        activation=after[0],
-        used_once=after[1],
+        contract=function(chain, inputs, chain[-1].outvars[0]),
+        others=tuple(_shape(other) for other in found.others),
+        unit_axes=found.units,
+        activation=activation,
+        used_once=used_once,
         order=place.order,
     )
+
+
+def is_key(aval: Any) -> bool:
+    """Whether values of this type are keys of ``jax.random.key``."""
+    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
 
 
 def _shape(atom: Any) -> jax.ShapeDtypeStruct:
@@ -159,23 +266,51 @@ def _other(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, draft: Dra
         for origin in ins:
             if origin.of_parameters:
                 why = f"goes into {eqn.primitive.name}, which can't be looked into"
+                if eqn.primitive.name == "shard_map":
+                    why = f"goes into a shard_map over {devices_of(eqn)} devices: only one is seen"
                 draft.unreached.append(Unreached(place.named(origin), why))
     return (), [_joined(*ins)] * len(eqn.outvars)
 
 
 def _scan(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, draft: Draft) -> _Planned:
-    body = flatten(inside(eqn)[0])
     consts, carry, rest = scan_parts(eqn, ins)
-    depth, first = len(place.loops), len(draft.sites)
+    xs = [_joined(origin, _Origin(loops=frozenset({len(place.loops)}))) for origin in rest]
+    length = scan_options(eqn)["length"]
+    return _loop(flatten(inside(eqn)[0]), consts, carry, xs, place.in_scan(length), draft)
+
+
+def _while(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, draft: Draft) -> _Planned:
+    """Seen at the first turn and the last, and forwards only."""
+    _, consts, carry = while_parts(eqn, ins)
+    first = len(draft.sites)
+    body = flatten(while_functions(eqn)[1])
+    planned = _loop(body, consts, carry, [], place.in_scan(2), draft)
+    _forwards_only(draft, first)
+    _caveat(
+        draft,
+        first,
+        "is inside a while: seen at its first turn, [0], and its last, [1], without gradients",
+    )
+    return planned
+
+
+def _loop(
+    body: core.ClosedJaxpr,
+    consts: Sequence[_Origin],
+    carry: list[_Origin],
+    xs: Sequence[_Origin],
+    place: _Place,
+    draft: Draft,
+) -> _Planned:
+    """The body of a loop; ``xs``: what it steps through; ``place``: inside it."""
+    depth, first = len(place.loops) - 1, len(draft.sites)
     loop = frozenset({depth})
-    xs = [_joined(origin, _Origin(loops=loop)) for origin in rest]
     carried_in = body.jaxpr.invars[len(consts) : len(consts) + len(carry)]
     carried_out = body.jaxpr.outvars[: len(carry)]
     while True:
         # What a carry is made of is known once another step adds nothing to it.
         trial = Draft(list(draft.sites), list(draft.unreached))
-        inside_scan = place.in_scan(scan_options(eqn)["length"])
-        block, outs = _plan(body, [*consts, *carry, *xs], inside_scan, trial)
+        block, outs = _plan(body, [*consts, *carry, *xs], place, trial)
         after = [
             before if received is given else _joined(before, out, _Origin(loops=loop))
             for before, out, received, given in zip(
@@ -205,14 +340,32 @@ def _cond(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, draft: Draf
 
 def _custom(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, draft: Draft) -> _Planned:
     first = len(draft.sites)
-    block, outs = _plan(flatten(inside(eqn)[0]), ins, place, draft)
+    body = flatten(inside(eqn)[0])
+    block, outs = _plan(body, ins, place, draft)
+    rule = eqn.primitive.name.removesuffix("_call")
+    if has_while(body):
+        _forwards_only(draft, first)
+        _caveat(draft, first, f"is inside a {rule} around a while: it has no dC/ds")
+        return (replace(block, differentiable=False),), outs
     _caveat(
         draft,
         first,
-        f"is inside a {eqn.primitive.name.removesuffix('_call')}: up to that function's output, "
+        f"is inside a {rule}: up to that function's output, "
         "dC/ds follows its equations and not its own derivative rule",
     )
     return (block,), outs
+
+
+def _shard_map(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, draft: Draft) -> _Planned:
+    """On a mesh of one device what a shard sees is what there is."""
+    if devices_of(eqn) > 1:
+        return _other(eqn, ins, place, draft)
+    block, outs = _plan(flatten_shard(eqn), ins, place, draft)
+    return (block,), outs
+
+
+def _forwards_only(draft: Draft, first: int) -> None:
+    draft.sites[first:] = [replace(site, differentiable=False) for site in draft.sites[first:]]
 
 
 def _caveat(draft: Draft, first: int, why: str) -> None:
@@ -222,7 +375,9 @@ def _caveat(draft: Draft, first: int, why: str) -> None:
 
 _EQUATIONS: dict[str, Callable[..., _Planned]] = {
     "scan": _scan,
+    "while": _while,
     "cond": _cond,
+    "shard_map": _shard_map,
     "custom_jvp_call": _custom,
     "custom_vjp_call": _custom,
 }

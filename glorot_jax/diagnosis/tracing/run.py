@@ -8,7 +8,16 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate, scan_options, scan_parts
+from glorot_jax.diagnosis.tracing.jaxpr import (
+    Read,
+    bind,
+    evaluate,
+    scan_options,
+    scan_parts,
+    shard_map_options,
+    while_functions,
+    while_parts,
+)
 from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen
 
 _Ran = tuple[Sequence[Any], dict[Order, Seen]]
@@ -28,7 +37,8 @@ def run_block(block: Block, args: Sequence[Any], perturbations: Mapping[Order, j
         if one := block.exposed.get(index):
             s = bind(eqn, values)[0] + perturbations[one.site]
             bias = None if one.bias is None else read(one.bias)
-            seen[one.site] = Seen(read(one.z), s, read(one.kernel), bias)
+            others = tuple(read(other) for other in one.others)
+            seen[one.site] = Seen(read(one.z), s, read(one.kernel), bias, others)
             return [s]
         return None
 
@@ -70,6 +80,79 @@ def _run_scan(
     return [*last, *ys], seen
 
 
+def _run_while(
+    eqn: core.JaxprEqn,
+    blocks: Sequence[Block],
+    values: Sequence[Any],
+    perturbations: Mapping[Order, jax.Array],
+) -> _Ran:
+    """The while again, with the carry before its last turn; then its first and last turn.
+
+    What they saw is NaN where there was no turn.
+    """
+    (block,) = blocks
+    of_condition, consts, init = while_parts(eqn, values)
+    condition, body = while_functions(eqn)
+
+    def again(state: Any) -> Any:
+        _, carry, turns = state
+        return carry, evaluate(body, [*consts, *carry]), turns + 1
+
+    before, last, turns = jax.lax.while_loop(
+        lambda state: evaluate(condition, [*of_condition, *state[1]])[0],
+        again,
+        (list(init), list(init), jnp.int32(0)),
+    )
+
+    def one_turn(which: int, carry: Sequence[Any]) -> dict[Order, Seen]:
+        theirs = {site: one[which] for site, one in _stopped(perturbations).items()}
+        stopped = [jax.lax.stop_gradient(value) for value in (*consts, *carry)]
+        return run_block(block, stopped, theirs)[1]
+
+    first, final = one_turn(0, init), one_turn(1, before)
+    seen = {}
+    for site, both in first.items():
+        stacked = jax.tree.map(lambda *turn: jnp.stack(turn), both, final[site])
+        stacked = jax.tree.map(partial(_where, turns > 0), stacked)
+        seen[site] = stacked._replace(kernel=both.kernel) if site in block.shared else stacked
+    return last, seen
+
+
+def _where(taken: jax.Array, values: jax.Array) -> jax.Array:
+    missing = jnp.nan if jnp.issubdtype(values.dtype, jnp.inexact) else 0
+    return jnp.where(taken, values, jnp.asarray(missing, values.dtype))
+
+
+def _stopped(perturbations: Mapping[Order, jax.Array]) -> dict[Order, jax.Array]:
+    return {site: jax.lax.stop_gradient(one) for site, one in perturbations.items()}
+
+
+def _run_shard_map(
+    eqn: core.JaxprEqn,
+    blocks: Sequence[Block],
+    values: Sequence[Any],
+    perturbations: Mapping[Order, jax.Array],
+) -> _Ran:
+    """The shard_map again, over its mesh of one device."""
+    options = shard_map_options(eqn)
+    everywhere = jax.sharding.PartitionSpec()
+    each = jax.sharding.PartitionSpec(options["mesh"].axis_names)
+
+    def body(perturbations: Mapping[Order, jax.Array], *values: Any) -> Any:
+        outs, seen = run_block(blocks[0], values, perturbations)
+        return outs, jax.tree.map(lambda a: a[None], seen)
+
+    mapped = jax.shard_map(
+        body,
+        mesh=options["mesh"],
+        in_specs=(everywhere, *options["in_specs"]),
+        out_specs=(list(options["out_specs"]), each),
+        check_vma=eqn.params["check_vma"],
+    )
+    outs, seen = mapped(dict(perturbations), *values)
+    return outs, jax.tree.map(lambda a: a[0], seen)
+
+
 def _run_cond(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
@@ -107,9 +190,10 @@ def _run_custom(
 ) -> _Ran:
     """The function as it is, its own derivatives included; its equations run beside it."""
     outs = bind(eqn, values)
-    within, seen = run_block(
-        blocks[0], [jax.lax.stop_gradient(value) for value in values], perturbations
-    )
+    stopped = [jax.lax.stop_gradient(value) for value in values]
+    if not blocks[0].differentiable:
+        return outs, run_block(blocks[0], stopped, _stopped(perturbations))[1]
+    within, seen = run_block(blocks[0], stopped, perturbations)
     return [_with_tangent(out, also) for out, also in zip(outs, within, strict=True)], seen
 
 
@@ -130,7 +214,9 @@ def _(primals: Any, tangents: Any) -> Any:
 
 _RUNS: dict[str, Callable[..., _Ran]] = {
     "scan": _run_scan,
+    "while": _run_while,
     "cond": _run_cond,
+    "shard_map": _run_shard_map,
     "custom_jvp_call": _run_custom,
     "custom_vjp_call": _run_custom,
 }

@@ -1,6 +1,6 @@
 """Where a model's signal meets its parameters: every contraction of the two, found by tracing.
 
-A model is a function ``apply_fn(params, x) -> logits``. Its equations say which values come from
+A model is a function ``apply_fn(params, x) -> outputs``. Its equations say which values come from
 ``x``, the signal, and which from leaves of ``params`` alone. Wherever a kernel or an embedding
 table of the second sort meets the first there is a site: an input z, a kernel W and a
 pre-activation s = z W, plus a bias where one is added.
@@ -24,17 +24,19 @@ from glorot_jax.typing import ApplyFn, PyTree
 
 
 class Signals(NamedTuple):
-    """One forward pass: ``logits`` [n, ..], and one array a site of all the rest.
+    """One forward pass: ``outputs`` as the model returns them, one array a site of all the rest.
 
     Their shapes are the site's, after one axis for each scan around it; ``kernels`` have that axis
     only where the kernel differs from step to step. ``biases`` are shaped like s, or None.
+    ``others``: what each site's ``contract`` reads beside z and kernel.
     """
 
-    logits: jax.Array
+    outputs: PyTree
     z: tuple[jax.Array, ...]
     s: tuple[jax.Array, ...]
     kernels: tuple[jax.Array, ...]
     biases: tuple[jax.Array | None, ...]
+    others: tuple[tuple[jax.Array, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,14 @@ class Traced:
     """A model, for parameters and examples of given shapes, with its sites exposed.
 
     ``layout``: the sites, and the rows their steps are. ``unreached``: what isn't seen, or is less
-    than it seems. ``logits``: their shape. ``structure`` and ``inputs``: of (params, x), the
-    pytree and each leaf's name and shape.
+    than it seems. ``outputs``: a pytree of their shapes. ``n``: how many examples there are.
+    ``structure`` and ``inputs``: of (params, x), the pytree and each leaf's name and shape.
     """
 
     layout: SiteLayout
     unreached: tuple[Unreached, ...]
-    logits: jax.ShapeDtypeStruct
+    outputs: PyTree
+    n: int
     block: Block
     structure: Any
     inputs: tuple[tuple[str, jax.ShapeDtypeStruct], ...]
@@ -69,10 +72,10 @@ class Traced:
     def run(
         self, params: PyTree, x: PyTree, perturbations: Sequence[jax.Array] | None = None
     ) -> Signals:
-        """The model's logits with z, s and kernel of each site.
+        """The model's outputs with z, s and kernel of each site.
 
         ``perturbations[i]`` is added to s[i]; the gradient of a cost with respect to those of
-        zeros is dC/ds. Logits and their derivatives are the model's own. Pure, for ``jit`` and
+        zeros is dC/ds. Outputs and their derivatives are the model's own. Pure, for ``jit`` and
         ``vmap``.
 
         Raises:
@@ -86,8 +89,9 @@ class Traced:
         order = [site.order for site in self.sites]
         leaves = jax.tree.leaves((params, x))
         outputs, seen = run_block(self.block, leaves, dict(zip(order, given, strict=True)))
-        z, s, kernels, biases = zip(*(seen[place] for place in order), strict=True)
-        return Signals(outputs[0], z, s, kernels, biases)
+        z, s, kernels, biases, others = zip(*(seen[place] for place in order), strict=True)
+        made = jax.tree.unflatten(jax.tree.structure(self.outputs), outputs)
+        return Signals(made, z, s, kernels, biases, others)
 
     def check(self, params: PyTree, x: PyTree) -> None:
         """Raises ValueError where params or x aren't shaped as those traced."""
@@ -99,33 +103,43 @@ class Traced:
                 raise ValueError(f"{name}: is {_described(leaf)}, traced as {_described(traced)}")
 
 
-def trace(apply_fn: ApplyFn, params: Any, x: Any, /) -> Traced:
-    """Every site of a model ``apply_fn(params, x) -> logits [n, ..]``, for examples x [n, ..].
+def trace(apply_fn: ApplyFn[Any], params: PyTree, x: PyTree, /, *, n: int | None = None) -> Traced:
+    """Every site of a model ``apply_fn(params, x) -> outputs``, for examples x [n, ..].
 
     ``params`` is a pytree of arrays, ``x`` an array or a pytree of them; sites depend on their
-    shapes alone. Sites are found inside jit, remat, scan, vmap, the branches of a cond and
-    functions with derivatives of their own. ``Traced.unreached`` names what can't be seen; a
-    product written as a sum of elementwise ones, or a kernel computed from the signal, isn't
-    noticed at all.
+    shapes alone. Outputs are an array [n, ..], or any pytree that a loss takes. Sites are found
+    inside jit, remat, scan, while, vmap, the branches of a cond, a shard_map over one device, and
+    custom_jvp and custom_vjp functions. ``Traced.unreached`` names what can't be seen; a product
+    written as a sum of elementwise ones, or a kernel computed from the signal, isn't noticed at
+    all.
+
+    ``n``: the number of examples, where the arrays of x are of several lengths, as those of a
+    batch of graphs are.
 
     Raises:
-      ValueError: params or x hold something that isn't an array or isn't finite; x has fewer than
-        2 examples; the model fails, doesn't return logits [n, ..] of a float type, or never
-        contracts x with a parameter.
+      ValueError: apply_fn is no function; params or x hold something that isn't an array or isn't
+        finite; x has fewer than 2 examples, or arrays of several lengths without ``n``; the model
+        fails, returns nothing of a float type or one array without the axis of the examples, or
+        never contracts x with a parameter.
     """
+    if not callable(apply_fn):
+        kind = type(apply_fn).__name__
+        raise ValueError(
+            f"apply_fn: is of type {kind}, not a function; the order is apply_fn, params, x"
+        )
     inputs = _inputs(params, x)
     names = [name for name, _ in inputs[: len(jax.tree.leaves(params))]]
-    n = _examples(x)
-    logits, closed = _equations(apply_fn, params, x, n)
+    count = _examples(x) if n is None else n
+    outputs, closed = _equations(apply_fn, params, x, count if n is None else None)
     block, draft = plan(closed, names)
     if not draft.sites:
         seen = "".join(f"; {one.name} {one.reason}" for one in draft.unreached)
         raise ValueError(f"apply_fn: no product of x with a parameter can be seen{seen}")
-    draft = _with_example_axes(draft, apply_fn, names, params, x, n)
+    draft = _with_example_axes(draft, apply_fn, names, params, x, count)
     sites = sorted(draft.sites, key=lambda site: [index or 0 for index in site.order])
-    structure = jax.tree.structure((params, x))
     layout = SiteLayout(_numbered(sites))
-    return Traced(layout, tuple(draft.unreached), logits, block, structure, inputs)
+    structure = jax.tree.structure((params, x))
+    return Traced(layout, tuple(draft.unreached), outputs, count, block, structure, inputs)
 
 
 def _inputs(params: Any, x: Any) -> tuple[tuple[str, jax.ShapeDtypeStruct], ...]:
@@ -163,10 +177,12 @@ def _checked(whole: str, name: str, leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
-def _examples(x: Any) -> int:
+def _examples(x: PyTree) -> int:
     sizes = {leaf.shape[0] if leaf.shape else 0 for leaf in jax.tree.leaves(x)}
     if len(sizes) > 1:
-        raise ValueError(f"x: its arrays hold {sorted(sizes)} examples, not one number of them")
+        raise ValueError(
+            f"x: its arrays hold {sorted(sizes)} examples, not one number of them; n says how many"
+        )
     (n,) = sizes
     if n < 2:
         raise ValueError(f"x: holds {n} examples; at least 2 are compared with each other")
@@ -174,19 +190,19 @@ def _examples(x: Any) -> int:
 
 
 def _equations(
-    apply_fn: ApplyFn, params: Any, x: Any, n: int
-) -> tuple[jax.ShapeDtypeStruct, core.ClosedJaxpr]:
-    """What ``apply_fn`` returns, checked to be logits, and its equations."""
+    apply_fn: ApplyFn[Any], params: PyTree, x: PyTree, n: int | None
+) -> tuple[PyTree, core.ClosedJaxpr]:
+    """What ``apply_fn`` returns, checked to be outputs of ``n`` examples, and its equations."""
     try:
         closed, made = jax.make_jaxpr(apply_fn, return_shape=True)(params, x)
     except Exception as error:  # whatever the user's function raises
         given = ", ".join(_described(leaf) for leaf in jax.tree.leaves(x))
         raise ValueError(f"apply_fn: fails for x {given} ({reason(error)})") from error
-    if not isinstance(made, jax.ShapeDtypeStruct) or made.shape[:1] != (n,):
-        returned = ", ".join(_described(leaf) for leaf in jax.tree.leaves(made)) or "nothing"
-        raise ValueError(f"apply_fn: returns {returned}, not one array of logits [{n}, ..]")
-    if not jnp.issubdtype(made.dtype, jnp.floating):
-        raise ValueError(f"apply_fn: returns {_described(made)}, not logits of a float type")
+    returned = ", ".join(_described(leaf) for leaf in jax.tree.leaves(made)) or "nothing"
+    if not any(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in jax.tree.leaves(made)):
+        raise ValueError(f"apply_fn: returns {returned}, not outputs of a float type")
+    if n is not None and isinstance(made, jax.ShapeDtypeStruct) and made.shape[:1] != (n,):
+        raise ValueError(f"apply_fn: returns {returned}, not one output for each of {n} examples")
     return made, closed
 
 
@@ -195,31 +211,44 @@ def _described(array: Any) -> str:
 
 
 def _with_example_axes(
-    draft: Draft, apply_fn: ApplyFn, names: Sequence[str], params: Any, x: Any, n: int
+    draft: Draft, apply_fn: ApplyFn[Any], names: Sequence[str], params: PyTree, x: PyTree, n: int
 ) -> Draft:
-    """The sites with the axis of the examples: the one that grows with one more example."""
-    more = jax.tree.map(lambda a: jax.ShapeDtypeStruct((n + 1, *a.shape[1:]), a.dtype), x)
-    try:
-        _, longer = plan(_equations(apply_fn, params, more, n + 1)[1], names)
-        pairs = [
-            (site, {other.order: other for other in longer.sites}[site.order])
-            for site in draft.sites
-        ]
-    except (ValueError, KeyError):
-        pairs = [(site, site) for site in draft.sites]
-    sites = [
-        replace(site, z_axis=_grown(site, site.z, other.z), s_axis=_grown(site, site.s, other.s))
-        for site, other in pairs
-    ]
-    why = "shares the axis of its examples with something else: it has no cosine or dead fraction"
+    """The sites with the axis of the examples: the one that grows with more of them.
+
+    One more; or twice as many, where only a multiple of something will do.
+    """
+    sites = list(draft.sites)
+    for more in (1, n):
+        try:
+            longer_x = jax.tree.map(lambda leaf, more=more: _longer(leaf, n, more), x)
+            _, longer = plan(_equations(apply_fn, params, longer_x, None)[1], names)
+            others = {other.order: other for other in longer.sites}
+            sites = [_with_axes(site, others[site.order], more) for site in sites]
+            break
+        except (ValueError, KeyError):
+            continue
+    why = "shares the axis of its examples with something else: it has no cosine"
     mixed = dict.fromkeys(site.name for site in sites if site.s_axis is None)
     return Draft(sites, [*draft.unreached, *(Unreached(name, why) for name in mixed)])
 
 
-def _grown(site: Site, shape: jax.ShapeDtypeStruct, longer: jax.ShapeDtypeStruct) -> int | None:
+def _longer(leaf: Any, n: int, more: int) -> jax.ShapeDtypeStruct:
+    length = leaf.shape[:1]
+    shape = (n + more, *leaf.shape[1:]) if length == (n,) else leaf.shape
+    return jax.ShapeDtypeStruct(shape, leaf.dtype)
+
+
+def _with_axes(site: Site, longer: Site, more: int) -> Site:
+    z_axis, s_axis = _grown(site.z, longer.z, more), _grown(site.s, longer.s, more)
+    return replace(site, z_axis=z_axis, s_axis=s_axis)
+
+
+def _grown(shape: jax.ShapeDtypeStruct, longer: jax.ShapeDtypeStruct, more: int) -> int | None:
+    if len(shape.shape) != len(longer.shape):
+        return None
     pairs = zip(shape.shape, longer.shape, strict=True)
-    grown = [axis for axis, (size, more) in enumerate(pairs) if size != more]
-    one = len(grown) == 1 and longer.shape[grown[0]] == shape.shape[grown[0]] + 1
+    grown = [axis for axis, (size, other) in enumerate(pairs) if size != other]
+    one = len(grown) == 1 and longer.shape[grown[0]] == shape.shape[grown[0]] + more
     return grown[0] if one else None
 
 

@@ -273,7 +273,7 @@ def test_bad_labels_and_losses_are_one_clear_sentence():
     model, found = traced("plain_mlp")
     with pytest.raises(ValueError, match=r"^y: \[3\] is not one label for each of 6 examples$"):
         diagnosis.site_statistics(found, model.params, model.x, labels()[:3])
-    with pytest.raises(ValueError, match=r"^loss: returns \[\], not one cost for each of 6$"):
+    with pytest.raises(ValueError, match=r"^loss: returns \[\], not one cost for each of 6 exam"):
         diagnosis.site_statistics(
             found, model.params, model.x, labels(), loss=lambda *a: jnp.mean(cross_entropy(*a))
         )

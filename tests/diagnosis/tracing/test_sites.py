@@ -50,7 +50,7 @@ def test_outputs_and_gradients_are_the_models_own(name):
 
     @jax.jit
     def both(params):
-        ours = jax.value_and_grad(lambda p: _cost(found.run(p, model.x).logits))(params)
+        ours = jax.value_and_grad(lambda p: _cost(found.run(p, model.x).outputs))(params)
         return ours, jax.value_and_grad(lambda p: _cost(model.apply(p, model.x)))(params)
 
     _close(*both(model.params))
@@ -67,7 +67,7 @@ def test_z_and_s_are_those_of_the_equations():
     found = seen("plain_mlp")
     _close((found.z, found.s), (tuple(z[:-1]), tuple(s)))
     _close(found.kernels, tuple(layer["w"] for layer in (first, middle, last)))
-    _close(found.logits, s[-1])
+    _close(found.outputs, s[-1])
 
 
 @pytest.mark.parametrize("same", ["jitted", "product_and_bias_in_two_jits", "remat"])
@@ -92,7 +92,7 @@ def test_inside_a_rule_of_its_own_dc_ds_is_that_of_the_equations(rule):
     index = [site.name for site in found.sites].index("middle/w")
     cost = jax.jit(
         jax.grad(
-            lambda perturbations: _cost(found.run(model.params, model.x, perturbations).logits)
+            lambda perturbations: _cost(found.run(model.params, model.x, perturbations).outputs)
         )
     )
     ds, flow = cost(found.perturbations()), seen(rule)
@@ -103,7 +103,7 @@ def test_inside_a_rule_of_its_own_dc_ds_is_that_of_the_equations(rule):
 
     np.testing.assert_allclose(ds[index], jax.grad(above)(flow.s[index]), **TOLERANCE)
     # The rule halves the kernel's gradient; the model keeps it, so the two must differ.
-    own = jax.jit(jax.grad(lambda p: _cost(found.run(p, model.x).logits)))(model.params)["middle"][
+    own = jax.jit(jax.grad(lambda p: _cost(found.run(p, model.x).outputs)))(model.params)["middle"][
         "w"
     ]
     assert not np.allclose(own, flow.z[index].T @ ds[index], rtol=0.1)
@@ -189,10 +189,19 @@ _W = {"w": jnp.ones((INPUTS, CLASSES))}
         (_linear, {}, examples(), "^params: holds no arrays"),
         (_linear, {**_W, "f": jnp.tanh}, examples(), "^params: f is not an array but of type"),
         (_linear, {**_W, "rate": 0.1}, examples(), "^params: rate is not .* type float"),
-        (lambda p, x: (x @ p["w"], x), _W, examples(), "^apply_fn: returns float32.*, not one arr"),
-        (lambda p, x: jnp.sum(x @ p["w"]), _W, examples(), r"^apply_fn: returns float32\[\], not"),
-        (lambda p, x: None, _W, examples(), "^apply_fn: returns nothing, not one array"),
-        (lambda p, x: jnp.argmax(x @ p["w"], 1), _W, examples(), r"returns int32\[6\], not logits"),
+        (
+            lambda p, x: jnp.sum(x @ p["w"]),
+            _W,
+            examples(),
+            r"returns float32\[\], not one outp",
+        ),
+        (lambda p, x: None, _W, examples(), "^apply_fn: returns nothing, not outputs of"),
+        (
+            lambda p, x: jnp.argmax(x @ p["w"], 1),
+            _W,
+            examples(),
+            r"returns int32\[6\], not outp",
+        ),
         (lambda p, x: x, _W, examples(), "^apply_fn: no product of x .*; w is never used$"),
     ],
 )
