@@ -103,5 +103,5 @@ plt.show()
 # %%
 for name, variance in (("standard", 1 / (3 * width)), ("normalized", 1 / width)):
     found = float(measured[name][2][:, 1:].mean())
-    oracle = theory.mean_singular_value(width, variance)
+    oracle = theory.quarter_circle_mean(width * variance)
     print(f"{name:>10}: mean singular value {found:.3f}, linear oracle {oracle:.3f}")

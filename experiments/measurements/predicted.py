@@ -12,10 +12,10 @@ from glorot_jax.initialization import SCHEME_NAMES
 from glorot_jax.initializers import INITIALIZERS
 from glorot_jax.theory import (
     histograms,
-    mean_singular_value,
     meanfield,
     nngp,
     predict,
+    quarter_circle_mean,
     spectrum,
     spread_over_seeds,
     weight_gradient_spread,
@@ -69,7 +69,7 @@ def linear_regime(nets: Networks) -> dict[str, np.ndarray]:
     return (
         by_seed
         | _spreads(nets)
-        | {"predicted_singular_value_mean": np.array(mean_singular_value(n, variance))}
+        | {"predicted_singular_value_mean": np.array(quarter_circle_mean(n * variance))}
     )
 
 

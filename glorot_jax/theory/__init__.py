@@ -6,16 +6,16 @@ distributions; ``spectrum`` has the singular values of layers.
 """
 
 from glorot_jax.theory import histograms, meanfield, nngp, spectrum
-from glorot_jax.theory.linear import LinearRegime, mean_singular_value, predict
+from glorot_jax.theory.linear import LinearRegime, predict, quarter_circle_mean
 from glorot_jax.theory.spread import spread_over_seeds, weight_gradient_spread
 
 __all__ = [
     "LinearRegime",
     "histograms",
-    "mean_singular_value",
     "meanfield",
     "nngp",
     "predict",
+    "quarter_circle_mean",
     "spectrum",
     "spread_over_seeds",
     "weight_gradient_spread",

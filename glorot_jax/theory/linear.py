@@ -51,9 +51,10 @@ def predict(
     return LinearRegime(forward, backward, below * backward)
 
 
-def mean_singular_value(n: int, weight_variance: float) -> float:
-    """Mean singular value of an n x n matrix of independent entries, 8/(3 pi) sqrt(n Var[W]).
+def quarter_circle_mean(sigma_w2: float, /) -> float:
+    """Mean singular value of a square matrix of independent entries, 8/(3 pi) sigma_w.
 
-    The first moment of the quarter-circle law, exact as n grows.
+    The first moment of the quarter-circle law, exact as the matrix grows: what
+    ``spectrum.mean_singular_value`` is of a linear layer. ``sigma_w2``: n Var[W].
     """
-    return float(8 / (3 * np.pi) * np.sqrt(n * weight_variance))
+    return float(8 / (3 * np.pi) * np.sqrt(sigma_w2))

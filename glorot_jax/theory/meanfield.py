@@ -181,26 +181,26 @@ def depth_scales(activation: Activation, sigma_w2: Value, sigma_b2: Value) -> De
     return DepthScales(*(_scale(factor) for factor in factors))
 
 
-def critical_sigma_w(activation: Activation, sigma_b: float) -> float:
-    """The sigma_w at which ``sigma_b`` is critical: chi = 1 at the fixed point q*.
+def critical_sigma_w2(activation: Activation, sigma_b2: float, /) -> float:
+    """The sigma_w^2 at which ``sigma_b2`` is critical: chi = 1 at the fixed point q*.
 
     At chi = 1, sigma_w^2 = 1 / E[f'^2] and sigma_b^2 = q - E[f^2] / E[f'^2], both functions of q
     alone; the smallest such q is taken. It need not be stable: gelu's at sigma_b = 0 is not.
 
     Raises:
-      ValueError: no q in 1e-12..1e12 makes this ``sigma_b`` critical (relu has none but 0).
+      ValueError: no q in 1e-12..1e12 makes this ``sigma_b2`` critical (relu has none but 0).
     """
-    sigma_w, exists = _critical(activation, sigma_b)
+    sigma_w, exists = _critical(activation, np.sqrt(sigma_b2))
     if not exists:
-        raise ValueError(f"sigma_b: {sigma_b} is critical for no sigma_w with this activation")
-    return float(sigma_w)
+        raise ValueError(f"sigma_b2: {sigma_b2} is critical for no sigma_w2 with this activation")
+    return float(sigma_w) ** 2
 
 
-def critical_line(activation: Activation, sigma_b: np.ndarray) -> np.ndarray:
-    """``critical_sigma_w`` of each of ``sigma_b`` [n], NaN where none is critical, [n]."""
-    sigma_b = np.asarray(sigma_b)
-    found, exists = _critical_line(activation, jnp.asarray(sigma_b, jnp.result_type(float)))
-    return np.where(exists, np.asarray(found, np.float64), np.nan)
+def critical_line(activation: Activation, sigma_b2: np.ndarray, /) -> np.ndarray:
+    """``critical_sigma_w2`` of each of ``sigma_b2`` [n], NaN where none is critical, [n]."""
+    sigma_b = jnp.asarray(np.sqrt(sigma_b2), jnp.result_type(float))
+    sigma_w, exists = _critical_line(activation, sigma_b)
+    return np.where(exists, np.square(np.asarray(sigma_w, np.float64)), np.nan)
 
 
 def predict_signals(

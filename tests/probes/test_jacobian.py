@@ -11,7 +11,7 @@ import pytest
 from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.network import MLP
 from glorot_jax.probes import layer_jacobians, singular_values
-from glorot_jax.theory import mean_singular_value
+from glorot_jax.theory import quarter_circle_mean
 from tests import numpy_net
 
 SIZES = (6, 9, 4, 4, 3)
@@ -75,7 +75,7 @@ def test_mean_singular_value_of_a_square_layer_is_the_oracle(n_var):
     x = rng.uniform(-1, 1, (1, n)).astype(np.float32)
     found = float(jax.jit(partial(singular_values, model))(params, x).mean())
     # A sum over the spectrum of a random matrix varies by O(1) units, not sqrt(n): its mean by 1/n.
-    assert found == pytest.approx(mean_singular_value(n, n_var / n), rel=3 / n)
+    assert found == pytest.approx(quarter_circle_mean(n_var), rel=3 / n)
 
 
 def test_vmap_over_seeds_and_one_trace():

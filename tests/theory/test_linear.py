@@ -10,7 +10,7 @@ import pytest
 from glorot_jax.data.stream import Batch
 from glorot_jax.network import MLP
 from glorot_jax.probes import activation_statistics, gradient_statistics
-from glorot_jax.theory import mean_singular_value, predict
+from glorot_jax.theory import predict, quarter_circle_mean
 
 SEEDS, EXAMPLES = 60, 60
 
@@ -96,9 +96,9 @@ def test_a_linear_network_follows_equations_5_to_7(sizes, n_var):
         np.testing.assert_allclose(seen.mean(axis=0), expected, rtol=0.05, err_msg=name)
 
 
-def test_mean_singular_value_is_the_first_moment_of_the_quarter_circle():
+def test_its_mean_is_the_first_moment_of_the_quarter_circle():
     x = np.linspace(0, 2, 200_001)
     density = np.sqrt(4 - x**2) / np.pi
     moment = np.sum((x * density)[1:] + (x * density)[:-1]) / 2 * (x[1] - x[0])
-    assert mean_singular_value(40, 1 / 40) == pytest.approx(moment, rel=1e-6)
-    assert mean_singular_value(30, 1 / 90) == pytest.approx(moment / np.sqrt(3), rel=1e-6)
+    assert quarter_circle_mean(1) == pytest.approx(moment, rel=1e-6)
+    assert quarter_circle_mean(1 / 3) == pytest.approx(moment / np.sqrt(3), rel=1e-6)

@@ -126,7 +126,7 @@ def test_fixed_points_at_the_ends():
     [(TANH, 1), (SOFTSIGN, 1), (RELU, np.sqrt(2)), (erf, np.sqrt(np.pi) / 2)],
 )
 def test_known_critical_points_without_biases(activation, sigma_w):
-    assert meanfield.critical_sigma_w(activation, 0.0) == pytest.approx(sigma_w, rel=RTOL)
+    assert np.sqrt(meanfield.critical_sigma_w2(activation, 0.0)) == pytest.approx(sigma_w, rel=RTOL)
     assert meanfield.phase(activation, sigma_w**2, 0.0) == "critical"
     assert meanfield.phase(activation, 0.9 * sigma_w**2, 0.0) == "ordered"
     assert meanfield.phase(activation, 1.1 * sigma_w**2, 0.0) == "chaotic"
@@ -139,14 +139,17 @@ def test_critical_line_of_erf(sigma_b):
 
     expected = np.sqrt(optimize.brentq(excess, 0.7, 20))
     # sigma_b^2 = q - E[f^2] / E[f'^2] is of order q^3 of a difference of terms of order q.
-    assert meanfield.critical_sigma_w(erf, sigma_b) == pytest.approx(expected, rel=1e-3)
+    assert np.sqrt(meanfield.critical_sigma_w2(erf, sigma_b**2)) == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def test_the_critical_line_is_its_points():
     sigma_b = np.array([0.0, 0.1, 1.0])
-    each = [meanfield.critical_sigma_w(SOFTSIGN, b) for b in sigma_b]
-    np.testing.assert_allclose(meanfield.critical_line(SOFTSIGN, sigma_b), each, rtol=1e-5)
-    line = meanfield.critical_line(RELU, sigma_b)
+    each = [meanfield.critical_sigma_w2(SOFTSIGN, b**2) ** 0.5 for b in sigma_b]
+    line = np.sqrt(meanfield.critical_line(SOFTSIGN, sigma_b**2))
+    np.testing.assert_allclose(line, each, rtol=1e-5)
+    line = np.sqrt(meanfield.critical_line(RELU, sigma_b**2))
     assert line[0] == pytest.approx(np.sqrt(2), rel=RTOL)
     assert np.isnan(line[1:]).all()
     at = jnp.asarray(np.array(each)[None] ** 2, jnp.float32)
@@ -156,8 +159,8 @@ def test_the_critical_line_is_its_points():
 
 
 def test_relu_with_biases_is_never_critical():
-    with pytest.raises(ValueError, match=r"^sigma_b: 0\.1 is critical for no sigma_w"):
-        meanfield.critical_sigma_w(RELU, 0.1)
+    with pytest.raises(ValueError, match=r"^sigma_b2: 0\.01 is critical for no sigma_w2"):
+        meanfield.critical_sigma_w2(RELU, 0.01)
 
 
 def test_depth_scales_are_those_of_the_iteration():
@@ -185,7 +188,7 @@ def test_depth_scales_are_those_of_the_iteration():
 def test_depth_scales_diverge_at_the_critical_line():
     """Schoenholz et al. 2017: from both sides, like one over the distance to the line."""
     sigma_b = 0.2
-    critical = meanfield.critical_sigma_w(TANH, sigma_b)
+    critical = np.sqrt(meanfield.critical_sigma_w2(TANH, sigma_b**2))
     for side in (-1, 1):
         far, near = (
             meanfield.depth_scales(TANH, (critical * (1 + side * distance)) ** 2, sigma_b**2)

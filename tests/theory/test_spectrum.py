@@ -44,7 +44,7 @@ def drawn(activation, q, sigma_w2, *, depth=1, weights="gaussian", shape=(WIDTH,
 def test_a_linear_gaussian_layer_has_the_mean_of_the_quarter_circle(sigma_w2, q):
     found = spectrum.mean_singular_value(identity, q, sigma_w2)
     assert found == pytest.approx(8 / (3 * np.pi) * np.sqrt(sigma_w2), rel=1e-9)
-    assert found == pytest.approx(linear.mean_singular_value(50, sigma_w2 / 50), rel=1e-9)
+    assert found == pytest.approx(linear.quarter_circle_mean(sigma_w2), rel=1e-9)
 
 
 def test_mean_singular_values_with_closed_forms():
@@ -161,7 +161,7 @@ def test_dynamical_isometry_of_orthogonal_linear_and_tanh_nets_but_not_relu():
     depth = 100
 
     def variance(activation, sigma_b, weights):
-        sigma_w2 = meanfield.critical_sigma_w(activation, sigma_b) ** 2
+        sigma_w2 = meanfield.critical_sigma_w2(activation, sigma_b**2)
         q = float(meanfield.fixed_point(activation, sigma_w2, sigma_b**2))
         found = spectrum.squared_moments(activation, q, sigma_w2, depth=depth, weights=weights)
         assert found.mean == pytest.approx(1, rel=0.01)

@@ -127,7 +127,9 @@ class Phases:
 @cache
 def phases(activation: Activation) -> Phases:
     """The phases around the sigma_w that is critical without biases (1 if none is)."""
-    unit = float(np.nan_to_num(meanfield.critical_line(activation, np.zeros(1))[0], nan=1.0))
+    unit = float(
+        np.nan_to_num(np.sqrt(meanfield.critical_line(activation, np.zeros(1))[0]), nan=1.0)
+    )
     sigma_w = np.linspace(0, WIDEST * unit, COLUMNS)
     sigma_b = np.linspace(0, TALLEST * unit, LINES)
     squares = np.broadcast_arrays(sigma_w**2, sigma_b[:, None] ** 2)
@@ -135,7 +137,7 @@ def phases(activation: Activation) -> Phases:
     chi = meanfield.chi_at_fixed_point(activation, *(as_float(square) for square in squares))
     # It starts like a logarithm at sigma_b = 0, so there are most points there.
     along = TALLEST * unit * np.linspace(0, 1, POINTS) ** 4
-    line = np.column_stack([meanfield.critical_line(activation, along), along])
+    line = np.column_stack([np.sqrt(meanfield.critical_line(activation, along**2)), along])
     reached = meanfield.chi_at_fixed_point(activation, *(as_float(side**2) for side in line.T))
     line[~(np.abs(np.asarray(reached) - 1) < TOLERANCE)] = np.nan
     return Phases(sigma_w, sigma_b, np.asarray(chi, np.float64), line)

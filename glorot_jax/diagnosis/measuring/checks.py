@@ -1,5 +1,6 @@
 """What a person gives, checked: one sentence that says what to change."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,7 +14,14 @@ from glorot_jax.typing import ApplyFn, Loss, PyTree
 
 
 def trace_with_costs(
-    apply_fn: ApplyFn[Any], params: PyTree, x: PyTree, y: PyTree, /, *, loss: Loss
+    apply_fn: ApplyFn[Any],
+    params: PyTree,
+    x: PyTree,
+    y: PyTree,
+    /,
+    *,
+    loss: Loss,
+    signal: Sequence[str] = (),
 ) -> Traced:
     """``trace``, with ``loss`` of the outputs and y checked to be one cost for each example.
 
@@ -26,7 +34,7 @@ def trace_with_costs(
     lengths = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(x)}
     n = _number_of_costs(apply_fn, params, x, y, loss) if len(lengths) > 1 else None
     try:
-        traced = trace(apply_fn, params, x, n=n)
+        traced = trace(apply_fn, params, x, n=n, signal=signal)
     except ValueError as error:
         if str(error).startswith("apply_fn: fails") and _runs(apply_fn, params, y):
             raise ValueError(f"{error}; it runs for y: are x and y swapped?") from error

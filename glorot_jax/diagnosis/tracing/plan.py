@@ -81,11 +81,13 @@ class _Place:
         return "+".join(self.names[leaf] for leaf in sorted(origin.leaves))
 
 
-def plan(closed: core.ClosedJaxpr, names: Sequence[str]) -> tuple[Block, Draft]:
+def plan(
+    closed: core.ClosedJaxpr, names: Sequence[str], signal: Sequence[str] = ()
+) -> tuple[Block, Draft]:
     """The sites of a model whose first inputs are parameters called ``names``, the rest signal.
 
     A key of random numbers among the parameters is no parameter: what is drawn with it isn't
-    learned.
+    learned. Parameters named in ``signal`` count as signal: latents that layers are applied to.
     """
     draft = Draft([], [])
     flat = flatten(closed)
@@ -95,8 +97,10 @@ def plan(closed: core.ClosedJaxpr, names: Sequence[str]) -> tuple[Block, Draft]:
         if variable not in used and not is_key(variable.aval):
             draft.unreached.append(Unreached(name, "is never used"))
     origins = [
-        _Origin() if is_key(jaxpr.invars[leaf].aval) else _Origin(leaves=frozenset({leaf}))
-        for leaf in range(len(names))
+        _Origin()
+        if is_key(jaxpr.invars[leaf].aval)
+        else _Origin(signal=name in signal, leaves=frozenset({leaf}))
+        for leaf, name in enumerate(names)
     ]
     origins += [_Origin(signal=True)] * (len(jaxpr.invars) - len(names))
     return _plan(flat, origins, _Place(names), draft)[0], draft

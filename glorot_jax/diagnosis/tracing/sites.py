@@ -7,8 +7,9 @@ pre-activation s = z W, plus a bias where one is added.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -103,7 +104,15 @@ class Traced:
                 raise ValueError(f"{name}: is {_described(leaf)}, traced as {_described(traced)}")
 
 
-def trace(apply_fn: ApplyFn[Any], params: PyTree, x: PyTree, /, *, n: int | None = None) -> Traced:
+def trace(
+    apply_fn: ApplyFn[Any],
+    params: PyTree,
+    x: PyTree,
+    /,
+    *,
+    n: int | None = None,
+    signal: Sequence[str] = (),
+) -> Traced:
     """Every site of a model ``apply_fn(params, x) -> outputs``, for examples x [n, ..].
 
     ``params`` is a pytree of arrays, ``x`` an array or a pytree of them; sites depend on their
@@ -114,13 +123,14 @@ def trace(apply_fn: ApplyFn[Any], params: PyTree, x: PyTree, /, *, n: int | None
     all.
 
     ``n``: the number of examples, where the arrays of x are of several lengths, as those of a
-    batch of graphs are.
+    batch of graphs are. ``signal``: parameters, by their paths, that count as signal: latents or
+    queries that layers are applied to before they meet x.
 
     Raises:
-      ValueError: apply_fn is no function; params or x hold something that isn't an array or isn't
-        finite; x has fewer than 2 examples, or arrays of several lengths without ``n``; the model
-        fails, returns nothing of a float type or one array without the axis of the examples, or
-        never contracts x with a parameter.
+      ValueError: apply_fn is no function; ``signal`` names no parameter; params or x hold
+        something that isn't an array or isn't finite; x has fewer than 2 examples, or arrays of
+        several lengths without ``n``; the model fails, returns nothing of a float type or one
+        array without the axis of the examples, or never contracts x with a parameter.
     """
     if not callable(apply_fn):
         kind = type(apply_fn).__name__
@@ -129,13 +139,19 @@ def trace(apply_fn: ApplyFn[Any], params: PyTree, x: PyTree, /, *, n: int | None
         )
     inputs = _inputs(params, x)
     names = [name for name, _ in inputs[: len(jax.tree.leaves(params))]]
+    for name in signal:
+        if name not in names:
+            raise ValueError(f"signal: {name} is not one of the parameters {', '.join(names)}")
     count = _examples(x) if n is None else n
     outputs, closed = _equations(apply_fn, params, x, count if n is None else None)
-    block, draft = plan(closed, names)
+    again = partial(plan, names=names, signal=signal)
+    block, draft = again(closed)
     if not draft.sites:
         seen = "".join(f"; {one.name} {one.reason}" for one in draft.unreached)
         raise ValueError(f"apply_fn: no product of x with a parameter can be seen{seen}")
-    draft = _with_example_axes(draft, apply_fn, names, params, x, count)
+    draft = _with_example_axes(
+        draft, partial(plan, names=names, signal=signal), apply_fn, params, x, count
+    )
     sites = sorted(draft.sites, key=lambda site: [index or 0 for index in site.order])
     layout = SiteLayout(_numbered(sites))
     structure = jax.tree.structure((params, x))
@@ -211,7 +227,12 @@ def _described(array: Any) -> str:
 
 
 def _with_example_axes(
-    draft: Draft, apply_fn: ApplyFn[Any], names: Sequence[str], params: PyTree, x: PyTree, n: int
+    draft: Draft,
+    again: Callable[[core.ClosedJaxpr], tuple[Block, Draft]],
+    apply_fn: ApplyFn[Any],
+    params: PyTree,
+    x: PyTree,
+    n: int,
 ) -> Draft:
     """The sites with the axis of the examples: the one that grows with more of them.
 
@@ -221,7 +242,7 @@ def _with_example_axes(
     for more in (1, n):
         try:
             longer_x = jax.tree.map(lambda leaf, more=more: _longer(leaf, n, more), x)
-            _, longer = plan(_equations(apply_fn, params, longer_x, None)[1], names)
+            _, longer = again(_equations(apply_fn, params, longer_x, None)[1])
             others = {other.order: other for other in longer.sites}
             sites = [_with_axes(site, others[site.order], more) for site in sites]
             break

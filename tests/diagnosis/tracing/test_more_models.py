@@ -193,6 +193,22 @@ def test_a_batch_of_graphs_has_as_many_examples_as_costs():
     assert trace(apply, _two_layers(), graphs, n=3).n == 3
 
 
+def test_latents_can_be_named_as_signal():
+    """A query made of parameters alone, which meets x after a layer of its own."""
+
+    def apply(params, x):
+        query = jnp.tanh(params["latents"] @ params["w"])
+        return x @ (params["v"] * query.sum())
+
+    params = {**_two_layers(), "latents": jnp.ones((2, INPUTS))}
+    params["v"] = jnp.ones((INPUTS, CLASSES))
+    assert {site.name for site in trace(apply, params, examples()).sites} == {"latents+v+w"}
+    traced = trace(apply, params, examples(), signal=("latents",))
+    assert "w" in {site.name for site in traced.sites}
+    with pytest.raises(ValueError, match=r"^signal: latent is not one of the parameters"):
+        trace(apply, params, examples(), signal=("latent",))
+
+
 def _linear(params, x):
     return x @ params["w"] @ params["v"]
 
