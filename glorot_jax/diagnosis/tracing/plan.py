@@ -1,6 +1,6 @@
 """A plan of a model's equations: where its sites are, and what can't be seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -169,7 +169,7 @@ def _contractions(jaxpr: core.Jaxpr, origin: Callable[[Any], _Origin]) -> list[_
             products[index] = product
             if product.kind == "embedding":
                 looked_up[eqn.outvars[0]] = index
-        elif eqn.primitive.name in ("squeeze", "reshape") and eqn.invars[0] in looked_up:
+        elif eqn.primitive.name in ("squeeze", "reshape") and _is_in(eqn.invars[0], looked_up):
             looked_up[eqn.outvars[0]] = looked_up[eqn.invars[0]]
     experts = {}
     for index in dict.fromkeys(looked_up.values()):
@@ -181,10 +181,12 @@ def _contractions(jaxpr: core.Jaxpr, origin: Callable[[Any], _Origin]) -> list[_
         lead, at, product = expert
 
         def is_bias(atom: Any) -> bool:
-            return origin(atom).of_parameters or looked_up.get(atom) in products
+            return origin(atom).of_parameters or (
+                _is_in(atom, looked_up) and looked_up[atom] in products
+            )
 
         one = _complete(jaxpr, at, product, lead, is_bias)
-        if one.bias in looked_up:
+        if one.bias is not None and _is_in(one.bias, looked_up):
             del products[looked_up[one.bias]]  # a bias of each expert
         found.append(one)
     for index, product in products.items():
@@ -252,6 +254,10 @@ def _site(jaxpr: core.Jaxpr, found: _Found, kernel: _Origin, place: _Place) -> S
         used_once=used_once,
         order=place.order,
     )
+
+
+def _is_in(atom: Any, known: Mapping[Any, Any]) -> bool:
+    return not isinstance(atom, core.Literal) and atom in known
 
 
 def is_key(aval: Any) -> bool:

@@ -136,6 +136,18 @@ def test_a_kernel_is_dead_where_it_is_so_at_every_position():
     assert measured["dead"][0] == 0.5
 
 
+def test_a_number_may_be_reshaped_or_added_beside_experts():
+    """A literal has no hash: it isn't looked for among what was looked up."""
+
+    def apply(params, x):
+        scale = jax.lax.reshape(jnp.float32(2), (1, 1))
+        chosen = jnp.argmax(x[:, :EXPERTS], axis=1)
+        return jnp.einsum("ni,nij->nj", scale * x, params["w"][chosen]) + 1.0
+
+    traced = trace(apply, {"w": jnp.ones((EXPERTS, INPUTS, CLASSES))}, examples())
+    assert [(site.name, site.kind) for site in traced.sites] == [("w", "dense")]
+
+
 def _norm(h):
     mean = jnp.mean(h, axis=1, keepdims=True)
     square = jnp.mean(jnp.square(h), axis=1, keepdims=True)
