@@ -113,6 +113,7 @@ def train(
                 if stopping:
                     where = f"at {spaced(updates)} of {spaced(total)} updates"
                     interrupts.stop(where, of=title)
+    interrupts.doing(f"going on after {title}")
     return state.ensemble, state.history
 
 
