@@ -48,7 +48,7 @@ lint: $(VENV)/.stamp-lint  ## check style and types
 	$(BIN)/mypy
 
 docs: $(VENV)/.stamp-docs  ## build the site into site/; a warning is an error
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.stamp-bench  ## time training, Shapeset and the diagnosis beside PyTorch
 	$(BIN)/python -m benchmarks.updates

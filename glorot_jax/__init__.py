@@ -31,13 +31,15 @@ _ELSEWHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    room = f".{_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
-    value = getattr(import_module(f"glorot_jax.diagnosis{room}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        room = f".{_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        value = getattr(import_module(f"glorot_jax.diagnosis{room}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

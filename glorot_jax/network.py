@@ -17,7 +17,7 @@ Params: TypeAlias = dict[str, dict[str, jax.Array]]
 class Signals(NamedTuple):
     """What flows through an MLP of ``depth`` hidden layers, in the notation of the paper.
 
-    ``z``: depth + 1 arrays, z[0] = x [n, inputs] and z[i] [n, widths[i-1]] the output of hidden
+    ``z``: depth + 1 arrays, z[0] = x, and z[i], shaped [n, units], the output of hidden
     layer i. ``s``: depth + 1 arrays, s[i] = z[i] W[i] + b[i]; the last is the logits.
     """
 

@@ -51,7 +51,8 @@ def backprop_variances(activation: Activation, q: np.ndarray, backprop: np.ndarr
     dC/ds = f'(s) times a sum over the units above, Gaussian if these are many.
 
     Args:
-      q, backprop: [n], Var[s] and Var[dC/ds] of each example.
+      q: [n], Var[s] of each example.
+      backprop: [n], Var[dC/ds] of each example.
     """
     u = ndtri((np.arange(_SLOPES) + 0.5) / _SLOPES)
     s = np.sqrt(np.asarray(q, np.float64))[:, None] * u

@@ -50,8 +50,9 @@ def weight_gradient_spread(activation: np.ndarray, backprop: np.ndarray) -> np.n
     together in one of the two.
 
     Args:
-      activation, backprop: [layers], ``spread_over_seeds`` of z^i and dC/ds^i, i = 1..d. The
-        inputs, below the first kernel, have no spread.
+      activation: [layers], ``spread_over_seeds`` of z^i, i = 1..d. The inputs, below the first
+        kernel, have no spread.
+      backprop: [layers], the same of dC/ds^i.
     """
     below = np.concatenate([[0.0], activation[:-1]])
     return np.sqrt((1 + below**2) * (1 + backprop**2) - 1)
