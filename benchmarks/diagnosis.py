@@ -26,7 +26,7 @@ from glorot_jax.diagnosis import QUANTILES, Traced, site_statistics, trace
 from glorot_jax.diagnosis.judging.prediction import row_constants
 from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
 from glorot_jax.diagnosis.reporting.dataset import assemble
-from glorot_jax.diagnosis.reporting.report import BINS
+from glorot_jax.diagnosis.reporting.diagnosing import BINS
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init, kernels, logits
 

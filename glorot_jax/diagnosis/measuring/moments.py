@@ -6,12 +6,13 @@ deviations and cosines are taken over the largest value, so that they don't.
 """
 
 from collections.abc import Sequence
+from math import gcd
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from glorot_jax.probes.histogram import histogram
-from glorot_jax.probes.quantile import quantile
 
 HISTOGRAM_REACH = 4.0  # standard deviations on either side of the mean
 
@@ -86,9 +87,71 @@ def cosine(values: jax.Array, axis: int | None) -> jax.Array:
     return (jnp.sum(jnp.square(jnp.sum(directions, axis=0))) - own) / (count * (count - 1))
 
 
-def quantiles(values: jax.Array, probabilities: Sequence[float]) -> jax.Array:
-    """Of all values, or of all their parts."""
-    return quantile(parts(values), probabilities)
+def position_cosine(values: jax.Array, axis: int | None) -> jax.Array:
+    """Mean cosine between the values at two positions of one example, [n, positions.., units].
+
+    NaN where there is one position only, or values are complex.
+    """
+    if axis is None or values.ndim < 3 or not jnp.issubdtype(values.dtype, jnp.floating):
+        return jnp.array(jnp.nan, jnp.float32)
+    examples = jnp.moveaxis(values, axis, 0)
+    tokens = examples.reshape(len(examples), -1, examples.shape[-1]).astype(jnp.float32)
+    count = tokens.shape[1]
+    norms = jnp.linalg.norm(tokens, axis=2, keepdims=True)
+    directions = jnp.where(norms == 0, 0, tokens / jnp.where(norms == 0, 1, norms))
+    total = jnp.sum(jnp.square(jnp.sum(directions, axis=1)))
+    own = jnp.sum(jnp.square(directions))
+    return (total - own) / (len(examples) * count * (count - 1.0))
+
+
+CONSTANT = 1e-3  # of the rms of all
+
+
+def constant_features(values: jax.Array) -> jax.Array:
+    """Share of the features, [.., features], that have one value other than 0 in all examples."""
+    if values.ndim < 2 or not jnp.issubdtype(values.dtype, jnp.floating):
+        return jnp.array(jnp.nan, jnp.float32)
+    table = values.reshape(-1, values.shape[-1]).astype(jnp.float32)
+    size = CONSTANT * jnp.sqrt(mean_square(table))
+    constant = (jnp.std(table, axis=0) < size) & (jnp.abs(jnp.mean(table, axis=0)) > size)
+    return jnp.mean(constant.astype(jnp.float32))
+
+
+SAMPLE = 8192
+
+
+def sample(values: jax.Array) -> jax.Array:
+    """[SAMPLE + 1]: all values or their parts, or so many of them, and NaN behind; their number.
+
+    Every so many-th value is taken, at steps that have no divisor in common with their count.
+    """
+    flat = parts(values).reshape(-1)
+    count = min(flat.size, SAMPLE)
+    step = max(flat.size // SAMPLE, 1)
+    while gcd(step, flat.size) > 1 and step > 1:
+        step += 1
+    places = np.arange(count, dtype=np.int64) * step % flat.size
+    chosen = flat if count == flat.size else flat[places]
+    spoilt = jnp.isnan(flat).any()
+    padded = jnp.pad(chosen, (0, SAMPLE - count), constant_values=jnp.inf)
+    return jnp.append(padded, jnp.where(spoilt, jnp.nan, jnp.float32(count)))
+
+
+def quantiles(samples: jax.Array, probabilities: Sequence[float]) -> jax.Array:
+    """[rows, k] of ``samples`` [rows, SAMPLE + 1], interpolated linearly like NumPy's.
+
+    Exact where there are up to SAMPLE values; else the probability that a quantile stands for has
+    a standard error of sqrt(p (1 - p) / SAMPLE): 0.15% at 2 and 98%, 0.55% at the median.
+    """
+    count = samples[:, -1:]
+    ordered = jnp.sort(samples[:, :-1], axis=1)
+    place = jnp.asarray(probabilities, jnp.float32)[None] * (jnp.nan_to_num(count, nan=1.0) - 1)
+    rank = jnp.floor(place).astype(jnp.int32)
+    low = jnp.take_along_axis(ordered, rank, axis=1)
+    high = jnp.take_along_axis(ordered, jnp.minimum(rank + 1, SAMPLE - 1), axis=1)
+    share = place - rank.astype(jnp.float32)
+    between = low * (1 - share) + jnp.where(share > 0, high, 0.0) * share
+    return jnp.where(jnp.isnan(count), jnp.nan, between)
 
 
 def shape_of(values: jax.Array, bins: int) -> jax.Array:

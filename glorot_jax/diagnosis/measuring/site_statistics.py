@@ -1,6 +1,6 @@
 """What is measured at each site, as one pure function of (params, x, y)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,12 +13,15 @@ from glorot_jax.diagnosis.measuring.checks import check_costs
 from glorot_jax.diagnosis.measuring.fingerprints import fingerprint, fingerprint_after
 from glorot_jax.diagnosis.measuring.moments import (
     by_example,
+    constant_features,
     cosine,
     magnitude,
     mean,
     mean_square,
     norm,
+    position_cosine,
     quantiles,
+    sample,
     shape_of,
     std,
     unit_spread,
@@ -41,7 +44,8 @@ def site_statistics(
     the row, all float32:
       z_mean, z_std, z_mean_square, s_mean, s_std, s_mean_square: [rows], over all values of the
         site's input z and pre-activation s; the mean square of s is q.
-      z_quantile, s_quantile: [rows, 3], the 2nd, 50th and 98th percentile.
+      z_quantile, s_quantile: [rows, 3], the 2nd, 50th and 98th percentile; of more than 8192
+        values, by so many of them (``moments.quantiles`` has the error).
       z_cosine, s_cosine: [rows], mean cosine between the values of two examples.
       saturated: [rows], fraction of s where the slope f'(s) of what follows is below 5% of the
         slope at 0; always 0 where the slope at 0 is 0, as JAX says of relu.
@@ -73,6 +77,9 @@ def full_site_statistics(
 
     z_example, s_example, ds_example: [rows, n], mean squares of each example's z, s and dC/ds.
     ds_example_norm: [rows, n], the norm of each example's dC/ds.
+    sensitivity: [rows], mean over the examples of norm(s) norm(dC/ds).
+    z_constant: [rows], share of the features of z that are the same for every example, and not 0.
+    z_position_cosine, s_position_cosine: [rows], mean cosine between two positions of one example.
     z_fingerprint, f_fingerprint: [rows, 6], of z and of f(s), by which ``input_sources`` tells
       whose f(s) a z is; f is the elementwise function that follows, else all NaN.
     s_histogram, ds_histogram: [rows, bins], fractions in equal bins of mean +- 4 std.
@@ -121,19 +128,49 @@ def _each_site(
         return jnp.sum(loss(signals.outputs, y)), signals
 
     ds, signals = jax.grad(total_cost, has_aux=True)(traced.perturbations())
-    by_site = []
-    for index, site in enumerate(traced.sites):
+    return _of_signals(measure, traced, signals, ds)
 
-        def one_step(kernel: jax.Array, *values: Any, site: Site = site) -> dict[str, jax.Array]:
-            z, s, ds, bias, others = values
-            return measure(site, traced.n, Values(z, s, ds, kernel, bias, others))
 
-        seen = (signals.z[index], signals.s[index], ds[index], signals.biases[index])
-        kernel, others = signals.kernels[index], signals.others[index]
-        measured = each_step(site, one_step, kernel, *seen, others)
-        alive, taken = measured.pop("alive"), ~jnp.isnan(measured["s_mean"])
-        by_site.append({**measured, "dead": _dead(site, alive, taken)})
-    return traced.layout.to_rows(by_site)
+def at_each_site(
+    traced: Traced, signals: Signals, ds: Sequence[jax.Array], bins: int
+) -> Mapping[str, jax.Array]:
+    """``full_site_statistics`` of a pass that was already made: its ``signals`` and dC/ds."""
+    return _of_signals(partial(_one_step_in_full, bins=bins), traced, signals, ds)
+
+
+def _of_signals(
+    measure: OneStep, traced: Traced, signals: Signals, ds: Sequence[jax.Array]
+) -> Mapping[str, jax.Array]:
+    n = traced.n
+    values = [
+        (kernel, z, s, ds, bias, others)
+        for kernel, z, s, ds, bias, others in zip(
+            *(signals.kernels, signals.z, signals.s, ds, signals.biases, signals.others),
+            strict=True,
+        )
+    ]
+    groups = []
+    for alike in traced.layout.alike:
+        site = traced.sites[alike[0]]
+
+        def one_site(mine: tuple[Any, ...], site: Site = site) -> PyTree:
+            def one_step(kernel: jax.Array, *rest: Any) -> dict[str, jax.Array]:
+                z, s, ds, bias, others = rest
+                return measure(site, n, Values(z, s, ds, kernel, bias, others))
+
+            measured = each_step(site, one_step, *mine)
+            alive, taken = measured.pop("alive"), ~jnp.isnan(measured["s_mean"])
+            return {**measured, "dead": _dead(site, alive, taken)}
+
+        # One body for all that are alike: what is compiled grows with their kinds.
+        stacked = jax.tree.map(lambda *a: jnp.stack(a), *(values[index] for index in alike))
+        # A barrier, so that the same numbers come out whatever program this is a part of.
+        groups.append(jax.lax.map(one_site, jax.lax.optimization_barrier(stacked)))
+    rows = dict(traced.layout.groups_to_rows(groups))
+    # One sort for all that there is to be ordered.
+    names = ("z_quantile", "s_quantile")
+    ordered = quantiles(jnp.concatenate([rows[name] for name in names]), QUANTILES)
+    return rows | dict(zip(names, jnp.split(ordered, 2), strict=True))
 
 
 def _dead(site: Site, alive: jax.Array, taken: jax.Array) -> jax.Array:
@@ -177,6 +214,10 @@ def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> dict[
         **_one_step(site, n, values),
         **{f"{name}_example": mean_square(a, axis=1) for name, a in examples.items()},
         "ds_example_norm": norm(examples["ds"], axis=1),
+        "sensitivity": jnp.mean(norm(examples["s"], axis=1) * norm(examples["ds"], axis=1)),
+        "z_constant": constant_features(z),
+        "z_position_cosine": position_cosine(z, site.z_axis),
+        "s_position_cosine": position_cosine(s, site.s_axis),
         "z_fingerprint": fingerprint(z),
         "f_fingerprint": fingerprint_after(site.activation, s),
         "s_histogram": shape_of(s, bins),
@@ -195,7 +236,7 @@ def _distribution(name: str, values: jax.Array, axis: int | None) -> dict[str, j
         f"{name}_mean": mean(values),
         f"{name}_std": std(values),
         f"{name}_mean_square": mean_square(values),
-        f"{name}_quantile": quantiles(values, QUANTILES),
+        f"{name}_quantile": sample(values),
         f"{name}_cosine": cosine(values, axis),
     }
 
@@ -209,7 +250,7 @@ def _slopes(site: Site, s: jax.Array) -> dict[str, jax.Array]:
     if site.activation is None:
         return nothing
     slope, full = (_real(slope_of(site.activation, at)) for at in (s, jnp.zeros_like(s)))
-    saturated = jnp.mean((slope < SATURATED_SLOPE * full).astype(jnp.float32))
+    saturated = jnp.mean((jnp.abs(slope) < SATURATED_SLOPE * jnp.abs(full)).astype(jnp.float32))
     taken = ~jnp.isnan(s).all()
     alive = nothing["alive"]
     if site.unit_axes is not None or site.s_axis is not None:

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from glorot_jax.diagnosis.mending import calibration
 from glorot_jax.diagnosis.mending.calibration import Mode
-from glorot_jax.diagnosis.reporting.report import Report, diagnose
+from glorot_jax.diagnosis.reporting.diagnosing import diagnose
+from glorot_jax.diagnosis.reporting.report import Report
 from glorot_jax.diagnosis.tracing.sites import trace
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, Params, PyTree

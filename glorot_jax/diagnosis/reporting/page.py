@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from glorot_jax.diagnosis.judging.findings import Finding
+from glorot_jax.diagnosis.judging.finding import Finding
 from glorot_jax.diagnosis.reporting import figure
 from glorot_jax.diagnosis.reporting.table import against_theory, cells, through
 from glorot_jax.diagnosis.tracing.layout import Unreached

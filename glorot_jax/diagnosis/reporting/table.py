@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from glorot_jax.diagnosis.judging.findings import SEVERE, WARNING, Finding
+from glorot_jax.diagnosis.judging.finding import SEVERE, WARNING, Finding
 from glorot_jax.diagnosis.tracing.layout import Unreached
 
 MARKS = {SEVERE: "!!", WARNING: "!"}

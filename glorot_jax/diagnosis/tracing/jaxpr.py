@@ -1,10 +1,11 @@
 """The equations of a traced function: made flat, evaluated with changes, and asked about."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
-from jax.extend import core
+from jax.extend import core, source_info_util
 
 from glorot_jax.diagnosis.tracing.contractions import CONTRACTIONS
 
@@ -20,7 +21,7 @@ _ELEMENTWISE = _REARRANGING | _GROUPS | {
     "expm1", "log", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan",
     "asinh", "acosh", "atanh", "logistic", "erf", "erfc", "erf_inv", "add", "add_any", "sub", "mul",
     "div", "max", "min", "rem", "clamp", "select_n", "eq", "ne", "lt", "le", "gt", "ge", "and",
-    "or", "not", "is_finite", "floor", "ceil", "round", "convert_element_type", "stop_gradient",
+    "or", "not", "is_finite", "floor", "ceil", "round", "convert_element_type",
     "reduce_precision", "custom_jvp_call", "custom_vjp_call",
 }
 # fmt: on
@@ -56,8 +57,8 @@ def run(
         return _read(env, atom)
 
     for index, eqn in enumerate(eqns):
-        # What surrounded the equation when it was traced: a matmul precision, a mesh.
-        with eqn.ctx.manager:
+        # What surrounded the equation when it was traced: a matmul precision, a mesh, a line.
+        with eqn.ctx.manager, source_info_util.user_context(eqn.source_info.traceback):
             values = special(index, eqn, read)
             if values is None:
                 values = bind(eqn, [read(atom) for atom in eqn.invars])
@@ -182,6 +183,17 @@ def has_while(closed: core.ClosedJaxpr) -> bool:
     )
 
 
+def source_line(eqn: core.JaxprEqn) -> str:
+    """File and line of the user's code that an equation comes from; empty where it isn't known."""
+    try:
+        text = source_info_util.summarize(eqn.source_info)
+    except Exception:  # not a promise of JAX's
+        return ""
+    file, _, rest = text.partition(":")
+    line = rest.partition(":")[0]
+    return f"{Path(file).name}:{line}" if line.isdigit() else ""
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, (tuple, list))
 
@@ -289,12 +301,30 @@ def activation_after(jaxpr: core.Jaxpr, s: Any) -> tuple[Callable[..., Any] | No
         *(variables(eqn.invars) for eqn in jaxpr.eqns if id(eqn) not in chosen)
     )
     results = of_s & seen
+    if s in results:
+        return None, False
+    if len(results) != 1:
+        eqns = _common_beginning(eqns, s)
+        results = {eqns[-1].outvars[0]} if eqns else set()
     linear = all(eqn.primitive.name in _LINEAR for eqn in eqns if not constant & set(eqn.outvars))
-    if linear or len(results) != 1 or s in results:
+    if linear or not results:
         return None, False
     (z,) = results
+    chosen = set(map(id, eqns))
     uses = sum(z in variables(eqn.invars) for eqn in jaxpr.eqns if id(eqn) not in chosen)
     return function(eqns, (s,), z), uses + list(jaxpr.outvars).count(z) == 1
+
+
+def _common_beginning(eqns: Sequence[core.JaxprEqn], s: Any) -> list[core.JaxprEqn]:
+    """Those of ``eqns`` that all ways from ``s`` begin with: the sigmoid of a gate g and 1 - g."""
+    beginning: list[core.JaxprEqn] = []
+    value = s
+    while True:
+        readers = [eqn for eqn in eqns if value in variables(eqn.invars)]
+        if len(readers) != 1 or variables(readers[0].invars) != {value}:
+            return beginning
+        beginning.append(readers[0])
+        value = readers[0].outvars[0]
 
 
 def _is_elementwise(eqn: core.JaxprEqn) -> bool:

@@ -1,7 +1,7 @@
 """What a model is once planned: its sites, the rows that their steps are, and blocks to run."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -15,6 +15,7 @@ from jax.extend import core
 from glorot_jax.typing import PyTree
 
 Kind: TypeAlias = Literal["dense", "convolution", "embedding"]
+Role: TypeAlias = Literal["attention", "gate", "output"]
 
 # Where in the program a site is, which also identifies it: the index of its equation, after the
 # indices of those around it. None stands for the step of a scan.
@@ -37,7 +38,8 @@ class Site:
     above s sees, or None; ``used_once``: whether a single equation, or the output of a loop's
     step, sees it.
     ``order``: where in the program. ``z_axis``, ``s_axis``: the axis of the examples, None where
-    it isn't known. ``differentiable``: whether dC/ds is known.
+    it isn't known. ``differentiable``: whether dC/ds is known. ``bias``: what is added to the
+    product, None without one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Site:
     activation: Callable[[jax.Array], jax.Array] | None
     used_once: bool
     order: Order
+    bias: jax.ShapeDtypeStruct | None = None
     z_axis: int | None = None
     s_axis: int | None = None
     differentiable: bool = True
@@ -126,13 +129,50 @@ class SiteLayout:
             found[index][count] = row
         return tuple(tuple(row for _, row in sorted(steps.items())) for steps in found)
 
+    @cached_property
+    def alike(self) -> tuple[tuple[int, ...], ...]:
+        """Indices of sites in groups that do the same equations on arrays of the same shapes."""
+        groups: dict[Any, list[int]] = {}
+        for index, site in enumerate(self.sites):
+            groups.setdefault(_equations_of(site), []).append(index)
+        return tuple(map(tuple, groups.values()))
+
     def to_rows(self, by_site: Sequence[PyTree]) -> PyTree:
         """Trees of arrays [steps of the site, ..], one a site, as one of arrays [rows, ..]."""
         return jax.tree.map(lambda *values: jnp.concatenate(values)[self.order], *by_site)
 
+    def groups_to_rows(self, groups: Sequence[PyTree]) -> PyTree:
+        """Trees of arrays [sites, steps, ..], one a group of ``alike``, as arrays [rows, ..]."""
+        flat = [index for alike in self.alike for index in alike]
+        starts = np.cumsum([0, *(prod(self.sites[index].steps) for index in flat)])
+        first = dict(zip(flat, starts, strict=False))
+        order = np.array([first[index] + count for index, count in self.places])
+
+        def joined(*values: jax.Array) -> jax.Array:
+            return jnp.concatenate([a.reshape(-1, *a.shape[2:]) for a in values])[order]
+
+        return jax.tree.map(joined, *groups)
+
     def repeat(self, by_site: Sequence[T]) -> tuple[T, ...]:
         """What is the same at each step of a site, once a row."""
         return tuple(by_site[index] for index, _ in self.places)
+
+
+def _equations_of(site: Site) -> Any:
+    """What two sites have in common if one program does for both."""
+    contract = _program(site.contract, site.z, site.kernel, *site.others)
+    activation = None if site.activation is None else _program(site.activation, site.s)
+    shapes = (site.z, site.kernel, site.s, site.bias, *site.others)
+    described = tuple(None if a is None else (a.shape, str(a.dtype)) for a in shapes)
+    steps = (site.steps, site.kernel_varies, site.z_axis, site.s_axis)
+    rest = (site.fan_in, site.unit_axes, site.differentiable)
+    return (site.kind, described, steps, rest, contract, activation)
+
+
+def _program(function: Callable[..., Any], *shapes: jax.ShapeDtypeStruct) -> Any:
+    """The equations of a function as text; with constants of its own it is like no other."""
+    closed = jax.make_jaxpr(function)(*shapes)
+    return str(closed.jaxpr) if not closed.consts else id(function)
 
 
 def step_indices(site: Site) -> list[tuple[int, ...]]:
@@ -206,13 +246,28 @@ class Exposed:
 
 
 @dataclass(frozen=True)
+class SoftmaxEquation:
+    """A softmax of ``logits`` along ``axis``, complete at equation ``index`` of its function.
+
+    ``role``: output, if it leaves the model as it is; attention, if it weighs other signals in a
+    product; gate, if it is used otherwise.
+    """
+
+    index: int
+    logits: Any
+    axis: int
+    role: Role
+
+
+@dataclass(frozen=True)
 class Block:
     """A flat function and what to do at its equations, by their indices.
 
     ``exposed``: equations that complete an s. ``inner``: the functions inside an equation that
     hold sites. ``sites``: all of them, inner ones too. ``shared``, of the body of a loop: the
     sites whose kernel is the same at each step. ``differentiable``: whether gradients are taken
-    through its equations.
+    through its equations. ``stations``, ``softmaxes``: further
+    equations that are exposed, under keys of their own.
     """
 
     closed: core.ClosedJaxpr
@@ -221,3 +276,11 @@ class Block:
     sites: tuple[Order, ...]
     shared: frozenset[Order] = frozenset()
     differentiable: bool = True
+    stations: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
+    softmaxes: Mapping[int, tuple[tuple[Any, ...], SoftmaxEquation]] = field(default_factory=dict)
+
+    @cached_property
+    def perturbed(self) -> frozenset[tuple[Any, ...]]:
+        """Keys of all that perturbations are added to, inner sites and stations too."""
+        within = [block.perturbed for blocks in self.inner.values() for block in blocks]
+        return frozenset(self.sites).union(self.stations.values(), *within)

@@ -18,19 +18,22 @@ from glorot_jax.diagnosis.tracing.jaxpr import (
     while_functions,
     while_parts,
 )
+from glorot_jax.diagnosis.tracing.landmarks import softmax_statistics
 from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen
 
-_Ran = tuple[Sequence[Any], dict[Order, Seen]]
+_Key = tuple[Any, ...]
+_Ran = tuple[Sequence[Any], dict[_Key, Any]]
 
 
-def run_block(block: Block, args: Sequence[Any], perturbations: Mapping[Order, jax.Array]) -> _Ran:
+def run_block(block: Block, args: Sequence[Any], perturbations: Mapping[_Key, jax.Array]) -> _Ran:
     """Outputs of ``block``, and what its sites saw; ``perturbations[site]`` is added to its s."""
-    seen: dict[Order, Seen] = {}
+    seen: dict[_Key, Any] = {}
 
     def special(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | None:
         values = [read(atom) for atom in eqn.invars]
         if blocks := block.inner.get(index):
-            theirs = {site: perturbations[site] for inner in blocks for site in inner.sites}
+            keys = frozenset().union(*(inner.perturbed for inner in blocks))
+            theirs = {key: one for key, one in perturbations.items() if key in keys}
             outs, within = _RUNS[eqn.primitive.name](eqn, blocks, values, theirs)
             seen.update(within)
             return outs
@@ -40,6 +43,16 @@ def run_block(block: Block, args: Sequence[Any], perturbations: Mapping[Order, j
             others = tuple(read(other) for other in one.others)
             seen[one.site] = Seen(read(one.z), s, read(one.kernel), bias, others)
             return [s]
+        if index in block.stations and block.stations[index] in perturbations:
+            key = block.stations[index]
+            first, *rest = bind(eqn, values)
+            seen[key] = first + perturbations[key]
+            return [seen[key], *rest]
+        if index in block.softmaxes:
+            key, softmax = block.softmaxes[index]
+            outs = bind(eqn, values)
+            seen[key] = softmax_statistics(read(softmax.logits), outs[0], softmax.axis)
+            return outs
         return None
 
     return evaluate(block.closed, args, special), seen
@@ -49,7 +62,7 @@ def _run_scan(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[Order, jax.Array],
+    perturbations: Mapping[_Key, jax.Array],
 ) -> _Ran:
     """The scan again: perturbations among its inputs, what the sites saw among its outputs.
 
@@ -62,8 +75,8 @@ def _run_scan(
         outs, seen = run_block(block, [*consts, *carry[0], *step[0]], step[1])
         shared = {site: seen[site].kernel for site in block.shared}
         stacked = {
-            site: values._replace(kernel=None) if site in shared else values
-            for site, values in seen.items()
+            key: values._replace(kernel=None) if key in shared else values
+            for key, values in seen.items()
         }
         return (outs[: len(init)], shared), (outs[len(init) :], stacked)
 
@@ -84,7 +97,7 @@ def _run_while(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[Order, jax.Array],
+    perturbations: Mapping[_Key, jax.Array],
 ) -> _Ran:
     """The while again, with the carry before its last turn; then its first and last turn.
 
@@ -123,7 +136,7 @@ def _where(taken: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.where(taken, values, jnp.asarray(missing, values.dtype))
 
 
-def _stopped(perturbations: Mapping[Order, jax.Array]) -> dict[Order, jax.Array]:
+def _stopped(perturbations: Mapping[_Key, jax.Array]) -> dict[Order, jax.Array]:
     return {site: jax.lax.stop_gradient(one) for site, one in perturbations.items()}
 
 
@@ -131,14 +144,14 @@ def _run_shard_map(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[Order, jax.Array],
+    perturbations: Mapping[_Key, jax.Array],
 ) -> _Ran:
     """The shard_map again, over its mesh of one device."""
     options = shard_map_options(eqn)
     everywhere = jax.sharding.PartitionSpec()
     each = jax.sharding.PartitionSpec(options["mesh"].axis_names)
 
-    def body(perturbations: Mapping[Order, jax.Array], *values: Any) -> Any:
+    def body(perturbations: Mapping[_Key, jax.Array], *values: Any) -> Any:
         outs, seen = run_block(blocks[0], values, perturbations)
         return outs, jax.tree.map(lambda a: a[None], seen)
 
@@ -157,7 +170,7 @@ def _run_cond(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[Order, jax.Array],
+    perturbations: Mapping[_Key, jax.Array],
 ) -> _Ran:
     """The cond again; what the sites of the branches not taken saw is NaN."""
     index, *operands = values
@@ -186,7 +199,7 @@ def _run_custom(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[Order, jax.Array],
+    perturbations: Mapping[_Key, jax.Array],
 ) -> _Ran:
     """The function as it is, its own derivatives included; its equations run beside it."""
     outs = bind(eqn, values)

@@ -7,7 +7,7 @@ pre-activation s = z W, plus a bias where one is added.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -87,12 +87,26 @@ class Traced:
         given = zeros if perturbations is None else tuple(perturbations)
         if [_described(one) for one in given] != [_described(one) for one in zeros]:
             raise ValueError("perturbations: are not shaped like those of Traced.perturbations()")
+        return self.expose(params, x, given, {})[0]
+
+    def expose(
+        self,
+        params: PyTree,
+        x: PyTree,
+        perturbations: Sequence[jax.Array],
+        stations: Mapping[tuple[Any, ...], jax.Array],
+    ) -> tuple[Signals, Mapping[tuple[Any, ...], Any]]:
+        """``run``, and by key what else the block exposes.
+
+        ``stations``: their perturbations, by key.
+        """
         order = [site.order for site in self.sites]
         leaves = jax.tree.leaves((params, x))
-        outputs, seen = run_block(self.block, leaves, dict(zip(order, given, strict=True)))
+        given = {**dict(zip(order, perturbations, strict=True)), **stations}
+        outputs, seen = run_block(self.block, leaves, given)
         z, s, kernels, biases, others = zip(*(seen[place] for place in order), strict=True)
         made = jax.tree.unflatten(jax.tree.structure(self.outputs), outputs)
-        return Signals(made, z, s, kernels, biases, others)
+        return Signals(made, z, s, kernels, biases, others), seen
 
     def check(self, params: PyTree, x: PyTree) -> None:
         """Raises ValueError where params or x aren't shaped as those traced."""

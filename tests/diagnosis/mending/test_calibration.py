@@ -358,7 +358,10 @@ _W = {"w": jnp.ones((SIZES[0], SIZES[-1]))}
         ({"target": float("nan")}, "^target: nan is not a positive number$"),
         ({"target": "1"}, "^target: 1 is not a positive number$"),
         ({"y": Y[:3]}, r"^y: \[3\] is not one label for each of 100 examples$"),
-        ({"loss": lambda a, y: jnp.sum(a)}, r"^loss: returns \[\], not one cost for each of 100$"),
+        (
+            {"loss": lambda a, y: jnp.sum(a)},
+            r"^loss: returns \[\], not one cost for each of 100 examples: leave out its mean",
+        ),
         ({"params": {"w": _W["w"] * jnp.nan}}, "^params: w has values that are not finite$"),
     ],
 )

@@ -174,6 +174,8 @@ def test_the_logits_of_a_sequence_need_a_loss_of_their_own():
     tokens = jnp.zeros((models.N, 4, models.INPUTS))
     params = {"w": jnp.ones((models.INPUTS, models.CLASSES))}
     y = jnp.zeros((models.N, 4), jnp.int32)
-    with pytest.raises(ValueError, match=r"^loss: returns \[6, 4\], not one cost for each of 6$"):
+    with pytest.raises(
+        ValueError, match=r"^loss: returns \[6, 4\], not one cost for each of 6 examples$"
+    ):
         gj.diagnose(lambda p, x: x @ p["w"], params, tokens, y, spectra=False)
     assert trace(lambda p, x: x @ p["w"], params, tokens).rows()

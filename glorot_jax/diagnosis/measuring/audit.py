@@ -1,0 +1,126 @@
+"""How much of each parameter's gradient the sites account for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from glorot_jax.diagnosis.tracing.jaxpr import bind, scan_options, scan_parts
+from glorot_jax.diagnosis.tracing.layout import Block, Order, Site, flat_steps
+from glorot_jax.diagnosis.tracing.sites import Signals
+
+Operands = dict[Order, tuple[Any, Any]]
+
+
+def operands(block: Block, known: Mapping[Any, Any]) -> Operands:
+    """Kernel and bias of each site, computed from parameters alone; absent where that can't be.
+
+    ``known``: the variables of the block whose values are parameters. Both have an axis for every
+    scan around the site; a bias is None where there is none, or where it isn't made of parameters.
+    """
+    jaxpr = block.closed.jaxpr
+    env: dict[Any, Any] = dict(zip(jaxpr.constvars, block.closed.consts, strict=True)) | dict(known)
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, core.Literal) else env.get(atom)
+
+    found: Operands = {}
+    for index, eqn in enumerate(jaxpr.eqns):
+        values = [read(atom) for atom in eqn.invars]
+        if index in block.inner and eqn.primitive.name == "scan":
+            found |= _of_steps(eqn, block.inner[index][0], values)
+        elif eqn.invars and all(value is not None for value in values):
+            with eqn.ctx.manager:
+                env.update(zip(eqn.outvars, bind(eqn, values), strict=True))
+    for one in block.exposed.values():
+        if (kernel := read(one.kernel)) is not None:
+            found[one.site] = kernel, None if one.bias is None else read(one.bias)
+    return found
+
+
+def _of_steps(eqn: core.JaxprEqn, body: Block, values: Sequence[Any]) -> Operands:
+    consts, carry, xs = scan_parts(eqn, values)
+    inputs = body.closed.jaxpr.invars
+    fixed = {v: a for v, a in zip(inputs, consts, strict=False) if a is not None}
+    known = zip(inputs[len(consts) + len(carry) :], xs, strict=True)
+    stepping = [(variable, array) for variable, array in known if array is not None]
+
+    def one_step(step: tuple[list[jax.Array], jax.Array]) -> Operands:
+        now = {v: a for (v, _), a in zip(stepping, step[0], strict=True)}
+        return operands(body, {**fixed, **now})
+
+    turns = jnp.arange(scan_options(eqn)["length"])
+    made: Operands = jax.lax.map(one_step, ([array for _, array in stepping], turns))
+    return made
+
+
+def unaccounted(
+    block: Block,
+    sites: Sequence[Site],
+    leaves: Sequence[jax.Array],
+    gradients: Sequence[jax.Array],
+    signals: Signals,
+    ds: Sequence[jax.Array],
+) -> list[jax.Array]:
+    """For each float parameter, the part of its gradient that comes by other ways than the sites.
+
+    ``leaves``: all parameters, as the block takes them; ``gradients``: of those that are floats.
+    Returns |g - seen| / |g| each, 0 where g is 0: 0 where kernels and biases account for all, 1
+    where a parameter is used in no other way than those that can't be seen.
+    """
+    inputs = block.closed.jaxpr.invars[: len(leaves)]
+    floats = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    shaped = {site.order: index for index, site in enumerate(sites)}
+
+    def made(moving: list[jax.Array]) -> list[tuple[Any, Any]]:
+        values = dict(zip(inputs, leaves, strict=True))
+        values |= {inputs[i]: leaf for i, leaf in zip(floats, moving, strict=True)}
+        found = operands(block, values)
+        return [found.get(order, (None, None)) for order in shaped]
+
+    values, pull = jax.vjp(made, [leaves[i] for i in floats])
+    cotangents = [
+        (
+            None if kernel is None else _kernel_gradient(site, signals, ds, i, kernel.shape),
+            None if bias is None else _summed(ds[i], bias, len(site.steps)),
+        )
+        for i, (site, (kernel, bias)) in enumerate(zip(sites, values, strict=True))
+    ]
+    (seen,) = pull(cotangents)
+    return [_share(whole, part) for whole, part in zip(gradients, seen, strict=True)]
+
+
+def _kernel_gradient(
+    site: Site, signals: Signals, ds: Sequence[jax.Array], index: int, shape: tuple[int, ...]
+) -> jax.Array:
+    """dC/dW of a site at each step, in the ``shape`` [*steps, ..kernel]."""
+    like = jax.ShapeDtypeStruct(site.kernel.shape, site.kernel.dtype)
+
+    def one_step(values: tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]) -> jax.Array:
+        z, ds, others = values
+        transposed = jax.linear_transpose(lambda w: site.contract(z, w, *others), like)
+        (gradient,) = transposed(ds)
+        return gradient
+
+    seen = (signals.z[index], ds[index], signals.others[index])
+    made = jax.lax.map(one_step, jax.tree.map(lambda a: flat_steps(site, a), seen))
+    return made.reshape(shape)
+
+
+def _summed(ds: jax.Array, bias: jax.Array, steps: int) -> jax.Array:
+    """dC/db of a bias [*steps, ..] that was spread over s."""
+    lead = ds.ndim - bias.ndim
+    spread = tuple(
+        axis
+        for axis in range(steps, ds.ndim)
+        if axis - lead < steps or bias.shape[axis - lead] != ds.shape[axis]
+    )
+    return jnp.sum(ds, axis=spread).reshape(bias.shape).astype(bias.dtype)
+
+
+def _share(whole: jax.Array, part: jax.Array) -> jax.Array:
+    size = jnp.linalg.norm(whole.reshape(-1))
+    missing = jnp.linalg.norm((whole - part.astype(whole.dtype)).reshape(-1))
+    return jnp.where(size > 0, missing / jnp.where(size > 0, size, 1), 0.0).astype(jnp.float32)

@@ -1,0 +1,177 @@
+"""What the first cost is worth: held against answers that need no network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import optimize
+
+from glorot_jax.typing import Loss, PyTree
+
+STEPS = 60  # of L-BFGS, for the best constant
+SHIFT = 3.0  # added to all outputs at once
+FAR = 8.0  # an output far beyond the range of a sigmoid or softmax
+SAME = 1e-4  # relative, between two float32 costs
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a loss says of outputs that no network computed; costs are means over the examples.
+
+    ``zero``: of outputs that are all 0. ``constant``: of the best answer that is the same for every
+    example. NaN where the loss isn't finite there. ``shift_free``: whether adding a number to all
+    outputs of an example changes nothing, as where the loss takes a softmax. ``targets``: whether
+    the loss is least where the outputs are y, as a distance is. ``beyond``: whether outputs far
+    outside of 0 to 1 cost less than any inside, as where the loss takes a sigmoid. ``least``: the
+    least cost of all that was tried. ``slope``: what the cost changes by at the given outputs if
+    each moves by its own size, or by 1 if that is less. ``mixes``: whether the cost of one example
+    depends on the outputs of others.
+    """
+
+    zero: float
+    constant: float
+    shift_free: bool
+    targets: bool
+    beyond: bool
+    least: float = float("nan")
+    slope: float = float("nan")
+    mixes: bool = False
+
+
+def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
+    """The answers for labels ``y`` and outputs shaped like ``outputs``, arrays [n, ..].
+
+    Example:
+      >>> labels = jnp.array([0, 1, 1, 0])
+      >>> round(answers(gj.losses.cross_entropy, jnp.ones((4, 2)), labels).constant, 4)
+      0.6931
+    """
+    leaves, structure = jax.tree.flatten(outputs)
+    shapes = [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
+    ideal = _as_outputs(outputs, y)
+
+    def mean_cost(made: PyTree) -> jax.Array:
+        return jnp.mean(loss(made, y).astype(jnp.float32))
+
+    def alike(constants: list[Any]) -> PyTree:
+        """Outputs that are the same for every example: constants of the last axis."""
+        full = [
+            jnp.broadcast_to(c, shape).astype(dtype)
+            for c, (shape, dtype) in zip(constants, shapes, strict=True)
+        ]
+        return jax.tree.unflatten(structure, full)
+
+    @jax.jit
+    def tried(outputs: PyTree) -> dict[str, jax.Array]:
+        middle = jax.tree.map(lambda a: jnp.full_like(a, 0.5), outputs)
+        down = jax.tree.map(lambda g: -jnp.sign(g), jax.grad(mean_cost)(middle))
+        shifted = jax.tree.map(lambda a: a + jnp.asarray(SHIFT, a.dtype), outputs)
+        return {
+            "given": mean_cost(outputs),
+            "zero": mean_cost(jax.tree.map(jnp.zeros_like, outputs)),
+            "shifted": mean_cost(shifted),
+            "inside": mean_cost(_moved(middle, down, 0.5)),
+            "outside": mean_cost(_moved(middle, down, FAR)),
+            "ideal": jnp.float32(jnp.nan) if ideal is None else mean_cost(ideal),
+            "slope": _slope(mean_cost, outputs),
+            "mixed": _mixed(loss, outputs, y),
+        }
+
+    costs = {name: float(cost) for name, cost in tried(outputs).items()}
+    means = [_last_axis_mean(jnp.asarray(leaf)) for leaf in leaves]
+    start = [jnp.zeros_like(mean) for mean in means] if np.isfinite(costs["zero"]) else means
+    constant = _least(lambda c: mean_cost(alike(c)), start)
+    return Answers(
+        costs["zero"],
+        min([c for c in (constant, costs["zero"]) if np.isfinite(c)], default=np.nan),
+        bool(np.isclose(costs["given"], costs["shifted"], rtol=SAME, atol=1e-6)),
+        abs(costs["ideal"]) <= SAME * abs(costs["given"]),
+        costs["outside"] < costs["inside"] * (1 - SAME),
+        float(np.nanmin([constant, *(costs[name] for name in _TRIED)])),
+        costs["slope"],
+        costs["mixed"] > SAME,
+    )
+
+
+_TRIED = ("zero", "given", "shifted", "inside", "outside", "ideal")
+
+
+def _slope(cost: Callable[[PyTree], jax.Array], outputs: PyTree) -> jax.Array:
+    sizes = jax.tree.map(
+        lambda o, g: jnp.sum(jnp.abs(g) * jnp.maximum(jnp.abs(o), 1)).astype(jnp.float32),
+        outputs,
+        jax.grad(cost)(outputs),
+    )
+    return sum(jax.tree.leaves(sizes), jnp.float32(0))
+
+
+def _mixed(loss: Loss, outputs: PyTree, y: Any) -> jax.Array:
+    """By how much, relative, the other examples' costs change with the first one's output or y."""
+    moved = jax.tree.map(lambda a: a.at[0].add(jnp.asarray(SHIFT, a.dtype)), outputs)
+    other = jax.tree.map(_other_label, y)
+    before, *after = (
+        loss(*made).astype(jnp.float32)[1:] for made in ((outputs, y), (moved, y), (outputs, other))
+    )
+    scale = jnp.mean(jnp.abs(before))
+    change = jnp.max(jnp.abs(jnp.stack(after) - before[None]))
+    return change / jnp.where(scale > 0, scale, 1)
+
+
+def _other_label(labels: Any) -> jax.Array:
+    """The same with another first one, of a kind that the loss takes."""
+    labels = jnp.asarray(labels)
+    if jnp.issubdtype(labels.dtype, jnp.inexact):
+        return labels.at[0].add(jnp.asarray(SHIFT, labels.dtype))
+    return labels.at[0].set(labels[-1])
+
+
+def _moved(start: PyTree, direction: PyTree, by: float) -> PyTree:
+    return jax.tree.map(lambda a, d: a + jnp.asarray(by, a.dtype) * d, start, direction)
+
+
+def _as_outputs(outputs: PyTree, y: Any) -> PyTree | None:
+    """y itself in the place of the outputs; None where it isn't shaped like them."""
+    leaves, structure = jax.tree.flatten(outputs)
+    targets = jax.tree.leaves(y)
+    if len(leaves) != len(targets) or not all(
+        jnp.issubdtype(jnp.result_type(t), jnp.floating) and jnp.size(t) == jnp.size(o)
+        for o, t in zip(leaves, targets, strict=True)
+    ):
+        return None
+    given = [jnp.reshape(t, o.shape).astype(o.dtype) for o, t in zip(leaves, targets, strict=True)]
+    return jax.tree.unflatten(structure, given)
+
+
+def _last_axis_mean(leaf: jax.Array) -> jax.Array:
+    if leaf.ndim < 2:
+        return jnp.mean(leaf)
+    return jnp.mean(leaf, axis=tuple(range(leaf.ndim - 1)))
+
+
+def _least(cost: Callable[[list[Any]], jax.Array], start: list[Any]) -> float:
+    """The least cost that L-BFGS finds from ``start``; NaN where none is finite."""
+    sizes = np.cumsum([np.size(leaf) for leaf in start])[:-1]
+    shapes = [np.shape(leaf) for leaf in start]
+
+    def unpacked(flat: Any) -> list[Any]:
+        parts = jnp.split(flat, sizes)
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    gradient = jax.jit(jax.value_and_grad(lambda flat: cost(unpacked(flat))))
+
+    def both(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = gradient(jnp.asarray(flat, jnp.float32))
+        return float(value), np.asarray(slope, np.float64)
+
+    first = np.concatenate([np.real(np.asarray(leaf, np.complex128)).reshape(-1) for leaf in start])
+    value, slope = both(first)
+    if not (np.isfinite(value) and np.isfinite(slope).all()):
+        return np.nan
+    with np.errstate(all="ignore"):
+        found = optimize.minimize(
+            both, first, jac=True, method="L-BFGS-B", options={"maxiter": STEPS}
+        )
+    return float(found.fun) if np.isfinite(found.fun) else value

@@ -1,0 +1,212 @@
+"""From a model to the report on it: traced, measured, judged."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+from glorot_jax.diagnosis.judging.evidence import Evidence
+from glorot_jax.diagnosis.judging.finding import Finding, without_ignored
+from glorot_jax.diagnosis.judging.gathering import Examinee, gather
+from glorot_jax.diagnosis.judging.prediction import row_constants
+from glorot_jax.diagnosis.judging.seen import what_is_seen
+from glorot_jax.diagnosis.judging.verdict import judge, judge_all
+from glorot_jax.diagnosis.measuring.checks import trace_with_costs
+from glorot_jax.diagnosis.measuring.end_to_end import end_to_end
+from glorot_jax.diagnosis.measuring.examination import differentiable, examination, mean_cost
+from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
+from glorot_jax.diagnosis.mending.trial import with_trials
+from glorot_jax.diagnosis.reporting.dataset import build_dataset
+from glorot_jax.diagnosis.reporting.report import Report
+from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
+from glorot_jax.dotted import reason
+from glorot_jax.losses import cross_entropy
+from glorot_jax.typing import ApplyFn, InitFn, Loss, Params, PyTree
+
+BINS = 80
+START_VECTORS = 2**31 - 1  # far from 0, 1, .., which would repeat the keys of the nets
+
+
+def diagnose(
+    apply_fn: ApplyFn[Params],
+    params: Params | InitFn[Params],
+    x: PyTree,
+    y: PyTree,
+    /,
+    *,
+    loss: Loss = cross_entropy,
+    seeds: int | None = None,
+    key: jax.Array | None = None,
+    spectra: bool = True,
+    optimizer: optax.GradientTransformation | None = None,
+    ignore: Sequence[str] = (),
+    signal: Sequence[str] = (),
+    name: str = "",
+) -> Report:
+    """A report on the signals and gradients of ``apply_fn(params, x) -> logits`` at every site.
+
+    Args:
+      params: a pytree of arrays; or, with ``seeds``, the same with a leading axis of that many
+        nets on every array, or a function ``init(key) -> params``, called for each seed.
+      x: examples [n, ..], an array or a pytree of them. y: labels [n, ..] for ``loss``.
+      loss: of (logits, y), a cost per example [n].
+      key: for ``init`` and for the random vectors that singular values are estimated with.
+      spectra: whether to find singular values as well, which takes most of the time.
+      optimizer: any optax transformation; its first update is then held against the kernels.
+      ignore: kinds of findings, or patterns of sites such as ``head/*``, that are on purpose.
+      signal: parameters that count as signal, as ``trace`` takes them.
+      name: of the model, for the page.
+
+    Raises:
+      ValueError: as ``trace`` and ``site_statistics`` do; ``seeds`` isn't the number of nets; or
+        ``init`` fails.
+    """
+    key = jax.random.key(0) if key is None else key
+    nets = _nets(params, seeds, key)
+    traced = _trace_all(apply_fn, nets, x, y, loss, signal)
+    each = [_net(nets, seed) for seed in range(_count(nets))]
+    cost = mean_cost(apply_fn, loss)
+    exam = examination(traced, loss, BINS, differentiable=differentiable(cost, each[0], x, y))
+    examine = jax.jit(lambda net: exam(net, x, y))
+    examined = [jax.device_get(examine(net)) for net in each]
+    details = {name: np.stack([one.rows[name] for one in examined]) for name in examined[0].rows}
+    found = _spectra(traced, nets, x, jax.random.fold_in(key, START_VECTORS)) if spectra else {}
+    attrs = {
+        "model": name or "Signals of a model",
+        "examples": traced.n,
+        "loss": getattr(loss, "__name__", str(loss)),
+    }
+    data = build_dataset(traced, row_constants(traced), details, found, attrs)
+    model = Examinee(apply_fn, exam, x, y, data.two_sided.values, optimizer)
+    evidence = [
+        gather(model, net, one, _rows(data, seed), examine)
+        for seed, (net, one) in enumerate(zip(each, examined, strict=True))
+    ]
+    findings = _tried(judge_all(evidence), model, each, evidence, examine)
+    findings = without_ignored(findings, ignore)
+    seen, unseen = what_is_seen(evidence)
+    said = {
+        "findings": json.dumps([asdict(one) for one in findings]),
+        "seen": seen,
+        "unseen": json.dumps(unseen),
+    }
+    return Report(data.assign_attrs(said))
+
+
+def _tried(
+    findings: tuple[Finding, ...],
+    model: Examinee,
+    nets: Sequence[Any],
+    evidence: Sequence[Evidence],
+    examine: Callable[[Any], Any],
+) -> tuple[Finding, ...]:
+    """Cures tried on the first of the nets that is worst off."""
+    if not any(finding.factors for finding in findings):
+        return findings
+    worst = min(range(len(nets)), key=lambda seed: _rank(judge(evidence[seed])))
+
+    def look(params: Any) -> Evidence:
+        examined = jax.device_get(examine(params))
+        rows = {name: np.asarray(values) for name, values in examined.rows.items()}
+        rows["critical_gain"] = np.full(len(model.heads), np.nan)
+        return gather(model, params, examined, rows, examine, evidence[worst].answers)
+
+    traced = model.examination.traced
+    return with_trials(findings, traced, nets[worst], model.x, evidence[worst], look)
+
+
+def _rank(findings: Sequence[Finding]) -> int:
+    return min((finding.rank for finding in findings), default=9)
+
+
+def _net(nets: Any, seed: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[seed] if hasattr(leaf, "shape") else leaf, nets)
+
+
+def _rows(data: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
+    """[rows] by name, of one net."""
+    one = data.isel(seed=seed)
+    return {
+        str(name): values.values
+        for name, values in one.data_vars.items()
+        if values.dims == ("site",)
+    }
+
+
+def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
+    """Parameters with a leading axis of seeds on every leaf."""
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds: {seeds} is not a positive number of nets")
+    if _is_function(params):
+        init: Callable[[jax.Array], Any] = params
+        try:
+            return jax.jit(jax.vmap(init))(jax.random.split(key, seeds or 1))
+        except Exception as error:  # whatever the user's function raises
+            raise ValueError(f"params: the function fails for a key ({reason(error)})") from error
+    if seeds is None:
+        return jax.tree.map(lambda leaf: leaf[None] if hasattr(leaf, "shape") else leaf, params)
+    for name, leaf in named_leaves("params", params):
+        if np.shape(leaf)[:1] != (seeds,):
+            raise ValueError(f"params: {name} is {list(np.shape(leaf))}, not [{seeds}, ..]: seeds")
+    return params
+
+
+def _is_function(params: Any) -> bool:
+    """A model that is a pytree may be callable too; a function is a leaf of its own."""
+    leaves = jax.tree.leaves(params)
+    return callable(params) and len(leaves) == 1 and leaves[0] is params
+
+
+def _trace_all(
+    apply_fn: ApplyFn[Any], nets: Any, x: Any, y: Any, loss: Loss, signal: Sequence[str]
+) -> Traced:
+    """The trace of the first net, once all are known to be finite."""
+    first = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, nets)
+    traced = trace_with_costs(apply_fn, first, x, y, loss=loss, signal=signal)
+    for name, leaf in named_leaves("params", nets):
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            continue
+        values = np.asarray(leaf)
+        if not np.isfinite(values).all():
+            seed = int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(axis=1)))
+            raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
+    return traced
+
+
+def _count(nets: Any) -> int:
+    return len(jax.tree.leaves(nets)[0])
+
+
+def _spectra(traced: Traced, nets: Any, x: Any, key: jax.Array) -> dict[str, np.ndarray]:
+    """Singular values of every net's Jacobians, one net after the other."""
+
+    @jax.jit
+    def every(nets: Any, x: Any, key: jax.Array) -> Any:
+        def one(net: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
+            params, key = net
+            here, through = jax.random.split(key)
+            sites = site_spectra(traced, params, x, here)
+            whole = end_to_end(traced, params, x, through)
+            return {_of_site(name): values for name, values in sites.items()} | {
+                _of_whole(name): values for name, values in whole.items()
+            }
+
+        return jax.lax.map(one, (nets, jax.random.split(key, _count(nets))))
+
+    return jax.tree.map(np.asarray, every(nets, x, key))
+
+
+def _of_site(name: str) -> str:
+    return name if name.startswith("sigma") else f"sigma_{name}"
+
+
+def _of_whole(name: str) -> str:
+    if name.startswith("s_"):
+        return f"to_output_{name.removeprefix('s_')}"
+    return f"whole_{_of_site(name)}"
