@@ -48,7 +48,8 @@ def site_statistics(
         values, by so many of them (``moments.quantiles`` has the error).
       z_cosine, s_cosine: [rows], mean cosine between the values of two examples.
       saturated: [rows], fraction of s where the slope f'(s) of what follows is below 5% of the
-        slope at 0; always 0 where the slope at 0 is 0, as JAX says of relu.
+        slope at 0, falling functions turned over; 0 where the slope at 0 is 0, as JAX says of
+        relu.
       dead: [rows], fraction of units whose slope is 0 for every example, and at every position
         and time step that has the same kernel.
       ds_std, ds_mean_square, ds_norm: [rows], of dC/ds, C each example's own cost.
@@ -250,7 +251,9 @@ def _slopes(site: Site, s: jax.Array) -> dict[str, jax.Array]:
     if site.activation is None:
         return nothing
     slope, full = (_real(slope_of(site.activation, at)) for at in (s, jnp.zeros_like(s)))
-    saturated = jnp.mean((jnp.abs(slope) < SATURATED_SLOPE * jnp.abs(full)).astype(jnp.float32))
+    saturated = jnp.mean(
+        (jnp.sign(full) * slope < SATURATED_SLOPE * jnp.abs(full)).astype(jnp.float32)
+    )
     taken = ~jnp.isnan(s).all()
     alive = nothing["alive"]
     if site.unit_axes is not None or site.s_axis is not None:

@@ -45,6 +45,7 @@ TOLERANCE = 1e-3  # of what is to be kept, while one kernel is scaled
 RESCALINGS = 12  # of one kernel in one sweep; one is enough where there is no bias
 SETTLED = 0.02  # when all are as near as this, no other sweep is made
 SWEEPS = 5
+WORSE = 1.5  # times the cost before, or that of outputs of 0, from which on it is refused
 NEAR = 0.1  # a kernel that can't be brought as near as this by itself keeps its scale
 # A seed that nobody draws kernels from: these must not be the rows of one.
 _WEIGHTS = 20_100_513
@@ -56,7 +57,8 @@ class Calibrated(Generic[Params]):
 
     ``factors``: by the label of a row, what its kernel was multiplied by. ``before``, ``after``:
     ``s_std`` and ``ds_std`` of each row. ``skipped``: what kept its scale, or isn't quite as asked
-    for, and why.
+    for, and why. ``refused``: why nothing was scaled at all, where the cost would have become
+    worse; empty otherwise.
     """
 
     params: Params
@@ -64,6 +66,7 @@ class Calibrated(Generic[Params]):
     before: Statistics
     after: Statistics
     skipped: tuple[Unreached, ...]
+    refused: str = ""
 
 
 def calibrate(
@@ -112,6 +115,10 @@ def calibrate(
     wanted = partial(_wanted, mode=mode, target=target, rows=traced.rows())
     quick = measure if mode != "forward" else forward_gains(traced, x)
     scaled, scales, failed = _balance(params, groups, quick, wanted)
+    if y is not None and (refused := _dearer(apply_fn, params, scaled, x, y, loss, mode)):
+        same = as_statistics(traced, before)
+        ones = dict.fromkeys((row.label for row in traced.rows()), 1.0)
+        return Calibrated(params, ones, same, same, tuple(skipped), refused)
     factors = dict.fromkeys((row.label for row in traced.rows()), 1.0)
     for group, scale in zip(groups, scales, strict=True):
         factors.update((traced.rows()[row].label, scale) for row in group.rows)
@@ -122,6 +129,33 @@ def calibrate(
         as_statistics(traced, measure(scaled)),
         (*skipped, *failed),
     )
+
+
+def _dearer(
+    apply_fn: ApplyFn[Params],
+    before: Params,
+    after: Params,
+    x: PyTree,
+    y: PyTree,
+    loss: Loss,
+    mode: Mode,
+) -> str:
+    """Why the scaled kernels are not to be had, in a sentence; empty where they are.
+
+    A cost that grows up to that of outputs of 0 was none that had been learned.
+    """
+
+    @jax.jit
+    def costs(params: Params) -> tuple[jax.Array, jax.Array]:
+        outputs = apply_fn(params, x)
+        nothing = jax.tree.map(jnp.zeros_like, outputs)
+        return jnp.mean(loss(outputs, y)), jnp.mean(loss(nothing, y))
+
+    (old, zero), (new, _) = (map(float, costs(params)) for params in (before, after))
+    most = WORSE * max(old, zero if isfinite(zero) else old)
+    if new <= most or not isfinite(old):
+        return ""
+    return f"mode {mode} would take the cost from {old:.3g} to {new:.3g}: kernels are as given"
 
 
 def _check(mode: Mode, target: float, params: Any) -> None:

@@ -9,11 +9,10 @@ import numpy as np
 from glorot_jax.diagnosis.judging.evidence import Evidence
 from glorot_jax.diagnosis.judging.finding import NOTE, SEVERE, Finding
 from glorot_jax.diagnosis.judging.verdict import judge
+from glorot_jax.diagnosis.mending.calibration import WORSE
 from glorot_jax.diagnosis.mending.kernel_scales import find_groups, find_scales, multiplied
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.typing import PyTree
-
-WORSE = 1.5  # times the first cost, from which on a remedy isn't offered
 
 Look = Callable[[PyTree], Evidence]
 

@@ -43,7 +43,9 @@ def calibrate(
     """
     made = calibration.calibrate(apply_fn, params, x, y, mode=mode, target=target, loss=loss)
     reports = _reports(apply_fn, params, made.params, x, y, loss) if report else None
-    return Calibrated(made.params, made.factors, made.before, made.after, made.skipped, reports)
+    return Calibrated(
+        made.params, made.factors, made.before, made.after, made.skipped, made.refused, reports
+    )
 
 
 def _reports(
