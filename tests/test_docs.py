@@ -27,10 +27,11 @@ def _apply(params, x):
 
 
 def _given():
-    """What a page may speak of without making it: somebody's model."""
+    """What a page may speak of without making it: JAX, and somebody's model."""
     x = jax.random.normal(jax.random.key(1), (N, WIDTH))
     y = jnp.arange(N) % CLASSES
     return {
+        "jax": jax,
         "apply_fn": _apply,
         "params": _init(jax.random.key(0)),
         "init": _init,
