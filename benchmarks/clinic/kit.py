@@ -72,7 +72,8 @@ class Case:
       words: one of them must be in kind or text of the first finding. Empty if healthy.
       site: a part of the name of the parameter at fault, or "" where no one parameter is.
       twin: the same model without the cause (sick cases).
-      source: the kind of report that the case is taken from, one of ``SOURCES``.
+      source: the kind of place where such a case is met, one of ``SOURCES``. It cites no one
+        report; docs/clinic.md says for which cases reports were looked up.
       room: the file of ``cases/`` that defines it.
     """
 

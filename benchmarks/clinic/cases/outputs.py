@@ -87,7 +87,7 @@ def _binary_logit() -> Model:
     "softmax over one",
     ("softmax", "one value", "one unit", "size 1", "constant"),
     _binary_logit,
-    source="question and answer",
+    source="issue thread",
     training=SGD,
 )
 def softmax_over_one_unit() -> Model:
@@ -100,7 +100,7 @@ def softmax_over_one_unit() -> Model:
     "sigmoid twice",
     SQUASHED,
     _binary_logit,
-    source="question and answer",
+    source="documentation",
     training=Training("sgd", 0.1, 400),
 )
 def sigmoid_before_the_loss() -> Model:
