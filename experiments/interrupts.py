@@ -102,7 +102,7 @@ def _look(reading: int) -> None:
             second = _state.signum is not None
             _state.signum = _state.signum or signum
             if not _state.said:
-                _say(f"{'at once ' if second else ''}while {_state.doing}")
+                _last_words(f"{'at once ' if second else ''}while {_state.doing}")
             with suppress(Exception):
                 _state.tidy()
             os._exit(_status())
@@ -112,7 +112,14 @@ def _status() -> int:
     return 128 + (_state.signum or signal.SIGTERM)
 
 
-def _say(where: str, *, of: str = "") -> None:
+def _say(where: str, *, of: str = "", to: int = 2) -> None:
     clear = "\r\033[K" if sys.stderr.isatty() else ""
     of = of and f"{of}: "
-    os.write(2, f"{clear}{of}stopped {where}; the same command goes on\n".encode())
+    os.write(to, f"{clear}{of}stopped {where}; the same command goes on\n".encode())
+
+
+def _last_words(where: str) -> None:
+    """Says ``where``, and lets nothing that the main thread still prints come after it."""
+    stderr = os.dup(2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    _say(where, to=stderr)

@@ -1,6 +1,7 @@
 """Progress a person can follow: live bars on a terminal, plain log lines elsewhere."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
+# One process draws the bars. The default lock is one between processes too: where a signal ends the
+# run, the process that keeps account of such locks prints a warning after the run's last line.
+tqdm.set_lock(threading.RLock())
 
 
 class Progress:

@@ -45,7 +45,7 @@ TOLERANCE = 1e-3  # of what is to be kept, while one kernel is scaled
 RESCALINGS = 12  # of one kernel in one sweep; one is enough where there is no bias
 SETTLED = 0.02  # when all are as near as this, no other sweep is made
 SWEEPS = 5
-WORSE = 1.5  # times the cost before, or that of outputs of 0, from which on it is refused
+WORSE = 2.0  # times the cost before, or that of outputs of 0, from which on it is refused
 NEAR = 0.1  # a kernel that can't be brought as near as this by itself keeps its scale
 # A seed that nobody draws kernels from: these must not be the rows of one.
 _WEIGHTS = 20_100_513
