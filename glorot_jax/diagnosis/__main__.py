@@ -7,17 +7,15 @@ the current folder. Exit status 1 when a finding is severe, so that this can gua
 2 when something can't be used. ``python -m glorot_jax.diagnosis`` is the same.
 """
 
-import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from absl import flags
 
 import glorot_jax as gj
 from glorot_jax import command, dotted
+from glorot_jax.steps import steps_shown
 
 PAGE = "report.html"
 DATA = "report.nc"
@@ -29,38 +27,6 @@ _SEEDS = flags.DEFINE_integer(
 )
 _SPECTRA = flags.DEFINE_bool("spectra", True, "Whether to find singular values as well.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for a page and the data; none unless given.")
-
-
-class _Line(logging.Handler):
-    """Writes each message over the one before it."""
-
-    def __init__(self, file: TextIO):
-        super().__init__()
-        self._file = file
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.write(f"{record.getMessage()} ..")
-
-    def write(self, text: str) -> None:
-        self._file.write(f"\r\x1b[K{text}")
-        self._file.flush()
-
-
-@contextmanager
-def steps_shown(file: TextIO) -> Iterator[None]:
-    """Shows which step is running, where ``file`` is a terminal."""
-    if not file.isatty():
-        yield
-        return
-    logger, line = logging.getLogger("glorot_jax"), _Line(file)
-    logger.addHandler(line)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        line.write("")
-        logger.removeHandler(line)
 
 
 def load(path: str) -> gj.Model:

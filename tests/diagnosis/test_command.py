@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import glorot_jax
-from glorot_jax.diagnosis.__main__ import steps_shown
+from glorot_jax.steps import steps_shown
 from tests.commands import ROOT, assert_fails_in_one_line, run_command
 
 

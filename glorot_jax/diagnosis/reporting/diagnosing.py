@@ -1,6 +1,7 @@
 """From a model to the report on it: traced, measured, judged."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -29,6 +30,7 @@ from glorot_jax.dotted import reason
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, InitFn, Loss, Params, PyTree
 
+_log = logging.getLogger(__name__)
 BINS = 80
 START_VECTORS = 2**31 - 1  # far from 0, 1, .., which would repeat the keys of the nets
 
@@ -69,11 +71,13 @@ def diagnose(
     """
     key = jax.random.key(0) if key is None else key
     nets = _nets(params, seeds, key)
+    _log.info("tracing")
     traced = _trace_all(apply_fn, nets, x, y, loss, signal)
     each = [_net(nets, seed) for seed in range(_count(nets))]
     cost = mean_cost(apply_fn, loss)
     exam = examination(traced, loss, BINS, differentiable=differentiable(cost, each[0], x, y))
     examine = jax.jit(lambda net: exam(net, x, y))
+    _log.info("compiling and measuring")
     examined = [jax.device_get(examine(net)) for net in each]
     details = {name: np.stack([one.rows[name] for one in examined]) for name in examined[0].rows}
     found = _spectra(traced, nets, x, jax.random.fold_in(key, START_VECTORS)) if spectra else {}
@@ -84,6 +88,7 @@ def diagnose(
     }
     data = build_dataset(traced, row_constants(traced), details, found, attrs)
     model = Examinee(apply_fn, exam, x, y, data.two_sided.values, optimizer)
+    _log.info("judging")
     evidence = [
         gather(model, net, one, _rows(data, seed), examine)
         for seed, (net, one) in enumerate(zip(each, examined, strict=True))
@@ -185,6 +190,7 @@ def _count(nets: Any) -> int:
 
 def _spectra(traced: Traced, nets: Any, x: Any, key: jax.Array) -> dict[str, np.ndarray]:
     """Singular values of every net's Jacobians, one net after the other."""
+    _log.info("finding singular values")
 
     @jax.jit
     def every(nets: Any, x: Any, key: jax.Array) -> Any:
