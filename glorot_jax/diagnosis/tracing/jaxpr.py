@@ -209,14 +209,24 @@ def may_contract(eqn: core.JaxprEqn) -> bool:
 def function(
     eqns: Sequence[core.JaxprEqn], inputs: Sequence[Any], output: Any
 ) -> Callable[..., Any]:
-    """``eqns`` read as a function of the variables ``inputs``."""
+    """Those of ``eqns`` that ``output`` is made by, as a function of the variables ``inputs``."""
+    needed = _leading_to(output, eqns)
 
     def evaluated(*values: Any) -> Any:
         env = dict(zip(inputs, values, strict=True))
-        run(eqns, env)
+        run(needed, env)
         return env[output]
 
     return evaluated
+
+
+def _leading_to(output: Any, eqns: Sequence[core.JaxprEqn]) -> list[core.JaxprEqn]:
+    wanted, needed = {output}, []
+    for eqn in reversed(eqns):
+        if wanted & set(eqn.outvars):
+            wanted |= variables(eqn.invars)
+            needed.append(eqn)
+    return needed[::-1]
 
 
 def product_of_gathered(

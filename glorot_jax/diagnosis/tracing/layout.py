@@ -161,7 +161,7 @@ class SiteLayout:
 def _equations_of(site: Site) -> Any:
     """What two sites have in common if one program does for both."""
     contract = _program(site.contract, site.z, site.kernel, *site.others)
-    activation = None if site.activation is None else _program(site.activation, site.s)
+    activation = None if site.activation is None else _program(_with_slope(site), site.s)
     shapes = (site.z, site.kernel, site.s, site.bias, *site.others)
     described = tuple(None if a is None else (a.shape, str(a.dtype)) for a in shapes)
     steps = (site.steps, site.kernel_varies, site.z_axis, site.s_axis)
@@ -169,10 +169,23 @@ def _equations_of(site: Site) -> Any:
     return (site.kind, described, steps, rest, contract, activation)
 
 
+def _with_slope(site: Site) -> Callable[..., Any]:
+    """Activation and slope: a custom derivative shows in the equations of the slope alone."""
+
+    def both(s: jax.Array) -> tuple[jax.Array, Any]:
+        assert site.activation is not None
+        z, backward = jax.vjp(site.activation, s)
+        return z, backward(jnp.ones_like(z))
+
+    return both
+
+
 def _program(function: Callable[..., Any], *shapes: jax.ShapeDtypeStruct) -> Any:
-    """The equations of a function as text; with constants of its own it is like no other."""
+    """The equations of a function as text, and the values of its constants."""
     closed = jax.make_jaxpr(function)(*shapes)
-    return str(closed.jaxpr) if not closed.consts else id(function)
+    constants = tuple((np.shape(c), np.asarray(c).tobytes()) for c in closed.consts)
+    return str(closed.jaxpr), constants
+
 
 
 def step_indices(site: Site) -> list[tuple[int, ...]]:
