@@ -187,7 +187,6 @@ def _program(function: Callable[..., Any], *shapes: jax.ShapeDtypeStruct) -> Any
     return str(closed.jaxpr), constants
 
 
-
 def step_indices(site: Site) -> list[tuple[int, ...]]:
     """The index of each step in the scans around ``site``; one without scans has a single one."""
     return list(product(*map(range, site.steps)))
