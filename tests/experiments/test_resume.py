@@ -68,8 +68,8 @@ def stop_at(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
+    os.sched_setaffinity(process.pid, cores)
     while not reached(path, step) and process.poll() is None:
         time.sleep(0.01)
     time.sleep(seconds)
