@@ -79,7 +79,7 @@ def apply_nnx(params, x):
     return nnx.merge(graph, params)(x)
 
 
-# spectra=False leaves out singular values, which take more than half of the time.
+# spectra=False leaves out singular values, which take about half of the time.
 report = gj.diagnose(apply_nnx, params, x, y, spectra=False)
 print(report)
 

@@ -10,6 +10,7 @@ the current folder. Exit status 1 when a finding is severe, so that this can gua
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from absl import flags
 
@@ -20,12 +21,18 @@ from glorot_jax.steps import steps_shown
 PAGE = "report.html"
 DATA = "report.nc"
 REQUIRED = ("model",)
+SPECTRA: dict[str, bool | Literal["auto"]] = {"auto": "auto", "all": True, "none": False}
 
 _MODEL = flags.DEFINE_string("model", "", "Function that returns a Model, as package.module:name.")
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Nets to draw, where the Model's params is a function."
 )
-_SPECTRA = flags.DEFINE_bool("spectra", True, "Whether to find singular values as well.")
+_SPECTRA = flags.DEFINE_enum(
+    "spectra",
+    "auto",
+    list(SPECTRA),
+    "Singular values: of what takes about the time of the rest, of all, or of none.",
+)
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for a page and the data; none unless given.")
 
 
@@ -61,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
             *model[:4],
             loss=model.loss,
             seeds=_SEEDS.value,
-            spectra=_SPECTRA.value,
+            spectra=SPECTRA[_SPECTRA.value],
             name=_MODEL.value,
         )
     print(report)

@@ -31,7 +31,7 @@ def test_a_healthy_model_ends_well(tmp_path):
 
 
 def test_a_severe_finding_is_exit_status_1(tmp_path):
-    done = _diagnose("sick", tmp_path, "--nospectra")
+    done = _diagnose("sick", tmp_path, "--spectra=none")
     assert done.returncode == 1, done.stderr
     assert "severe: the signal vanishes" in " ".join(done.stdout.split())
     assert (tmp_path / "report.html").is_file()
@@ -62,7 +62,7 @@ def test_flags_that_are_missing(tmp_path):
 def test_without_a_folder_only_the_table_is_printed(tmp_path):
     model = tmp_path / "mine.py"
     model.write_text("from tests.diagnosis.diagnosed import healthy\n")
-    done = _glorot_jax("diagnose", "--model=mine:healthy", "--nospectra", cwd=tmp_path)
+    done = _glorot_jax("diagnose", "--model=mine:healthy", "--spectra=none", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "nothing to find fault with" in done.stdout
     assert done.stderr == ""  # steps are shown on a terminal only

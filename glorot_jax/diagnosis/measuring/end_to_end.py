@@ -20,14 +20,14 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     ritz,
     summary,
 )
-from glorot_jax.diagnosis.measuring.moments import parts
+from glorot_jax.diagnosis.measuring.moments import mean_square, parts
 from glorot_jax.diagnosis.measuring.site_jacobians import (
     EXACT_UP_TO,
     named,
     nothing,
     singular_values_of,
 )
-from glorot_jax.diagnosis.tracing.layout import flat_steps, step_indices
+from glorot_jax.diagnosis.tracing.layout import Site, flat_steps, step_indices
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.typing import PyTree
 
@@ -43,6 +43,7 @@ def end_to_end(
     matvecs: int = MATVECS,
     num_vectors: int = 1,
     bins: int = BINS,
+    cotangents: int | None = None,
 ) -> Mapping[str, jax.Array]:
     """Singular values of one example's logits as a function of its input, and of every s.
 
@@ -59,6 +60,9 @@ def end_to_end(
         logit; these are held, logits times as much as x and all s.
       matvecs, num_vectors: of Lanczos elsewhere, for all examples at once; its vectors take matvecs
         times as much as x or a single s. The rows are then done one after the other.
+      cotangents: of more logits than that, so many random ones in the place of Lanczos: each is one
+        backward pass for all rows, and only the mean squares are known then, with a relative
+        standard error of at most sqrt(2 / (cotangents examples)).
     """
     if not _has_examples_first(traced, x):
         nowhere = traced.layout.to_rows([nothing(prod(one.steps), bins) for one in traced.sites])
@@ -76,6 +80,8 @@ def end_to_end(
     logits, backward, s = jax.vjp(run, inputs, traced.perturbations(), has_aux=True)
     if logits.shape[1] <= exact_up_to:
         spectrum = _exactly(backward, logits, bins)
+    elif cotangents is not None:
+        return _by_cotangents(traced, backward, inputs, logits, s, key, cotangents, bins)
     else:
         spectrum = _by_lanczos(
             backward, logits, matvecs=matvecs, num_vectors=num_vectors, bins=bins
@@ -93,11 +99,22 @@ def end_to_end(
             continue
         keys = jax.random.split(jax.random.fold_in(of_rows, index), count)
         row = partial(_of_row, index, site.s_axis)
-        steps = jnp.asarray(np.array(step_indices(site), np.int32).reshape(count, -1))
-        each = jax.lax.map(lambda step, row=row: spectrum(row, *step), (steps, keys))
-        taken = ~jnp.isnan(flat_steps(site, s[index])).reshape(count, -1).all(axis=1)
-        sites.append(jax.tree.map(partial(_where, taken), each, nothing(count, bins)))
+        each = jax.lax.map(lambda step, row=row: spectrum(row, *step), (_steps(site), keys))
+        sites.append(_where_taken(site, s[index], each, bins))
     return _together(whole, traced.layout.to_rows(sites))
+
+
+def _steps(site: Site) -> jax.Array:
+    """[steps, scans], the index of each step."""
+    steps = np.array(step_indices(site), np.int32)
+    return jnp.asarray(steps.reshape(prod(site.steps), -1))
+
+
+def _where_taken(site: Site, s: jax.Array, each: Spectrum, bins: int) -> Spectrum:
+    count = prod(site.steps)
+    taken = ~jnp.isnan(flat_steps(site, s)).reshape(count, -1).all(axis=1)
+    made: Spectrum = jax.tree.map(partial(_where, taken), each, nothing(count, bins))
+    return made
 
 
 def _has_examples_first(traced: Traced, x: PyTree) -> bool:
@@ -113,6 +130,7 @@ def _together(whole: Spectrum, rows: Spectrum) -> dict[str, jax.Array]:
 
 
 _Cotangents = tuple[list[jax.Array], tuple[jax.Array, ...]]
+COTANGENTS = 8
 # (cotangents of the inputs and the perturbations, index of a step) to those of one part, [n, size].
 _Part = Callable[[_Cotangents, jax.Array], jax.Array]
 _PartSpectrum = Callable[[_Part, jax.Array, jax.Array], Spectrum]
@@ -166,6 +184,51 @@ def _exactly(
         return exact_summary(jax.lax.map(singular_values_of, jacobians), bins=bins)
 
     return spectrum
+
+
+def _by_cotangents(
+    traced: Traced,
+    backward: Callable[[jax.Array], _Cotangents],
+    inputs: Sequence[jax.Array],
+    logits: jax.Array,
+    s: Sequence[jax.Array],
+    key: jax.Array,
+    count: int,
+    bins: int,
+) -> dict[str, jax.Array]:
+    """E |J' g|^2 = |J|^2 for random signs g: Hutchinson's estimate of the sum of squares."""
+
+    def mean_squares(part: _Part, cotangents: _Cotangents, steps: jax.Array) -> jax.Array:
+        def one(step: jax.Array) -> jax.Array:
+            pulled = part(cotangents, step)
+            # Of so many values as there are singular ones.
+            return mean_square(pulled) * pulled.shape[1] / min(pulled.shape[1], logits.shape[1])
+
+        return jax.lax.map(one, steps)
+
+    seen = [site.s_axis is not None and site.differentiable for site in traced.sites]
+
+    def one_cotangent(key: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        pulled = backward(jax.random.rademacher(key, logits.shape, logits.dtype))
+        whole = jnp.array([jnp.nan])
+        if _has_input(traced, inputs):
+            whole = mean_squares(partial(_of_input, traced), pulled, jnp.zeros((1, 0), jnp.int32))
+        rows = [
+            mean_squares(partial(_of_row, index, site.s_axis or 0), pulled, _steps(site))
+            if known
+            else jnp.full(prod(site.steps), jnp.nan)
+            for index, (site, known) in enumerate(zip(traced.sites, seen, strict=True))
+        ]
+        return whole, rows
+
+    drawn = jax.lax.map(one_cotangent, jax.random.split(key, count))
+    whole, rows = jax.tree.map(lambda a: jnp.mean(a, axis=0), drawn)
+    sites = [
+        _where_taken(site, of_site, nothing(len(row), bins)._replace(mean_square=row), bins)
+        for site, of_site, row in zip(traced.sites, s, rows, strict=True)
+    ]
+    input_to_output = jax.tree.map(lambda a: a[0], nothing(1, bins)._replace(mean_square=whole))
+    return _together(input_to_output, traced.layout.to_rows(sites))
 
 
 def _by_lanczos(

@@ -1,6 +1,6 @@
 """Singular values of the Jacobian of each site of any traced model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, prod
@@ -49,6 +49,8 @@ def site_spectra(
     num_vectors: int = 1,
     bins: int = BINS,
     memory: int = MEMORY,
+    examples: int | None = None,
+    sites: Collection[int] | None = None,
 ) -> Mapping[str, jax.Array]:
     """Singular values of the Jacobian of one example across every row of ``traced.rows()``.
 
@@ -68,13 +70,18 @@ def site_spectra(
       memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 num_vectors
         matvecs (inputs + outputs) floats an example, as many examples at once as fit. Beside them
         there are the signals of one forward pass, as many slopes and a copy of the kernels.
+      examples: how many, the first ones, and sites: their indices; of the others all is NaN.
     """
     signals = traced.run(params, x)
-    how = _How(exact_up_to, matvecs, num_vectors, bins, memory)
+    how = _How(exact_up_to, matvecs, num_vectors, bins, memory, examples)
+    wanted = range(len(traced.sites)) if sites is None else sites
     spectra = [nothing(prod(site.steps), bins) for site in traced.sites]
     # One program for sites that are alike, one after the other: all together they take as long
     # to compile as a single one, and the memory of a single one.
-    for group, axes in _alike(traced.sites):
+    for every, axes in _alike(traced.sites):
+        group = [index for index in every if index in wanted]
+        if not group:
+            continue
         first = traced.sites[group[0]]
         site = replace(
             first, steps=(len(group), *first.steps), kernel_varies=(True, *first.kernel_varies)
@@ -97,6 +104,7 @@ class _How:
     num_vectors: int
     bins: int
     memory: int
+    examples: int | None
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,7 @@ def _site_spectrum(
     site: Site, axes: _Axes, how: _How, kernel: jax.Array, slopes: jax.Array, key: jax.Array
 ) -> Spectrum:
     taken = ~jnp.isnan(slopes).all()
-    slopes = jnp.moveaxis(jnp.where(taken, slopes, 0), axes.s, 0)
+    slopes = jnp.moveaxis(jnp.where(taken, slopes, 0), axes.s, 0)[: how.examples]
     shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
     linear = partial(_linear_part(site, axes), _single(jnp.where(taken, kernel, 0)))
     if _is_complex(site):

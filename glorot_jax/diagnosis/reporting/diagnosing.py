@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +19,15 @@ from glorot_jax.diagnosis.judging.gathering import Examinee, gather
 from glorot_jax.diagnosis.judging.prediction import row_constants
 from glorot_jax.diagnosis.judging.seen import what_is_seen
 from glorot_jax.diagnosis.judging.verdict import judge, judge_all
+from glorot_jax.diagnosis.measuring.budget import Share, affordable
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
-from glorot_jax.diagnosis.measuring.end_to_end import end_to_end
+from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS, end_to_end
 from glorot_jax.diagnosis.measuring.examination import differentiable, examination, mean_cost
 from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
 from glorot_jax.diagnosis.mending.trial import with_trials
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.report import Report
-from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
+from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves, trace
 from glorot_jax.dotted import reason
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, InitFn, Loss, Params, PyTree
@@ -45,7 +47,7 @@ def diagnose(
     loss: Loss = cross_entropy,
     seeds: int | None = None,
     key: jax.Array | None = None,
-    spectra: bool = True,
+    spectra: bool | Literal["auto"] = "auto",
     optimizer: optax.GradientTransformation | None = None,
     ignore: Sequence[str] = (),
     signal: Sequence[str] = (),
@@ -59,7 +61,8 @@ def diagnose(
       x: examples [n, ..], an array or a pytree of them. y: labels [n, ..] for ``loss``.
       loss: of (logits, y), a cost per example [n].
       key: for ``init`` and for the random vectors that singular values are estimated with.
-      spectra: whether to find singular values as well, which takes most of the time.
+      spectra: singular values as well: "auto", of as many examples and sites as take about the
+        time of the rest; True, of all, which may take far longer; False, of none.
       optimizer: any optax transformation; its first update is then held against the kernels.
       ignore: kinds of findings, or patterns of sites such as ``head/*``, that are on purpose.
       signal: parameters that count as signal, as ``trace`` takes them.
@@ -80,12 +83,18 @@ def diagnose(
     _log.info("compiling and measuring")
     examined = [jax.device_get(examine(net)) for net in each]
     details = {name: np.stack([one.rows[name] for one in examined]) for name in examined[0].rows}
-    found = _spectra(traced, nets, x, jax.random.fold_in(key, START_VECTORS)) if spectra else {}
-    attrs = {
+    attrs: dict[str, Any] = {
         "model": name or "Signals of a model",
         "examples": traced.n,
         "loss": getattr(loss, "__name__", str(loss)),
     }
+    found: Mapping[str, np.ndarray] = {}
+    if spectra:
+        start = jax.random.fold_in(key, START_VECTORS)
+        share = affordable(traced) if spectra == "auto" else None
+        found = _spectra(apply_fn, traced, nets, x, start, share, signal)
+        if share and (left_out := share.left_out(traced)):
+            attrs["spectra"] = left_out
     data = build_dataset(traced, row_constants(traced), details, found, attrs)
     model = Examinee(apply_fn, exam, x, y, data.two_sided.values, optimizer)
     _log.info("judging")
@@ -188,24 +197,55 @@ def _count(nets: Any) -> int:
     return len(jax.tree.leaves(nets)[0])
 
 
-def _spectra(traced: Traced, nets: Any, x: Any, key: jax.Array) -> dict[str, np.ndarray]:
+def _spectra(
+    apply_fn: ApplyFn[Any],
+    traced: Traced,
+    nets: Any,
+    x: Any,
+    key: jax.Array,
+    share: Share | None,
+    signal: Sequence[str],
+) -> Mapping[str, np.ndarray]:
     """Singular values of every net's Jacobians, one net after the other."""
     _log.info("finding singular values")
+    few, x_of_few = traced, x
+    if share is None:
+        of_sites, of_whole = partial(site_spectra, traced), partial(end_to_end, traced)
+    else:
+        few, x_of_few = _of_fewer(apply_fn, traced, _net(nets, 0), x, share.whole, signal)
+        of_sites = partial(site_spectra, traced, examples=share.examples, sites=share.sites)
+        of_whole = partial(end_to_end, few, cotangents=COTANGENTS)
 
     @jax.jit
-    def every(nets: Any, x: Any, key: jax.Array) -> Any:
+    def every(nets: Any, x: Any, x_of_few: Any, key: jax.Array) -> Any:
         def one(net: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
             params, key = net
             here, through = jax.random.split(key)
-            sites = site_spectra(traced, params, x, here)
-            whole = end_to_end(traced, params, x, through)
+            sites = of_sites(params, x, here)
+            whole = of_whole(params, x_of_few, through)
             return {_of_site(name): values for name, values in sites.items()} | {
                 _of_whole(name): values for name, values in whole.items()
             }
 
         return jax.lax.map(one, (nets, jax.random.split(key, _count(nets))))
 
-    return jax.tree.map(np.asarray, every(nets, x, key))
+    return jax.tree.map(np.asarray, every(nets, x, x_of_few, key))
+
+
+def _of_fewer(
+    apply_fn: ApplyFn[Any],
+    traced: Traced,
+    params: Any,
+    x: Any,
+    count: int,
+    signal: Sequence[str],
+) -> tuple[Traced, Any]:
+    """The first ``count`` examples and the trace of them; all where they aren't to be parted."""
+    if count >= traced.n or any(np.shape(leaf)[:1] != (traced.n,) for leaf in jax.tree.leaves(x)):
+        return traced, x
+    fewer = jax.tree.map(lambda leaf: leaf[:count], x)
+    few = trace(apply_fn, params, fewer, signal=signal)
+    return (few, fewer) if few.rows() == traced.rows() else (traced, x)
 
 
 def _of_site(name: str) -> str:

@@ -80,3 +80,15 @@ def test_a_branch_not_taken_is_nan():
     found, measured = _up_to_logits("cond")
     nan = np.isnan(measured["s_sigma_mean"])
     assert [found.rows()[row].name for row in np.flatnonzero(nan)] == ["middle/right"]
+
+
+def test_random_cotangents_know_the_mean_squares():
+    """Within four standard errors, which the spread over so few outputs can't exceed."""
+    name, count = "linen_cnn_with_attention", 400
+    _, exact = _up_to_logits(name)
+    found, measured = _up_to_logits(name, exact_up_to=0, cotangents=count)
+    error = 4 * np.sqrt(2 / (count * found.n))
+    for name in ("sigma_mean_square", "s_sigma_mean_square"):
+        np.testing.assert_allclose(measured[name], exact[name], rtol=error)
+    for name in ("sigma_mean", "sigma_max", "s_sigma_mean"):
+        assert np.isnan(measured[name]).all()

@@ -165,3 +165,13 @@ def test_a_reshape_that_mixes_examples_after_the_product_leaves_nan():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
     found = site_jacobians.site_spectra(trace(apply, params, x), params, x, jax.random.key(0))
     assert np.isnan(found["sigma_mean"]).tolist() == [True, False]
+
+
+def test_fewer_examples_and_sites():
+    """The first examples of the sites asked for, as if there were no others."""
+    found, params, x, exact = papers_net()
+    spectra = partial(site_jacobians.site_spectra, found, exact_up_to=1000)
+    measured = jax.jit(partial(spectra, examples=3, sites=(0, 2)))(params, x, KEY)
+    for row, values in enumerate(exact):
+        expected = values[:3].mean() if row in (0, 2) else np.nan
+        assert measured["sigma_mean"][row] == pytest.approx(expected, rel=1e-4, nan_ok=True)

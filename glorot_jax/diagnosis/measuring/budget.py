@@ -1,0 +1,108 @@
+"""How many examples, and which sites, singular values are found of in about the time of the rest.
+
+What they take is counted in multiplications, so that every machine measures the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS
+from glorot_jax.diagnosis.measuring.lanczos import MATVECS
+from glorot_jax.diagnosis.measuring.site_jacobians import EXACT_UP_TO
+from glorot_jax.diagnosis.tracing.layout import Site
+from glorot_jax.diagnosis.tracing.sites import Traced
+
+# About what a core multiplies while the programs of a small model are compiled.
+LEAST = 2e11
+PASSES = 4  # a forward pass, two backward ones, and each kernel's gradient by itself
+FEWEST = 2  # examples
+
+
+@dataclass(frozen=True)
+class Share:
+    """``examples``, the first ones, of ``sites``, by their indices; ``whole``: examples of the
+    Jacobian from input to output, found ``exactly`` or by random cotangents.
+    """
+
+    examples: int
+    sites: tuple[int, ...]
+    whole: int
+    exactly: bool
+
+    def left_out(self, traced: Traced) -> str:
+        """What isn't all, in a line; empty where all is measured."""
+        n, sites = traced.n, len(traced.sites)
+        if (self.examples, len(self.sites), self.whole) == (n, sites, n) and self.exactly:
+            return ""
+        by = f"{self.whole} examples" if self.exactly else f"{COTANGENTS} random directions"
+        return (
+            f"singular values: {self.examples} of {n} examples, {len(self.sites)} of {sites} "
+            f"sites, input to output by {by}; spectra=True measures all"
+        )
+
+
+def affordable(traced: Traced) -> Share:
+    """The share of a model's singular values that takes about as long as its other numbers.
+
+    Sites are left out only where not even two examples of all are to be had: then as many of each
+    kind as there is time for, evenly spread, its first and last among them.
+    """
+    n = traced.n
+    products = [_product(site) / n for site in traced.sites]
+    budget = max(LEAST, PASSES * n * sum(products))
+    costs = [
+        _of_one_example(site, product, n)
+        for site, product in zip(traced.sites, products, strict=True)
+    ]
+    sites = _spread(traced.layout.alike, costs, budget / FEWEST)
+    exactly = _outputs_of_one(traced) <= EXACT_UP_TO
+    passes = _outputs_of_one(traced) if exactly else COTANGENTS
+    examples = budget / max(sum(costs[index] for index in sites), 1.0)
+    whole = budget / max(2 * passes * sum(products), 1.0)
+    return Share(_count(examples, n), sites, _count(whole, n), exactly)
+
+
+def _count(affordable: float, n: int) -> int:
+    return int(min(max(affordable, FEWEST), n))
+
+
+def _product(site: Site) -> float:
+    """Multiplications of one contraction of all examples, at all steps."""
+    return float(site.fan_in * prod(site.s.shape) * prod(site.steps))
+
+
+def _of_one_example(site: Site, product: float, n: int) -> float:
+    """Multiplications that the singular values of one example take, at all steps."""
+    inputs, outputs = (prod(a.shape) / n for a in (site.z, site.s))
+    least = min(inputs, outputs)
+    if least <= EXACT_UP_TO:
+        return product * least
+    orthogonal = 2 * MATVECS**2 * (inputs + outputs) * prod(site.steps)
+    return 2 * MATVECS * product + orthogonal
+
+
+def _spread(
+    kinds: Sequence[Sequence[int]], costs: Sequence[float], budget: float
+) -> tuple[int, ...]:
+    """All sites if the ``budget`` allows it, else an equal share of every kind."""
+    share = min(1.0, budget / max(sum(costs), 1.0))
+    chosen: list[int] = []
+    for alike in kinds:
+        count = min(len(alike), max(2, int(share * len(alike))))
+        chosen += [alike[i] for i in np.linspace(0, len(alike) - 1, count).round().astype(int)]
+    return tuple(sorted(set(chosen)))
+
+
+def _outputs_of_one(traced: Traced) -> int:
+    """Real numbers that the model computes of one example."""
+    count = 0
+    for leaf in jax.tree.leaves(traced.outputs):
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            is_complex = jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+            count += (2 if is_complex else 1) * prod(leaf.shape[1:])
+    return count
