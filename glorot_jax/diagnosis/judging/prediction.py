@@ -20,6 +20,7 @@ from glorot_jax.diagnosis.measuring.fingerprints import input_sources
 from glorot_jax.diagnosis.measuring.gains import inputs_of_an_output
 from glorot_jax.diagnosis.measuring.site_statistics import slope_of
 from glorot_jax.diagnosis.tracing.layout import Site
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.theory import meanfield, spectrum
 
@@ -85,7 +86,7 @@ def _tables(sites: Sequence[Site]) -> list[Table | None]:
     def every(grid: jax.Array) -> list[Table | None]:
         return [None if site.activation is None else _tabulate(site, grid) for site in sites]
 
-    return jax.jit(every)(jnp.asarray(GRID))
+    return compiled_once(every)(jnp.asarray(GRID))
 
 
 def _tabulate(site: Site, grid: jax.Array) -> Table:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.typing import Loss, PyTree
 
 STEPS = 60  # of L-BFGS, for the best constant
@@ -64,7 +65,7 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
         ]
         return jax.tree.unflatten(structure, full)
 
-    @jax.jit
+    @compiled_once
     def tried(outputs: PyTree) -> dict[str, jax.Array]:
         middle = jax.tree.map(lambda a: jnp.full_like(a, 0.5), outputs)
         down = jax.tree.map(lambda g: -jnp.sign(g), jax.grad(mean_cost)(middle))
@@ -160,7 +161,7 @@ def _least(cost: Callable[[list[Any]], jax.Array], start: list[Any]) -> float:
         parts = jnp.split(flat, sizes)
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    gradient = jax.jit(jax.value_and_grad(lambda flat: cost(unpacked(flat))))
+    gradient = compiled_once(jax.value_and_grad(lambda flat: cost(unpacked(flat))))
 
     def both(flat: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = gradient(jnp.asarray(flat, jnp.float32))

@@ -18,6 +18,7 @@ from glorot_jax.diagnosis.measuring.fingerprints import (
 from glorot_jax.diagnosis.measuring.moments import magnitude, mean_square, std
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics, slope_of
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, flat_steps
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.typing import PyTree
 
@@ -38,7 +39,7 @@ def inputs_of_an_output(site: Site) -> float:
 def forward_gains(traced: Traced, x: PyTree) -> Measure:
     """``params`` to s_std [rows], from a forward pass alone."""
 
-    @jax.jit
+    @compiled_once
     def measure(params: PyTree, x: PyTree) -> dict[str, jax.Array]:
         return {"s_std": traced.layout.to_rows(_stds(traced, traced.run(params, x).s))}
 
@@ -61,7 +62,7 @@ def both_gains(
     """
     adds_up = [inputs_of_an_output(site) for site in traced.sites] if jacobian else []
 
-    @jax.jit
+    @compiled_once
     def measure(params: PyTree, x: PyTree) -> dict[str, jax.Array]:
         def total(perturbations: tuple[jax.Array, ...]) -> tuple[jax.Array, Signals]:
             signals = traced.run(params, x, perturbations)
@@ -179,7 +180,7 @@ def find_input_sources(traced: Traced, params: PyTree, x: PyTree) -> tuple[Input
     def prints(site: Site, _: jax.Array, z: jax.Array, s: jax.Array) -> dict[str, jax.Array]:
         return {"z": fingerprint(z), "f": fingerprint_after(site.activation, s)}
 
-    @jax.jit
+    @compiled_once
     def look(params: PyTree, x: PyTree) -> PyTree:
         signals = traced.run(params, x)
         values = zip(traced.sites, signals.kernels, signals.z, signals.s, strict=True)

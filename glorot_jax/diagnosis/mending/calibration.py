@@ -35,6 +35,7 @@ from glorot_jax.diagnosis.measuring.gains import (
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics
 from glorot_jax.diagnosis.mending.kernel_scales import Group, find_groups, find_scales, multiplied
 from glorot_jax.diagnosis.tracing.layout import SiteRow, Unreached
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced, trace
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
@@ -145,7 +146,7 @@ def _dearer(
     A cost that grows up to that of outputs of 0 was none that had been learned.
     """
 
-    @jax.jit
+    @compiled_once
     def costs(params: Params) -> tuple[jax.Array, jax.Array]:
         outputs = apply_fn(params, x)
         nothing = jax.tree.map(jnp.zeros_like, outputs)

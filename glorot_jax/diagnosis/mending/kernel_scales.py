@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.diagnosis.tracing.layout import Site, Unreached, step_indices
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.typing import PyTree
 
@@ -26,7 +27,7 @@ class Scaled:
 
 def find_scales(traced: Traced, params: PyTree, x: PyTree) -> list[Scaled | str]:
     """What scales each site's kernel, or why nothing does."""
-    look = jax.jit(lambda params, x: traced.run(params, x).kernels)
+    look = compiled_once(lambda params, x: traced.run(params, x).kernels)
     kernels = jax.device_get(look(params, x))
     leaves, structure = jax.tree.flatten(params)
     tried: dict[Scaled, Any] = {}

@@ -27,6 +27,7 @@ from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
 from glorot_jax.diagnosis.mending.trial import with_trials
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.report import Report
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves, trace
 from glorot_jax.dotted import reason
 from glorot_jax.losses import cross_entropy
@@ -79,7 +80,7 @@ def diagnose(
     each = [_net(nets, seed) for seed in range(_count(nets))]
     cost = mean_cost(apply_fn, loss)
     exam = examination(traced, loss, BINS, differentiable=differentiable(cost, each[0], x, y))
-    examine = jax.jit(lambda net: exam(net, x, y))
+    examine = compiled_once(lambda net: exam(net, x, y))
     _log.info("compiling and measuring")
     examined = [jax.device_get(examine(net)) for net in each]
     details = {name: np.stack([one.rows[name] for one in examined]) for name in examined[0].rows}
@@ -216,7 +217,7 @@ def _spectra(
         of_sites = partial(site_spectra, traced, examples=share.examples, sites=share.sites)
         of_whole = partial(end_to_end, few, cotangents=COTANGENTS)
 
-    @jax.jit
+    @compiled_once
     def every(nets: Any, x: Any, x_of_few: Any, key: jax.Array) -> Any:
         def one(net: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
             params, key = net
