@@ -213,8 +213,15 @@ def function(
     needed = _leading_to(output, eqns)
 
     def evaluated(*values: Any) -> Any:
+        mesh = jax.sharding.get_abstract_mesh()
+
+        def here(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any]:
+            """Out of the shard_map that the equation may be in."""
+            with jax.sharding.use_abstract_mesh(mesh):
+                return bind(eqn, [read(atom) for atom in eqn.invars])
+
         env = dict(zip(inputs, values, strict=True))
-        run(needed, env)
+        run(needed, env, here)
         return env[output]
 
     return evaluated
