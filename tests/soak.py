@@ -71,8 +71,8 @@ def start(
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
+        os.sched_setaffinity(process.pid, cores)
         while told and process.poll() is None and not os.fstat(errors.fileno()).st_size:
             time.sleep(0.02)
         try:
