@@ -1,6 +1,5 @@
 """A model in, a report on how its signals move out."""
 
-import html
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import xarray as xr
 
-from glorot_jax.diagnosis.judging.finding import SEVERE, Finding
-from glorot_jax.diagnosis.reporting.table import as_text
+from glorot_jax.diagnosis.judging.finding import NOTE, SEVERE, WARNING, Finding
+from glorot_jax.diagnosis.reporting.table import Order
+from glorot_jax.diagnosis.reporting.text import as_text, table_text
 from glorot_jax.diagnosis.tracing.layout import Unreached
 from glorot_jax.files import write_netcdf
 from glorot_jax.losses import cross_entropy
@@ -33,7 +33,7 @@ class Model(NamedTuple):
 
 
 class UnhealthyError(ValueError):
-    """A report has severe findings; its text is one line for each."""
+    """A report has findings that it may not have; its text is one line for each."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,27 @@ class Report:
         return self.data
 
     def __str__(self) -> str:
-        """The table, worst layer first, the findings, and what isn't seen."""
-        return as_text(self.data, self.findings, self.unreached)
+        """What is seen, the verdict, the table in the order of depth, as wide as the terminal."""
+        return self.to_text()
+
+    def to_text(self, *, order: Order = "depth", width: int | None = None) -> str:
+        """As ``print`` shows it; ``width`` in characters, by default the terminal's, or 100.
+
+        Raises:
+          ValueError: ``order`` is neither "depth" nor "worst".
+        """
+        return as_text(self.data, self.findings, self.unreached, order=order, width=width)
+
+    def table(self, *, order: Order = "depth", width: int | None = None) -> str:
+        """The table alone, columns of least use left out where ``width`` has no room for them.
+
+        In the order of "depth", alike layers of a large net are one row; "worst" has the sites
+        that findings are about first, each by itself.
+
+        Raises:
+          ValueError: ``order`` is neither "depth" nor "worst".
+        """
+        return table_text(self.data, self.findings, order=order, width=width)
 
     def plot(self) -> "Figure":
         """Forward and backward profile with theory, fractions, spectra and histograms."""
@@ -87,17 +106,20 @@ class Report:
         raise ValueError(f"path: {path} ends in neither .html nor .nc")
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        from glorot_jax.diagnosis.reporting import page
 
-    def raise_if_unhealthy(self) -> None:
+        return page.fragment(self.data, self.findings, self.unreached)
+
+    def raise_if_unhealthy(self, *, warnings: bool = False) -> None:
         """For CI.
 
         Raises:
-          UnhealthyError: a finding is severe.
+          UnhealthyError: a finding is severe; with ``warnings``, or a warning.
         """
-        severe = [str(finding) for finding in self.findings if finding.severity == SEVERE]
-        if severe:
-            raise UnhealthyError("\n".join(severe))
+        allowed = {NOTE} if warnings else {NOTE, WARNING}
+        bad = [str(finding) for finding in self.findings if finding.severity not in allowed]
+        if bad:
+            raise UnhealthyError("\n".join(bad))
 
 
 def _finding(stored: dict[str, Any]) -> Finding:

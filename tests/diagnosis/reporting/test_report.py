@@ -1,5 +1,8 @@
 """A whole report: over seeds, in text, as a figure and a page, and in words where it can't be."""
 
+import json
+import re
+from dataclasses import asdict
 from functools import cache, partial
 
 import jax
@@ -10,6 +13,7 @@ import xarray as xr
 
 import glorot_jax as gj
 from glorot_jax.diagnosis import site_statistics, trace
+from glorot_jax.diagnosis.judging.finding import WARNING, Finding
 from tests.diagnosis import models
 
 KEY = jax.random.key(3)
@@ -85,6 +89,46 @@ def test_the_table_starts_with_the_worst_site():
     assert "spare is never used" in str(_sick())
 
 
+def test_the_order_is_that_of_the_program_or_the_worst_first():
+    report = _over_seeds()
+    for order in ("depth", "worst"):
+        lines = report.table(order=order, width=100).splitlines()
+        rows = [word for line in lines for word in line.split() if word.endswith("/w")]
+        assert sorted(rows) == ["first/w", "last/w", "middle/w"]
+        assert order == "worst" or rows == ["first/w", "middle/w", "last/w"]
+    with pytest.raises(ValueError, match=r'^order: "width" is neither "depth" nor "worst"$'):
+        report.table(order="width")
+
+
+@pytest.mark.parametrize("width", [60, 100, 140])
+def test_no_line_is_longer_than_there_is_room(width):
+    for report in (_sick(), _over_seeds()):
+        assert max(map(len, report.to_text(width=width).splitlines())) <= width
+
+
+def test_a_notebook_shows_the_verdict_and_a_table():
+    cell = _sick()._repr_html_()
+    for text in ("Verdict", "severe (won&#39;t train)", "<table", "middle/w"):
+        assert text in cell
+    assert "<script" not in cell
+
+
+def test_names_are_escaped():
+    params = {"<b>w</b>": jnp.ones((5, 3)) * jnp.arange(3.0)[None]}
+    x, y = models.examples()[:, :5], models.labels()
+    report = gj.diagnose(lambda p, x: x @ p["<b>w</b>"], params, x, y, spectra=False)
+    assert "<b>w" not in report._repr_html_()
+
+
+def test_warnings_stop_ci_where_they_are_asked_to():
+    warning = Finding("slow", WARNING, (), "it is slow", "hurry")
+    data = _over_seeds().data.assign_attrs(findings=json.dumps([asdict(warning)]))
+    report = gj.Report(data)
+    report.raise_if_unhealthy()
+    with pytest.raises(gj.UnhealthyError, match="it is slow"):
+        report.raise_if_unhealthy(warnings=True)
+
+
 def test_an_unhealthy_net_stops_ci():
     with pytest.raises(gj.UnhealthyError, match=r"^severe: .* of the units of .* are saturated"):
         _sick().raise_if_unhealthy()
@@ -106,8 +150,8 @@ def test_the_page_holds_everything_and_the_data_come_back(tmp_path):
     report = _sick()
     page = report.save(tmp_path / "report.html").read_text()
     assert "<script" not in page
-    assert page.count("<img") == 1
-    assert "http" not in page
+    assert page.count("<svg") == len(report.plot().axes)
+    assert not re.search(r"(src|href)=.(?!#)", page)
     for text in ("middle/w", "severe", "spare"):
         assert text in page
     back = gj.Report(xr.load_dataset(report.save(tmp_path / "report.nc")))

@@ -76,8 +76,8 @@ def _chosen(leaves: list[Leaf]) -> list[Finding]:
             "no gradient through a choice",
             SEVERE,
             _labels(leaves),
-            f"{names} never get a gradient: all that is made of them goes through {by}, which "
-            "passes none on",
+            f"no gradient ever reaches {names}: all ways to the cost go through {by}, which passes "
+            "none on",
             "Multiply what is chosen by its own softmax weight, or use a straight-through or "
             "score-function estimate.",
             0.0,
