@@ -85,7 +85,8 @@ def _maker(jaxpr: core.Jaxpr, atom: Any) -> str:
         return ""
     name = eqn.primitive.name
     if name.startswith("custom_") and (bodies := inside(eqn)):
-        return _maker(flatten(bodies[0]).jaxpr, flatten(bodies[0]).jaxpr.outvars[0])
+        body = flatten(bodies[0]).jaxpr
+        return _maker(body, body.outvars[0])
     zeros = [a for a in eqn.invars if isinstance(a, core.Literal) and a.val == 0]
     return "relu" if name == "max" and zeros else str(name)
 

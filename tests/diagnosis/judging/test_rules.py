@@ -214,6 +214,16 @@ def test_parameters_by_what_stands_in_their_way(given, kind, severity):
     assert "layer_2" in made[0].text
 
 
+def test_a_zero_kernel_is_the_cause_of_its_dead_units():
+    leaves = tuple(
+        leaf(i, **(CLOSED | {"norm": float(i != 2)} if i < 3 else {})) for i in range(SITES)
+    )
+    dead = np.array([0, 0, 1.0, 0, 0, 0])
+    made = judge(evidence({"dead": dead}, leaves=leaves))
+    assert kinds(made) == {"zero kernel that stays closed": "severe"}
+    assert any("units of layer_2 are dead" in text for text in made[0].follows)
+
+
 def test_dead_units_are_the_cause_of_what_gets_no_gradient():
     leaves = tuple(leaf(i, **(CLOSED if i < 3 else {})) for i in range(SITES))
     dead = np.array([0, 0, 1.0, 0, 0, 0])

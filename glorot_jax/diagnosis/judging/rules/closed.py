@@ -1,5 +1,7 @@
 """Parameters that get no gradient: frozen on purpose, opening by themselves, or shut for good."""
 
+import numpy as np
+
 from glorot_jax.diagnosis.judging.evidence import Evidence, Leaf
 from glorot_jax.diagnosis.judging.finding import NOTE, SEVERE, WARNING, Finding, named
 
@@ -91,18 +93,21 @@ def _shut(evidence: Evidence, leaves: list[Leaf]) -> list[Finding]:
     if not leaves:
         return []
     zero = [leaf for leaf in leaves if leaf.norm == 0]
+    dead = _last_dead(evidence)
+    blocked = "" if dead is None else f"all units of {dead} are dead: f'(s) is 0 for every example"
+    # Units whose kernel is 0 are dead because it is.
+    begins = dead is None or any(dead in leaf.labels for leaf in zero)
     names = named([leaf.name for leaf in leaves])
     total = sum(leaf.gradient for leaf in evidence.leaves)
-    blocked = _block(evidence)
-    if zero and not blocked:
+    if zero and begins:
         return [
             Finding(
                 "zero kernel that stays closed",
                 SEVERE,
                 _labels(zero) + _labels([leaf for leaf in leaves if leaf.norm != 0]),
-                f"{named([leaf.name for leaf in zero])} are all 0 and get a gradient of exactly 0, "
-                "because what follows has no slope at 0 or is multiplied by another 0",
-                "Draw these kernels at random, or use a function with a slope at 0.",
+                f"all values of {named([leaf.name for leaf in zero])} are 0 and the gradient is "
+                "exactly 0, because what follows has no slope at 0 or is multiplied by another 0",
+                "Draw the kernel at random, or use a function with a slope at 0.",
                 0.0,
                 0.0,
                 _EXACTLY,
@@ -138,14 +143,10 @@ def _size(leaf: Leaf) -> int:
     return count
 
 
-def _block(evidence: Evidence) -> str:
-    """The last row on the way up that lets nothing down, in words; empty where none is dead."""
-    dead = evidence.rows["dead"]
-    rows = [i for i, value in enumerate(dead) if value == 1.0]
-    if not rows:
-        return ""
-    last = evidence.labels[rows[-1]]
-    return f"all units of {last} are dead: f'(s) is 0 for every example"
+def _last_dead(evidence: Evidence) -> str | None:
+    """The last row on the way up that lets nothing down."""
+    dead = np.flatnonzero(evidence.rows["dead"] == 1.0)
+    return evidence.labels[dead[-1]] if dead.size else None
 
 
 def alike_units(evidence: Evidence) -> list[Finding]:
