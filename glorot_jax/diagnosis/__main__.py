@@ -4,14 +4,21 @@
 
 The model is a function without arguments that returns a ``glorot_jax.Model``; its module may lie in
 the current folder. Exit status 1 when a finding is severe, so that this can guard a training job;
-2 when something can't be used. ``python -m glorot_jax.diagnosis`` is the same.
+2 when something can't be used. What is deliberate is said where the model is made:
+
+  return gj.Model(apply_fn, params, x, y, ignore=("first cost", "head/*"))  # deliberate
+
+``python -m glorot_jax.diagnosis`` is the same.
 """
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+import jax
 from absl import flags
 
 import glorot_jax as gj
@@ -33,6 +40,10 @@ _SPECTRA = flags.DEFINE_enum(
     list(SPECTRA),
     "Singular values: of what takes about the time of the rest, of all, or of none.",
 )
+_IGNORE = flags.DEFINE_list(
+    "ignore", [], "Kinds of findings or patterns of sites that are deliberate, beside the Model's."
+)
+_WARNINGS = flags.DEFINE_bool("warnings", False, "Whether a warning ends with status 1 too.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for a page and the data; none unless given.")
 
 
@@ -58,8 +69,25 @@ def load(path: str) -> gj.Model:
     return made
 
 
+def keep_programs() -> None:
+    """Keeps what is compiled in the user's cache, unless JAX is told of another one.
+
+    A second diagnosis of the same model then starts at once.
+    """
+    if jax.config.values.get("jax_compilation_cache_dir"):
+        return
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = Path(home) / "glorot_jax" / "programs"
+    with suppress(OSError, RuntimeError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
 def main(argv: Sequence[str]) -> None:
     del argv
+    keep_programs()
     model, folder = load(_MODEL.value), _WORKDIR.value and Path(_WORKDIR.value)
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,13 +97,18 @@ def main(argv: Sequence[str]) -> None:
             loss=model.loss,
             seeds=_SEEDS.value,
             spectra=SPECTRA[_SPECTRA.value],
+            optimizer=model.optimizer,
+            ignore=(*model.ignore, *_IGNORE.value),
+            signal=model.signal,
             name=_MODEL.value,
         )
     print(report)
     if folder:
         report.save(folder / DATA)
         print(f"page: {report.save(folder / PAGE)}")
-    if not report.healthy:
+    try:
+        report.raise_if_unhealthy(warnings=_WARNINGS.value)
+    except gj.UnhealthyError:
         sys.exit(1)
 
 

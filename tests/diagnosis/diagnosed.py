@@ -37,6 +37,16 @@ def sick():
     return _model(0.01)
 
 
+def deliberate():
+    return sick()._replace(ignore=("vanishing forward",))
+
+
+def warned():
+    """The outputs are far too large: it trains, more slowly."""
+    model = _model(1.0)
+    return model._replace(apply_fn=lambda params, x: 24 * _apply(params, x))
+
+
 def of_integers():
     return healthy()._replace(apply_fn=lambda params, x: jnp.argmax(_apply(params, x), axis=1))
 

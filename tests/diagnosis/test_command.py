@@ -13,6 +13,8 @@ import glorot_jax
 from glorot_jax.steps import steps_shown
 from tests.commands import ROOT, assert_fails_in_one_line, run_command
 
+HEALTHY = "tests.diagnosis.diagnosed:healthy"
+
 
 def _diagnose(name, workdir, *more):
     model = f"--model=tests.diagnosis.diagnosed:{name}"
@@ -36,6 +38,36 @@ def test_a_severe_finding_is_exit_status_1(tmp_path):
     assert "severe (won't train): the signal vanishes" in " ".join(done.stdout.split())
     assert (tmp_path / "report.html").is_file()
     assert "sigma_mean" not in xr.load_dataset(tmp_path / "report.nc")
+
+
+def test_what_is_deliberate_is_no_fault(tmp_path):
+    """Said in the model or by the flag; and a warning counts where it is asked to."""
+    for name, more, status in (
+        ("deliberate", (), 0),
+        ("sick", ("--ignore=vanishing forward,nothing/*",), 0),
+        ("warned", (), 0),
+        ("warned", ("--warnings",), 1),
+    ):
+        done = _diagnose(name, tmp_path, "--spectra=none", *more)
+        assert done.returncode == status, (name, done.stdout, done.stderr)
+
+
+def test_programs_are_kept_for_the_next_time(tmp_path):
+    """In the user's cache; without one, or where it can't be written, nothing is said of it."""
+    for home in (tmp_path, tmp_path / "file"):
+        (tmp_path / "file").write_text("no folder")
+        environment = {**os.environ, "XDG_CACHE_HOME": str(home), "HOME": str(home)}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+        done = subprocess.run(
+            [sys.executable, "-m", "glorot_jax.diagnosis", f"--model={HEALTHY}", "--spectra=none"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert list((tmp_path / "glorot_jax" / "programs").iterdir())
 
 
 @pytest.mark.parametrize(

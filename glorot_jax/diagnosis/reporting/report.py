@@ -1,12 +1,14 @@
 """A model in, a report on how its signals move out."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import optax
 import xarray as xr
 
 from glorot_jax.diagnosis.judging.finding import NOTE, SEVERE, WARNING, Finding
@@ -23,13 +25,19 @@ if TYPE_CHECKING:
 
 
 class Model(NamedTuple):
-    """Something to diagnose: the arguments of ``diagnose`` in one value."""
+    """Something to diagnose: the arguments of ``diagnose`` in one value.
+
+    ``ignore``: what of it is deliberate, kinds of findings or patterns of sites.
+    """
 
     apply_fn: ApplyFn[Any]
     params: Any
     x: Any
     y: jax.Array
     loss: Loss = cross_entropy
+    optimizer: optax.GradientTransformation | None = None
+    ignore: Sequence[str] = ()
+    signal: Sequence[str] = ()
 
 
 class UnhealthyError(ValueError):
