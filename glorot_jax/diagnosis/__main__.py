@@ -44,6 +44,9 @@ _IGNORE = flags.DEFINE_list(
     "ignore", [], "Kinds of findings or patterns of sites that are deliberate, beside the Model's."
 )
 _WARNINGS = flags.DEFINE_bool("warnings", False, "Whether a warning ends with status 1 too.")
+_BATCH = flags.DEFINE_integer(
+    "batch", None, "Examples at once at most, where memory doesn't hold the signals of all."
+)
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for a page and the data; none unless given.")
 
 
@@ -100,6 +103,7 @@ def main(argv: Sequence[str]) -> None:
             optimizer=model.optimizer,
             ignore=(*model.ignore, *_IGNORE.value),
             signal=model.signal,
+            batch=_BATCH.value,
             name=_MODEL.value,
         )
     print(report)

@@ -78,6 +78,7 @@ def test_programs_are_kept_for_the_next_time(tmp_path):
         ("missing", (), ("--model", "there is no missing in tests.diagnosis.diagnosed")),
         ("of_integers", (), ("apply_fn", "not outputs of a float type")),
         ("healthy", ("--seeds=0",), ("seeds: 0 is not a positive number",)),
+        ("healthy", ("--batch=1",), ("batch: 1 is not a number of examples, 2 or more",)),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(name, more, words, tmp_path):

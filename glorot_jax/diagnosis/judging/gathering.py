@@ -47,13 +47,17 @@ SCALE_FREE = 1e-3  # relative; chance alone gives one over the root of the entri
 
 @dataclass(frozen=True)
 class Examinee:
-    """What is the same for every net: the examination, its data, and facts of the program."""
+    """What is the same for every net: the examination, its data, and facts of the program.
+
+    ``pieces``: (x, y) of some examples each, as many as are computed at once.
+    """
 
     apply_fn: ApplyFn[Any]
     examination: Examination
     x: PyTree
     y: PyTree
     two_sided: np.ndarray
+    pieces: Sequence[tuple[PyTree, PyTree]]
     optimizer: optax.GradientTransformation | None = None
 
     @cached_property
@@ -164,7 +168,7 @@ def gather(
         answers=found,
         examples=traced.n,
         beginning=beginning,
-        overflow=None if beginning else first_overflow(model.cost, params, model.x, model.y),
+        overflow=None if beginning else _first_of(first_overflow, model, params),
         targets=_targets(found, model.y),
         shapes=_shapes(examined.outputs, model.y),
     )
@@ -173,9 +177,17 @@ def gather(
 def _beginning(model: Examinee, params: PyTree, examined: Examined) -> Beginning | None:
     if is_finite(examined.gradient) and is_finite(examined.costs):
         return None
-    found = first_not_finite(model.cost, params, model.x, model.y)
+    found = _first_of(first_not_finite, model, params)
     costs = is_finite(examined.costs)
     return found or Beginning("an equation that was not found", "", backward=costs)
+
+
+def _first_of(
+    search: Callable[..., Beginning | None], model: Examinee, params: PyTree
+) -> Beginning | None:
+    """What ``search`` finds in the first piece of the examples that it finds something in."""
+    found = (search(model.cost, params, x, y) for x, y in model.pieces)
+    return next((one for one in found if one is not None), None)
 
 
 def _open(

@@ -56,19 +56,26 @@ def _of_steps(eqn: core.JaxprEqn, body: Block, values: Sequence[Any]) -> Operand
     return made
 
 
-def unaccounted(
+def unaccounted(gradients: Sequence[jax.Array], seen: Sequence[jax.Array]) -> list[jax.Array]:
+    """For each float parameter, the part of its gradient that comes by other ways than the sites.
+
+    ``gradients``: of the parameters that are floats; ``seen``: what ``accounted`` returns.
+    Returns |g - seen| / |g| each, 0 where g is 0: 0 where kernels and biases account for all, 1
+    where a parameter is used in no other way than those that can't be seen.
+    """
+    return [_share(whole, part) for whole, part in zip(gradients, seen, strict=True)]
+
+
+def accounted(
     block: Block,
     sites: Sequence[Site],
     leaves: Sequence[jax.Array],
-    gradients: Sequence[jax.Array],
     signals: Signals,
     ds: Sequence[jax.Array],
 ) -> list[jax.Array]:
-    """For each float parameter, the part of its gradient that comes by other ways than the sites.
+    """For each float parameter, the gradient that comes to it by the sites' kernels and biases.
 
-    ``leaves``: all parameters, as the block takes them; ``gradients``: of those that are floats.
-    Returns |g - seen| / |g| each, 0 where g is 0: 0 where kernels and biases account for all, 1
-    where a parameter is used in no other way than those that can't be seen.
+    ``leaves``: all parameters, as the block takes them. ``ds``: dC/ds of the summed cost.
     """
     inputs = block.closed.jaxpr.invars[: len(leaves)]
     floats = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
@@ -89,7 +96,7 @@ def unaccounted(
         for i, (site, (kernel, bias)) in enumerate(zip(sites, values, strict=True))
     ]
     (seen,) = pull(cotangents)
-    return [_share(whole, part) for whole, part in zip(gradients, seen, strict=True)]
+    return list(seen)
 
 
 def _kernel_gradient(

@@ -7,12 +7,34 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from glorot_jax.diagnosis.measuring.audit import unaccounted
+from glorot_jax.diagnosis.measuring.audit import accounted, unaccounted
 from glorot_jax.diagnosis.measuring.moments import by_example, largest, mean_square, norm
-from glorot_jax.diagnosis.measuring.site_statistics import at_each_site
+from glorot_jax.diagnosis.measuring.site_statistics import (
+    Groups,
+    as_rows,
+    at_each_site,
+    shown_at_each_site,
+)
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.diagnosis.tracing.stations import Key, Landmarks, Station, find_landmarks
 from glorot_jax.typing import ApplyFn, Loss, PyTree
+
+
+class Piece(NamedTuple):
+    """What a pass over some of the examples shows, in a form that can be merged with others.
+
+    ``groups``: as ``shown_at_each_site``. ``gradient``: of the summed cost; ``seen``: the part of
+    it that comes by the sites. The rest as ``Examined``.
+    """
+
+    groups: Groups
+    outputs: PyTree
+    costs: jax.Array
+    gradient: PyTree
+    seen: Sequence[jax.Array]
+    size: Mapping[Key, jax.Array]
+    sensitivity: Mapping[Key, jax.Array]
+    softmaxes: Mapping[Key, Mapping[str, jax.Array]]
 
 
 class Examined(NamedTuple):
@@ -51,6 +73,22 @@ class Examination:
 
     def __call__(self, params: PyTree, x: PyTree, y: PyTree, /) -> Examined:
         """One forward and one backward pass; for ``jit`` and for maps over nets."""
+        signals, ds, piece = self._pass(params, x, y)
+        return _examined(at_each_site(self.traced, signals, ds, self.bins), piece)
+
+    def piece(self, params: PyTree, x: PyTree, y: PyTree, /) -> Piece:
+        """The same pass, of examples that aren't all; for ``jit``."""
+        signals, ds, piece = self._pass(params, x, y)
+        groups = shown_at_each_site(self.traced, signals, ds, self.bins)
+        return piece._replace(groups=groups)
+
+    def whole(self, merged: Piece, /) -> Examined:
+        """What one pass would show, from the merged pieces of all examples; for ``jit``."""
+        return _examined(as_rows(self.traced, merged.groups), merged)
+
+    def _pass(
+        self, params: PyTree, x: PyTree, y: PyTree
+    ) -> tuple[Signals, Sequence[jax.Array], Piece]:
         floats, rest = split_floats(params)
         exposed = replace(self.traced, block=self.landmarks.block)
 
@@ -68,23 +106,26 @@ class Examination:
         )
         n = costs.shape[0]
         sizes = {key: self._at_station(key, seen[key], dv[key], n) for key in zeros}
-        return Examined(
-            at_each_site(self.traced, signals, ds, self.bins),
-            signals.outputs,
-            costs,
-            jax.tree.map(lambda g: g / n, gradient),
-            {key: size for key, (size, _) in sizes.items()},
-            {key: sensitivity for key, (_, sensitivity) in sizes.items()},
-            {place.key: seen[place.key] for place in self.landmarks.softmaxes},
-            self._unseen(params, gradient, signals, ds),
+        return (
+            signals,
+            ds,
+            Piece(
+                (),
+                signals.outputs,
+                costs,
+                gradient,
+                self._accounted(params, signals, ds),
+                {key: size for key, (size, _) in sizes.items()},
+                {key: sensitivity for key, (_, sensitivity) in sizes.items()},
+                {place.key: seen[place.key] for place in self.landmarks.softmaxes},
+            ),
         )
 
-    def _unseen(
-        self, params: PyTree, gradient: PyTree, signals: Signals, ds: Sequence[jax.Array]
+    def _accounted(
+        self, params: PyTree, signals: Signals, ds: Sequence[jax.Array]
     ) -> list[jax.Array]:
-        leaves, gradients = jax.tree.leaves(params), jax.tree.leaves(gradient)
         traced = self.traced
-        return unaccounted(traced.block, traced.sites, leaves, gradients, signals, ds)
+        return accounted(traced.block, traced.sites, jax.tree.leaves(params), signals, ds)
 
     def _at_station(
         self, key: Key, v: jax.Array, dv: jax.Array, n: int
@@ -96,6 +137,19 @@ class Examination:
             return jnp.sqrt(mean_square(v)), _sensitivity(v, dv, station.axis, n)
 
         return jax.lax.map(one_step, (_flat(station, v), _flat(station, dv)))
+
+
+def _examined(rows: Mapping[str, jax.Array], piece: Piece) -> Examined:
+    return Examined(
+        rows,
+        piece.outputs,
+        piece.costs,
+        jax.tree.map(lambda g: g / len(piece.costs), piece.gradient),
+        piece.size,
+        piece.sensitivity,
+        piece.softmaxes,
+        unaccounted(jax.tree.leaves(piece.gradient), piece.seen),
+    )
 
 
 def _flat(station: Station, values: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ deviations and cosines are taken over the largest value, so that they don't.
 
 from collections.abc import Sequence
 from math import gcd
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,11 +35,16 @@ def magnitude(values: jax.Array) -> jax.Array:
     return jnp.abs(values).astype(jnp.float32)
 
 
-def mean(values: jax.Array) -> jax.Array:
-    """The mean; of complex values its magnitude."""
+def centre(values: jax.Array) -> jax.Array:
+    """The mean, [1]; of complex values its two parts, [2]."""
     if is_complex(values):
-        return jnp.abs(jnp.mean(values)).astype(jnp.float32)
-    return jnp.mean(values.astype(jnp.float32))
+        return jnp.mean(parts(values).reshape(-1, 2), axis=0)
+    return jnp.mean(values.astype(jnp.float32))[None]
+
+
+def size_of_centre(centre: jax.Array) -> jax.Array:
+    """The mean; of complex values its magnitude."""
+    return centre[0] if len(centre) == 1 else jnp.sqrt(jnp.sum(jnp.square(centre)))
 
 
 def mean_square(values: jax.Array, axis: int | Sequence[int] | None = None) -> jax.Array:
@@ -74,17 +80,32 @@ def by_example(values: jax.Array, axis: int | None, n: int) -> jax.Array:
     return jnp.moveaxis(values, axis, 0).reshape(n, -1)
 
 
-def cosine(values: jax.Array, axis: int | None) -> jax.Array:
-    """Mean cosine between two examples, over all pairs of examples that aren't 0."""
+class Directions(NamedTuple):
+    """Of the examples' unit vectors their sum, [values of one], and the sum of their squares;
+    ``number``: how many examples aren't 0.
+    """
+
+    total: jax.Array
+    squares: jax.Array
+    number: jax.Array
+
+
+def directions(values: jax.Array, axis: int | None) -> Directions:
+    """The examples' directions; all NaN where their ``axis`` isn't known."""
     if axis is None:
-        return jnp.array(jnp.nan, jnp.float32)
+        unknown = jnp.array(jnp.nan, jnp.float32)
+        return Directions(unknown, unknown, unknown)
     examples = parts(jnp.moveaxis(values, axis, 0)).reshape(values.shape[axis], -1)
     examples = examples / largest(examples)
     norms = jnp.linalg.norm(examples, axis=1, keepdims=True)
-    directions = jnp.where(norms == 0, 0, examples / jnp.where(norms == 0, 1, norms))
+    units = jnp.where(norms == 0, 0, examples / jnp.where(norms == 0, 1, norms))
     count = jnp.sum((norms != 0).astype(jnp.float32))
-    own = jnp.sum(jnp.square(directions))
-    return (jnp.sum(jnp.square(jnp.sum(directions, axis=0))) - own) / (count * (count - 1))
+    return Directions(jnp.sum(units, axis=0), jnp.sum(jnp.square(units)), count)
+
+
+def cosine(of: Directions) -> jax.Array:
+    """Mean cosine between two examples, over all pairs of examples that aren't 0."""
+    return (jnp.sum(jnp.square(of.total)) - of.squares) / (of.number * (of.number - 1))
 
 
 def position_cosine(values: jax.Array, axis: int | None) -> jax.Array:
@@ -107,14 +128,20 @@ def position_cosine(values: jax.Array, axis: int | None) -> jax.Array:
 CONSTANT = 1e-3  # of the rms of all
 
 
-def constant_features(values: jax.Array) -> jax.Array:
-    """Share of the features, [.., features], that have one value other than 0 in all examples."""
+def features(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation of each feature of [.., features]; none where there are none."""
     if values.ndim < 2 or not jnp.issubdtype(values.dtype, jnp.floating):
-        return jnp.array(jnp.nan, jnp.float32)
+        return jnp.zeros(0, jnp.float32), jnp.zeros(0, jnp.float32)
     table = values.reshape(-1, values.shape[-1]).astype(jnp.float32)
-    size = CONSTANT * jnp.sqrt(mean_square(table))
-    constant = (jnp.std(table, axis=0) < size) & (jnp.abs(jnp.mean(table, axis=0)) > size)
-    return jnp.mean(constant.astype(jnp.float32))
+    return jnp.mean(table, axis=0), jnp.std(table, axis=0)
+
+
+def constant_features(means: jax.Array, stds: jax.Array) -> jax.Array:
+    """Share of the features that have one value other than 0 in all examples."""
+    if not len(means):
+        return jnp.array(jnp.nan, jnp.float32)
+    size = CONSTANT * jnp.sqrt(jnp.mean(jnp.square(means) + jnp.square(stds)))
+    return jnp.mean(((stds < size) & (jnp.abs(means) > size)).astype(jnp.float32))
 
 
 SAMPLE = 8192
@@ -161,10 +188,23 @@ def shape_of(values: jax.Array, bins: int) -> jax.Array:
     return histogram(flat, centre - reach, centre + reach, bins)
 
 
-def unit_spread(values: jax.Array, axis: int | None) -> jax.Array:
-    """Standard deviation over units of a unit's mean square, relative to its mean."""
+class Units(NamedTuple):
+    """Mean square over the examples of each unit, in squares of ``scale``."""
+
+    squares: jax.Array
+    scale: jax.Array
+
+
+def unit_squares(values: jax.Array, axis: int | None) -> Units:
+    """Of each unit; NaN where the ``axis`` of the examples isn't known."""
     if axis is None:
-        return jnp.array(jnp.nan, jnp.float32)
+        unknown = jnp.array(jnp.nan, jnp.float32)
+        return Units(unknown, unknown)
     # The squares of squares of a small signal are too small for float32.
-    units = jnp.mean(jnp.square(magnitude(values) / largest(values)), axis=axis)
-    return jnp.std(units) / jnp.mean(units)
+    scale = largest(values)
+    return Units(jnp.mean(jnp.square(magnitude(values) / scale), axis=axis), scale)
+
+
+def unit_spread(units: Units) -> jax.Array:
+    """Standard deviation over units of a unit's mean square, relative to its mean."""
+    return jnp.std(units.squares) / jnp.mean(units.squares)

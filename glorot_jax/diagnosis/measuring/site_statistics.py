@@ -13,18 +13,22 @@ from glorot_jax.diagnosis.measuring.checks import check_costs
 from glorot_jax.diagnosis.measuring.fingerprints import fingerprint, fingerprint_after
 from glorot_jax.diagnosis.measuring.moments import (
     by_example,
+    centre,
     constant_features,
     cosine,
+    directions,
+    features,
     magnitude,
-    mean,
     mean_square,
     norm,
     position_cosine,
     quantiles,
     sample,
     shape_of,
+    size_of_centre,
     std,
     unit_spread,
+    unit_squares,
 )
 from glorot_jax.diagnosis.tracing.layout import Site, each_step
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
@@ -115,7 +119,9 @@ class Values(NamedTuple):
     others: tuple[jax.Array, ...]
 
 
-OneStep = Callable[[Site, int, Values], dict[str, jax.Array]]
+Shown = dict[str, Any]  # arrays, or small trees of them
+Groups = Sequence[Shown]
+OneStep = Callable[[Site, int, Values], Shown]
 
 
 def _each_site(
@@ -139,9 +145,46 @@ def at_each_site(
     return _of_signals(partial(_one_step_in_full, bins=bins), traced, signals, ds)
 
 
+def shown_at_each_site(
+    traced: Traced, signals: Signals, ds: Sequence[jax.Array], bins: int
+) -> Groups:
+    """What a pass over some of the examples shows, to be merged with others; see ``as_rows``."""
+    return _groups(partial(_one_step_in_full, bins=bins), traced, signals, ds)
+
+
+def as_rows(traced: Traced, groups: Groups) -> Mapping[str, jax.Array]:
+    """``full_site_statistics`` of what was shown, all of it.
+
+    ``groups``: for each of ``traced.layout.alike`` arrays [sites, steps, ..] by name.
+    """
+
+    def one_site(site: Site, shown: Shown) -> Shown:
+        return _with_dead(site, jax.lax.map(_finished, shown))
+
+    return _ordered(
+        traced,
+        [
+            jax.lax.map(partial(one_site, traced.sites[alike[0]]), shown)
+            for alike, shown in zip(traced.layout.alike, groups, strict=True)
+        ],
+    )
+
+
 def _of_signals(
     measure: OneStep, traced: Traced, signals: Signals, ds: Sequence[jax.Array]
 ) -> Mapping[str, jax.Array]:
+    # Finished step by step: a kernel's gradient is held for no longer than that.
+    return _ordered(traced, _groups(measure, traced, signals, ds, finish=True))
+
+
+def _groups(
+    measure: OneStep,
+    traced: Traced,
+    signals: Signals,
+    ds: Sequence[jax.Array],
+    *,
+    finish: bool = False,
+) -> list[Shown]:
     n = traced.n
     values = [
         (kernel, z, s, ds, bias, others)
@@ -155,23 +198,51 @@ def _of_signals(
         site = traced.sites[alike[0]]
 
         def one_site(mine: tuple[Any, ...], site: Site = site) -> PyTree:
-            def one_step(kernel: jax.Array, *rest: Any) -> dict[str, jax.Array]:
+            def one_step(kernel: jax.Array, *rest: Any) -> Shown:
                 z, s, ds, bias, others = rest
-                return measure(site, n, Values(z, s, ds, kernel, bias, others))
+                shown = measure(site, n, Values(z, s, ds, kernel, bias, others))
+                return _finished(shown) if finish else shown
 
             measured = each_step(site, one_step, *mine)
-            alive, taken = measured.pop("alive"), ~jnp.isnan(measured["s_mean"])
-            return {**measured, "dead": _dead(site, alive, taken)}
+            return _with_dead(site, measured) if finish else measured
 
         # One body for all that are alike: what is compiled grows with their kinds.
         stacked = jax.tree.map(lambda *a: jnp.stack(a), *(values[index] for index in alike))
         # A barrier, so that the same numbers come out whatever program this is a part of.
         groups.append(jax.lax.map(one_site, jax.lax.optimization_barrier(stacked)))
+    return groups
+
+
+def _ordered(traced: Traced, groups: Sequence[Shown]) -> Mapping[str, jax.Array]:
+    """Groups as rows, with quantiles in the place of samples."""
     rows = dict(traced.layout.groups_to_rows(groups))
     # One sort for all that there is to be ordered.
     names = ("z_quantile", "s_quantile")
     ordered = quantiles(jnp.concatenate([rows[name] for name in names]), QUANTILES)
     return rows | dict(zip(names, jnp.split(ordered, 2), strict=True))
+
+
+def _finished(shown: Shown) -> Shown:
+    """One step, with statistics in the place of what they are made of; ``alive`` stays."""
+    made = dict(shown)
+    dw = made.pop("dw")
+    for name in ("z", "s"):
+        made[f"{name}_mean"] = size_of_centre(made.pop(f"{name}_centre"))
+        made[f"{name}_cosine"] = cosine(made.pop(f"{name}_directions"))
+    made.pop("ds_centre")
+    made |= {"dw_std": std(dw), "dw_norm": norm(dw)}
+    made["dw_ratio"] = made["dw_norm"] / made["kernel_norm"]
+    if "z_feature_mean" in made:
+        of_features = made.pop("z_feature_mean"), made.pop("z_feature_std")
+        made["z_constant"] = constant_features(*of_features)
+        for name in ("s", "ds"):
+            made[f"{name}_unit_spread"] = unit_spread(made.pop(f"{name}_units"))
+    return made
+
+
+def _with_dead(site: Site, measured: Shown) -> Shown:
+    rest = {name: values for name, values in measured.items() if name != "alive"}
+    return rest | {"dead": _dead(site, measured["alive"], ~jnp.isnan(rest["s_mean"]))}
 
 
 def _dead(site: Site, alive: jax.Array, taken: jax.Array) -> jax.Array:
@@ -184,39 +255,40 @@ def _dead(site: Site, alive: jax.Array, taken: jax.Array) -> jax.Array:
     return jnp.where(taken, jnp.mean(dead.astype(jnp.float32), axis=-1).reshape(-1), jnp.nan)
 
 
-def _one_step(site: Site, n: int, values: Values) -> dict[str, jax.Array]:
+def _one_step(site: Site, n: int, values: Values) -> Shown:
     z, s, ds, kernel, _, others = values
     (dw,) = jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
     known = site.differentiable & ~jnp.isnan(s).all()
     ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw / n))
-    dw_norm, kernel_norm, kernel_std = norm(dw), norm(kernel), std(kernel)
+    kernel_std = std(kernel)
     return {
         **_distribution("z", z, site.z_axis),
         **_distribution("s", s, site.s_axis),
         **_slopes(site, s),
+        "ds_centre": centre(ds),
         "ds_std": std(ds),
         "ds_mean_square": mean_square(ds),
         "ds_norm": norm(ds),
-        "dw_std": std(dw),
-        "dw_norm": dw_norm,
-        "dw_ratio": dw_norm / kernel_norm,
+        "dw": dw,
         "kernel_std": kernel_std,
-        "kernel_norm": kernel_norm,
+        "kernel_norm": norm(kernel),
         "gain": site.fan_in * jnp.square(kernel_std),
     }
 
 
-def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> dict[str, jax.Array]:
+def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> Shown:
     z, s, ds, kernel, bias, _ = values
     by_name = (("z", z, site.z_axis), ("s", s, site.s_axis), ("ds", ds, site.s_axis))
     examples = {name: by_example(a, axis, n) for name, a, axis in by_name}
+    feature_mean, feature_std = features(z)
     return {
         **_one_step(site, n, values),
         **{f"{name}_example": mean_square(a, axis=1) for name, a in examples.items()},
         "ds_example_norm": norm(examples["ds"], axis=1),
         "sensitivity": jnp.mean(norm(examples["s"], axis=1) * norm(examples["ds"], axis=1)),
-        "z_constant": constant_features(z),
+        "z_feature_mean": feature_mean,
+        "z_feature_std": feature_std,
         "z_position_cosine": position_cosine(z, site.z_axis),
         "s_position_cosine": position_cosine(s, site.s_axis),
         "z_fingerprint": fingerprint(z),
@@ -225,20 +297,20 @@ def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> dict[
         "ds_histogram": shape_of(ds, bins),
         "kernel_mean_square": mean_square(kernel),
         "bias_mean_square": jnp.zeros((), jnp.float32) if bias is None else mean_square(bias),
-        "s_unit_spread": unit_spread(s, site.s_axis),
-        "ds_unit_spread": unit_spread(ds, site.s_axis),
+        "s_units": unit_squares(s, site.s_axis),
+        "ds_units": unit_squares(ds, site.s_axis),
     }
 
 
-def _distribution(name: str, values: jax.Array, axis: int | None) -> dict[str, jax.Array]:
+def _distribution(name: str, values: jax.Array, axis: int | None) -> Shown:
     if not jnp.issubdtype(values.dtype, jnp.inexact):
         values = jnp.full(values.shape, jnp.nan, jnp.float32)
     return {
-        f"{name}_mean": mean(values),
+        f"{name}_centre": centre(values),
         f"{name}_std": std(values),
         f"{name}_mean_square": mean_square(values),
         f"{name}_quantile": sample(values),
-        f"{name}_cosine": cosine(values, axis),
+        f"{name}_directions": directions(values, axis),
     }
 
 

@@ -23,6 +23,7 @@ from glorot_jax.diagnosis.measuring.budget import Share, affordable
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS, end_to_end
 from glorot_jax.diagnosis.measuring.examination import differentiable, examination, mean_cost
+from glorot_jax.diagnosis.measuring.pieces import Pieces, in_pieces
 from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
 from glorot_jax.diagnosis.mending.trial import with_trials
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
@@ -49,6 +50,7 @@ def diagnose(
     seeds: int | None = None,
     key: jax.Array | None = None,
     spectra: bool | Literal["auto"] = "auto",
+    batch: int | None = None,
     optimizer: optax.GradientTransformation | None = None,
     ignore: Sequence[str] = (),
     signal: Sequence[str] = (),
@@ -64,6 +66,10 @@ def diagnose(
       key: for ``init`` and for the random vectors that singular values are estimated with.
       spectra: singular values as well: "auto", of as many examples and sites as take about the
         time of the rest; True, of all, which may take far longer; False, of none.
+      batch: at most so many examples at once, where memory doesn't hold the signals of all.
+        Statistics are merged; ``measuring.merging`` says what of them is no more than nearly that
+        of one pass, and singular values are those of the first batch. A model or loss that
+        compares examples, as batch normalisation in training does, does so within a batch.
       optimizer: any optax transformation; its first update is then held against the kernels.
       ignore: kinds of findings, or patterns of sites such as ``head/*``, that are on purpose.
       signal: parameters that count as signal, as ``trace`` takes them.
@@ -71,7 +77,7 @@ def diagnose(
 
     Raises:
       ValueError: as ``trace`` and ``site_statistics`` do; ``seeds`` isn't the number of nets; or
-        ``init`` fails.
+        ``init`` fails; or ``in_pieces`` can't take ``batch``.
     """
     key = jax.random.key(0) if key is None else key
     nets = _nets(params, seeds, key)
@@ -80,9 +86,9 @@ def diagnose(
     each = [_net(nets, seed) for seed in range(_count(nets))]
     cost = mean_cost(apply_fn, loss)
     exam = examination(traced, loss, BINS, differentiable=differentiable(cost, each[0], x, y))
-    examine = compiled_once(lambda net: exam(net, x, y))
+    pieces = in_pieces(apply_fn, each[0], x, y, exam, batch=batch, signal=signal)
     _log.info("compiling and measuring")
-    examined = [jax.device_get(examine(net)) for net in each]
+    examined = [pieces.examine(net) for net in each]
     details = {name: np.stack([one.rows[name] for one in examined]) for name in examined[0].rows}
     attrs: dict[str, Any] = {
         "model": name or "Signals of a model",
@@ -92,20 +98,23 @@ def diagnose(
     found: Mapping[str, np.ndarray] = {}
     if spectra:
         start = jax.random.fold_in(key, START_VECTORS)
-        share = affordable(traced) if spectra == "auto" else None
-        found = _spectra(apply_fn, traced, nets, x, start, share, signal)
-        if share and (left_out := share.left_out(traced)):
+        of_some, (some_x, _) = pieces.traced, pieces.data[0]
+        share = affordable(of_some) if spectra == "auto" else None
+        found = _spectra(apply_fn, of_some, nets, some_x, start, share, signal)
+        if left_out := _left_out(share, of_some, traced.n):
             attrs["spectra"] = left_out
     data = build_dataset(traced, row_constants(traced), details, found, attrs)
-    model = Examinee(apply_fn, exam, x, y, data.two_sided.values, optimizer)
+    model = Examinee(apply_fn, exam, x, y, data.two_sided.values, pieces.data, optimizer)
     _log.info("judging")
     evidence = [
-        gather(model, net, one, _rows(data, seed), examine)
+        gather(model, net, one, _rows(data, seed), pieces.examine)
         for seed, (net, one) in enumerate(zip(each, examined, strict=True))
     ]
-    findings = _tried(judge_all(evidence), model, each, evidence, examine)
+    findings = _tried(judge_all(evidence), model, each, evidence, pieces)
     findings = without_ignored(findings, ignore)
     seen, unseen = what_is_seen(evidence)
+    if len(pieces.data) > 1 and any(one.answers.mixes for one in evidence):
+        unseen.append(f"the loss compares examples: with batch={batch} only within a batch")
     said = {
         "findings": json.dumps([asdict(one) for one in findings]),
         "seen": seen,
@@ -119,7 +128,7 @@ def _tried(
     model: Examinee,
     nets: Sequence[Any],
     evidence: Sequence[Evidence],
-    examine: Callable[[Any], Any],
+    pieces: Pieces,
 ) -> tuple[Finding, ...]:
     """Cures tried on the first of the nets that is worst off."""
     if not any(finding.factors for finding in findings):
@@ -127,13 +136,23 @@ def _tried(
     worst = min(range(len(nets)), key=lambda seed: _rank(judge(evidence[seed])))
 
     def look(params: Any) -> Evidence:
-        examined = jax.device_get(examine(params))
+        examined = pieces.examine(params)
         rows = {name: np.asarray(values) for name, values in examined.rows.items()}
         rows["critical_gain"] = np.full(len(model.heads), np.nan)
-        return gather(model, params, examined, rows, examine, evidence[worst].answers)
+        return gather(model, params, examined, rows, pieces.examine, evidence[worst].answers)
 
-    traced = model.examination.traced
-    return with_trials(findings, traced, nets[worst], model.x, evidence[worst], look)
+    some_x, _ = pieces.data[0]
+    return with_trials(findings, pieces.traced, nets[worst], some_x, evidence[worst], look)
+
+
+def _left_out(share: Share | None, some: Traced, n: int) -> str:
+    """What singular values aren't of, where ``some`` of ``n`` examples are at hand."""
+    line = share.left_out(some) if share else ""
+    if some.n == n:
+        return line
+    if line:
+        return f"{line}; of {n} examples the first batch, {some.n}, is looked at"
+    return f"singular values: the first batch, {some.n} of {n} examples"
 
 
 def _rank(findings: Sequence[Finding]) -> int:

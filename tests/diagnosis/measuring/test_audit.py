@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glorot_jax.diagnosis.measuring.audit import unaccounted
+from glorot_jax.diagnosis.measuring.audit import accounted, unaccounted
 from glorot_jax.diagnosis.tracing.sites import trace
 
 N, WIDTH = 5, 4
@@ -75,9 +75,8 @@ def test_what_is_not_seen_is_told_leaf_by_leaf(name):
         zeros = traced.perturbations()
         (gradient, ds), signals = jax.grad(cost, (0, 1), has_aux=True)(params, zeros)
         leaves = jax.tree.leaves(params)
-        shares = unaccounted(
-            traced.block, traced.sites, leaves, jax.tree.leaves(gradient), signals, ds
-        )
+        seen = accounted(traced.block, traced.sites, leaves, signals, ds)
+        shares = unaccounted(jax.tree.leaves(gradient), seen)
         return jax.tree.unflatten(jax.tree.structure(params), shares)
 
     found = {
