@@ -10,6 +10,17 @@ import jax
 import pytest
 
 TEST_DATA = "GLOROT_JAX_TEST_DATA"
+# What takes longest begins first, so that no worker is left alone with it at the end.
+LONGEST = (
+    "test_launch.py",
+    "test_configs.py",
+    "test_resume.py",
+    "test_docs.py",
+    "test_verdicts.py",
+    "test_site_statistics.py",
+    "test_prediction.py",
+    "test_adding_pages.py",
+)
 
 hypothesis.settings.register_profile("glorot_jax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("glorot_jax")
@@ -18,6 +29,7 @@ _cache = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # pytest-xdist's own order: most tests, not longest
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_num_cpu_devices", 2)
@@ -32,6 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         jax.config.update(option, value)
         os.environ[option.upper()] = str(value)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

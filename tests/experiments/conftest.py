@@ -1,31 +1,12 @@
 """One whole run at ``smoke``, shared by the tests that look at what a run leaves behind."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import jax
 import pytest
 from ml_collections import ConfigDict
 
 from experiments import launch
 from experiments.configs import base
-
-
-@contextmanager
-def compiling_fast() -> Iterator[None]:
-    """As the launcher does for ``smoke``: these runs spend their time on compiling."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_fast() -> Iterator[None]:
-    with compiling_fast():
-        yield
 
 
 def smoke_config() -> ConfigDict:
@@ -45,6 +26,5 @@ def config() -> ConfigDict:
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of the whole paper at ``smoke``."""
     folder = tmp_path_factory.mktemp("smoke")
-    with compiling_fast():
-        launch.run(smoke_config(), str(folder))
+    launch.run(smoke_config(), str(folder))
     return folder
