@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
 from jax.extend import core
 
 from glorot_jax.diagnosis.tracing.jaxpr import flatten, inside, scan_parts
@@ -264,7 +265,7 @@ class Route:
 
 def routes(closed: core.ClosedJaxpr) -> list[Route]:
     """For each input of a flat function, what stands between it and the outputs."""
-    outs = [Route(True, _is_float(atom), not _is_float(atom)) for atom in closed.jaxpr.outvars]
+    outs = [Route(True, is_inexact(aval), not is_inexact(aval)) for aval in closed.out_avals]
     return flow_back(closed, outs, _route_rule, _join_routes, Route())
 
 
@@ -281,18 +282,19 @@ def _route_rule(eqn: core.JaxprEqn, place: Order, outs: list[Route]) -> list[Rou
     name = eqn.primitive.name
     of_floats, of_others = Route(), Route()
     for out, route in zip(eqn.outvars, outs, strict=True):
-        stops = name in _CLOSED or not _is_float(out)
+        stops = name in _CLOSED or not is_inexact(out.aval)
         goes_on = route.open or route.live
         by = route.closed_by | ({name} if stops and goes_on else set())
         of_floats = _join_routes(
             of_floats, Route(route.reached, goes_on and not stops, False, frozenset(by))
         )
         of_others = _join_routes(of_others, Route(route.reached, False, goes_on, route.closed_by))
-    return [of_floats if _is_float(atom) else of_others for atom in eqn.invars]
+    return [of_floats if is_inexact(atom.aval) else of_others for atom in eqn.invars]
 
 
-def _is_float(atom: Any) -> bool:
-    return getattr(atom.aval, "dtype", None) is not None and atom.aval.dtype.kind in "fcV"
+def is_inexact(aval: Any) -> bool:
+    """Whether values of this type have gradients; keys of ``jax.random.key`` have none."""
+    return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, jnp.inexact))
 
 
 def _variables(atoms: Sequence[Any]) -> list[Any]:

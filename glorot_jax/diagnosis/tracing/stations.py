@@ -135,7 +135,7 @@ def _mark(
                 stops.append(Stop(order, order))
             elif index in block.inner:
                 stops.extend(ways[index])
-            elif _is_float(value := jaxpr.eqns[index].outvars[0].aval):
+            elif graph.is_inexact(value := jaxpr.eqns[index].outvars[0].aval):
                 key = stations.setdefault(index, (_STATION, *place, index))
                 shape = jax.ShapeDtypeStruct(value.shape, value.dtype)
                 axis = _example_axis(value.shape, draft.examples)
@@ -165,10 +165,6 @@ def _mark_softmaxes(
 def _example_axis(shape: tuple[int, ...], examples: int) -> int | None:
     """The first axis as long as there are examples: nearly always axis 0."""
     return next((axis for axis, size in enumerate(shape) if size == examples), None)
-
-
-def _is_float(value: Any) -> bool:
-    return value.dtype.kind in "fcV"
 
 
 def _last_site(block: Block, holder: int) -> Order:

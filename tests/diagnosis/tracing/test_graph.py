@@ -143,6 +143,11 @@ ROUTES = {
         False,
         {"stop_gradient"},
     ),
+    "beside noise of a key": (
+        lambda w, x: jnp.where(jax.random.bernoulli(jax.random.key(0), 0.5, (2, 3)), x @ w, 0.0),
+        True,
+        set(),
+    ),
     "unused": (lambda w, x: x * 1.0, False, set()),
 }
 
