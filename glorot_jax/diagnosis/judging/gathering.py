@@ -1,7 +1,7 @@
 """From a pass over one net to the evidence that rules look at."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -157,7 +157,7 @@ def gather(
             )
         ),
         rows=rows,
-        leaves=_leaves(model, params, examined, opened, labels)
+        leaves=_without_unused(_leaves(model, params, examined, opened, labels), params, examine)
         if model.examination.differentiable
         else (),
         chains=_chains(model, examined if not opened else later, rows, later),
@@ -252,6 +252,38 @@ def _leaves(
             )
         )
     return tuple(made)
+
+
+def _without_unused(leaves: tuple[Leaf, ...], params: PyTree, examine: Examine) -> tuple[Leaf, ...]:
+    """Kernels of 0 that no output depends on, whatever their values, count as not reached.
+
+    What is sliced away has a way to the output by the equations, and no gradient.
+    """
+    zero = [leaf.name for leaf in leaves if leaf.closed and leaf.norm == 0 and leaf.route.open]
+    if not zero:
+        return leaves
+
+    def outputs(drawn: Collection[str]) -> list[np.ndarray]:
+        named = list(named_leaves("params", params))
+        values = [
+            _drawn(leaf, i) if name in drawn else leaf for i, (name, leaf) in enumerate(named)
+        ]
+        tree = jax.tree.unflatten(jax.tree.structure(params), values)
+        return jax.tree.leaves(jax.device_get(examine(tree).outputs))
+
+    # All at once, because another kernel of 0 may be in the way.
+    every = outputs(zero)
+    unused = {
+        name
+        for name in zero
+        if all(map(np.array_equal, every, outputs([other for other in zero if other != name])))
+    }
+    return tuple(replace(leaf, route=Route()) if leaf.name in unused else leaf for leaf in leaves)
+
+
+def _drawn(leaf: Any, seed: int) -> jax.Array:
+    values = np.random.default_rng(seed).normal(size=np.shape(leaf))
+    return jnp.asarray(values, jnp.result_type(leaf))
 
 
 def _scale_free(kernel: np.ndarray, gradient: np.ndarray) -> bool:
