@@ -56,6 +56,7 @@ bench: $(VENV)/.stamp-bench  ## time training, Shapeset and the diagnosis beside
 	$(BIN)/python -m benchmarks.shapeset
 	$(BIN)/python -m benchmarks.diagnosis
 	$(BIN)/python -m benchmarks.spectra
+	$(BIN)/python -m benchmarks.whole_call
 
 # Many small programs, each run once: compiling takes longer than running.
 clinic: $(VENV)/.stamp-test  ## score the diagnosis on models of known health

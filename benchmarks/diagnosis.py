@@ -25,7 +25,7 @@ from glorot_jax.data.stream import Batch
 from glorot_jax.diagnosis import QUANTILES, Traced, site_statistics, trace
 from glorot_jax.diagnosis.judging.prediction import row_constants
 from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
-from glorot_jax.diagnosis.reporting.dataset import assemble
+from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.diagnosing import BINS
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init, kernels, logits
@@ -81,7 +81,7 @@ def _programs(
 
     def report() -> object:
         found = {name: np.asarray(a)[None] for name, a in details(params, *batch).items()}
-        return assemble(traced, rows, found, {}, {})
+        return build_dataset(traced, rows, found, {}, {})
 
     return {
         GRADIENT: lambda: jax.block_until_ready(gradient(params, batch)),
