@@ -29,6 +29,7 @@ ALPHA = 1e-3
 def _optimized():
     """So many images are drawn here that running takes longer than compiling."""
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # of what another file compiled without: its last bits differ
     yield
     jax.config.update("jax_disable_most_optimizations", True)
 
