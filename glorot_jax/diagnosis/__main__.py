@@ -89,6 +89,7 @@ def keep_programs() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
+    """Prints the report and, into a folder, writes its page and data; exits with the status."""
     del argv
     keep_programs()
     model, folder = load(_MODEL.value), _WORKDIR.value and Path(_WORKDIR.value)

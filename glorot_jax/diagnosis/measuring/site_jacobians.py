@@ -155,6 +155,7 @@ def _is_list(value: Any) -> bool:
 
 
 def named(spectrum: Spectrum) -> dict[str, jax.Array]:
+    """The fields of a spectrum by the names that a report has for them."""
     return {_NAMES.get(name, name): values for name, values in spectrum._asdict().items()}
 
 
@@ -169,6 +170,7 @@ _NAMES = {
 
 
 def nothing(count: int, bins: int) -> Spectrum:
+    """The spectra of ``count`` operators of which nothing is known: NaN, and not exact."""
     shapes = jax.eval_shape(partial(exact_summary, bins=bins), jnp.zeros((1, 1), jnp.float32))
     return jax.tree.map(
         lambda a: jnp.full((count, *a.shape), False if a.dtype == bool else jnp.nan, a.dtype),
@@ -310,6 +312,7 @@ def _matrix(operator: Operator, like: jax.ShapeDtypeStruct, outputs: int) -> jax
 
 @one_at_a_time
 def singular_values_of(matrix: jax.Array) -> jax.Array:
+    """All of them, descending."""
     return jnp.linalg.svd(matrix, compute_uv=False)
 
 
