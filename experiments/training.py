@@ -1,9 +1,10 @@
 """Training an ensemble with progress and checkpoints, so that a stopped run goes on."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -41,10 +42,37 @@ class Schedule:
         return int(self.blocks[: done.points].sum() + done.blocks) * self.updates_per_block
 
 
-def schedule(*, updates: int, points: int, block_size: int, batch_size: int) -> Schedule:
-    """``points`` measurements spread evenly over ``updates``, after one at the start."""
+EARLY = 0.1  # of the run, which gets half of the points where they are denser at the start
+
+
+def _even(blocks: int, points: int) -> np.ndarray:
+    return np.linspace(0, blocks, points + 1)
+
+
+def _early(blocks: int, points: int) -> np.ndarray:
+    first = points // 2
+    geometric = np.geomspace(1, max(1.0, EARLY * blocks), first)
+    linear = np.linspace(EARLY * blocks, blocks, points - first + 1)[1:]
+    # Where blocks are too few for the geometric start every one of them is measured.
+    return np.maximum(np.concatenate([[0], geometric, linear]), np.arange(points + 1))
+
+
+# Where along a run of ``blocks`` its points lie, [points + 1] from 0 to blocks.
+SPACINGS: Mapping[str, Callable[[int, int], np.ndarray]] = MappingProxyType(
+    {"even": _even, "early": _early}
+)
+
+
+def schedule(
+    *, updates: int, points: int, block_size: int, batch_size: int, spacing: str = "even"
+) -> Schedule:
+    """``points`` measurements in ``updates``, after one at the start.
+
+    ``spacing`` is "even", or "early": half of the points in the first tenth of the run, each later
+    than the one before by the same factor, and the others evenly after that.
+    """
     per_block = block_size // batch_size
-    ends = np.round(np.linspace(0, updates // per_block, points + 1)).astype(np.int64)
+    ends = np.floor(SPACINGS[spacing](updates // per_block, points) + 0.5).astype(np.int64)
     return Schedule(np.diff(ends, prepend=0), per_block)
 
 

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from experiments.configs.base import ONLINE, PRESETS, SET_STAGES, TRAINED
+from experiments.configs import presets
+from experiments.configs.base import ONLINE, SET_STAGES, TRAINED
 from experiments.data.registry import DATA_SETS, FINITE
 from experiments.errors import ConfigError, at_least, choose
 from experiments.measurements.trained import conditions
 from experiments.networks import DENOISING, check_activation, check_scheme
 from experiments.stages import STAGES
+from experiments.training import SPACINGS
 from glorot_jax.losses import LOSSES
 from glorot_jax.training.optimizers import OPTIMIZERS
 
@@ -22,7 +24,7 @@ def validate(config: ConfigDict) -> None:
     Raises:
       ConfigError: one line that names the first bad field, its value and what is allowed.
     """
-    choose(config.preset, PRESETS, field="config.preset")
+    choose(config.preset, presets(config.name), field="config.preset")
     _some(config.stages, field="config.stages")
     for stage in config.stages:
         choose(stage, STAGES, field="config.stages")
@@ -124,6 +126,11 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
         field = f"{prefix}.optimizer_learning_rates"
         choose(optimizer, OPTIMIZERS, field=field)
         _validate_rates(rates, field=f"{field}.{optimizer}")
+    for text, rates in settings.network_learning_rates.items():
+        field = f"{prefix}.network_learning_rates"
+        choose(text, [condition.text for condition in named], field=field)
+        _validate_rates(rates, field=f"{field}.{text}")
+    choose(settings.spacing, SPACINGS, field=f"{prefix}.spacing")
     _validate_schedule(settings, prefix=prefix)
     if any(condition.scheme == DENOISING for condition in named):
         _validate_pretraining(settings, prefix=prefix)

@@ -1,14 +1,22 @@
 """Configs by name: what ``--config`` takes, and a list of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
-from experiments.configs import full_width
+from experiments.configs import full_width, long
 from experiments.configs.base import PRESETS, WHOLE
 from experiments.errors import ConfigError, choose
 from experiments.exhibits import EXHIBITS
 
 FOLDER = Path(__file__).parent
-FULL_WIDTH = "full_width"
+# Those that are a file of their own, each with its presets.
+FILES: Mapping[str, ModuleType] = {"full_width": full_width, "long": long}
+
+
+def presets(name: str) -> Mapping[str, str]:
+    """The presets that the config called ``name`` has, each with what it is."""
+    return FILES[name].PRESETS if name in FILES else PRESETS
 
 
 def path(text: str) -> str:
@@ -24,10 +32,10 @@ def path(text: str) -> str:
         if not Path(name).is_file():
             raise ConfigError(f"config: {name} is not a file; --list shows the configs by name")
         return text
-    choose(name, (WHOLE, FULL_WIDTH, *EXHIBITS), field="config")
+    choose(name, (WHOLE, *FILES, *EXHIBITS), field="config")
     if colon:
-        choose(preset, PRESETS, field="preset")
-    if name == FULL_WIDTH:
+        choose(preset, presets(name), field="preset")
+    if name in FILES:
         return f"{FOLDER / name}.py{colon}{preset}"
     return f"{FOLDER / 'figure'}.py:{name},{preset}"
 
@@ -36,12 +44,17 @@ def listing() -> str:
     """Every config and preset, a line each."""
     configs = {
         WHOLE: "the whole paper: every figure, table and sentence that fits the preset",
-        FULL_WIDTH: str(full_width.__doc__).splitlines()[0],
+        **{name: str(module.__doc__).splitlines()[0] for name, module in FILES.items()},
         **{key: exhibit.title for key, exhibit in EXHIBITS.items()},
     }
-    lines = {"Configs, as --config=name:preset:": configs, "Presets:": PRESETS}
+    lines = {
+        "Configs, as --config=name:preset:": configs,
+        "Presets:": PRESETS,
+        "Presets of long:": long.PRESETS,
+    }
     return "\n".join(
         line
         for title, entries in lines.items()
         for line in (title, *(f"  {name:<14} {what}" for name, what in entries.items()))
     )
+

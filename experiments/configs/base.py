@@ -145,10 +145,12 @@ def _training(preset: str) -> dict:
             "hessian_diagonal": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
             "gradient_variance": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
         },
+        "network_learning_rates": {},  # by network, as in conditions
         "seeds": {"smoke": 2, "quick": 3, "paper": 4}[preset],
         "block_size": {"smoke": 100, "quick": 1000, "paper": 10_000}[preset],
         "updates": {"smoke": 40, "quick": 5000, "paper": 5_000_000}[preset],
         "points": {"smoke": 4, "quick": 10, "paper": 250}[preset],
+        "spacing": "even",  # or "early", denser at the start
         "probe_examples": 50 if preset == "smoke" else 300,
         "bins": 100,
         "validation_examples": {"smoke": 100, "quick": 2000, "paper": 10_000}[preset],

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from experiments.configs import base
 
+PRESETS = base.PRESETS
 STAGES = ("examples", "surface", "initial", "online", "mnist", "cifar10", "small_imagenet")
 
 

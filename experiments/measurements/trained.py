@@ -71,6 +71,7 @@ def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Pl
             points=settings.points,
             block_size=settings.block_size,
             batch_size=settings.batch_size,
+            spacing=settings.spacing,
         ),
         key,
         checkpoints.about(dataset=task.name),
@@ -114,16 +115,18 @@ def programs(
     return made
 
 
-def learning_rates(settings: ConfigDict, optimizer: str) -> tuple[float, ...]:
-    """The rates tried with ``optimizer``, which can have its own."""
-    return tuple(settings.optimizer_learning_rates.get(optimizer, settings.learning_rates))
+def learning_rates(settings: ConfigDict, network: NetworkSpec) -> tuple[float, ...]:
+    """The rates tried with ``network``: its own if it has any, or its optimizer's, or all's."""
+    of_optimizer = settings.optimizer_learning_rates.get(
+        network.optimizer, settings.learning_rates
+    )
+    return tuple(settings.network_learning_rates.get(network.text, of_optimizer))
 
 
 def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.ndarray]]:
     """One history a condition: name -> [learning_rate, seed, point, ...]."""
     settings, task = shared.settings, shared.task
     initialised = {c: _initialise(program, c, shared) for c in program.conditions}
-    rates = learning_rates(settings, program.optimizer)
     method, loss, mesh = (
         OPTIMIZERS[program.optimizer],
         LOSSES[program.loss],
@@ -134,7 +137,7 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         (seed, condition, rate)
         for seed in range(settings.seeds)
         for condition in program.conditions
-        for rate in rates
+        for rate in learning_rates(settings, condition)
     ]
     ensemble = ensembles.create(
         [
@@ -167,16 +170,16 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
             members=[[seed, condition.text, rate] for seed, condition, rate in grid],
         ),
     )
-    sizes = (settings.seeds, len(program.conditions), len(rates))
 
-    def of_condition(values: np.ndarray, index: int) -> np.ndarray:
-        values = values.reshape(len(values), *sizes, *values.shape[2:])[:, :, index]
+    def of_condition(values: np.ndarray, condition: NetworkSpec) -> np.ndarray:
+        members = [place for place, (_, other, _) in enumerate(grid) if other == condition]
+        values = values[:, members].reshape(len(values), settings.seeds, -1, *values.shape[2:])
         return np.moveaxis(values, (2, 1, 0), (0, 1, 2))
 
     return {
-        condition: {name: of_condition(values, index) for name, values in history.items()}
+        condition: {name: of_condition(values, condition) for name, values in history.items()}
         | dict(initialised[condition].measured)
-        for index, condition in enumerate(program.conditions)
+        for condition in program.conditions
     }
 
 
@@ -220,7 +223,7 @@ def _dataset(
     shared: Setting,
 ) -> xr.Dataset:
     settings, task = shared.settings, shared.task
-    per_condition = {c: learning_rates(settings, c.optimizer) for c in networks}
+    per_condition = {c: learning_rates(settings, c) for c in networks}
     rates = np.unique(np.array([r for rates in per_condition.values() for r in rates], np.float32))
     places = [np.searchsorted(rates, np.asarray(per_condition[c], np.float32)) for c in networks]
 
