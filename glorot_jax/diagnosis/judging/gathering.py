@@ -157,7 +157,12 @@ def gather(
             )
         ),
         rows=rows,
-        leaves=_without_unused(_leaves(model, params, examined, opened, labels), params, examine)
+        leaves=_without_unused(
+            _leaves(model, params, examined, opened, labels),
+            params,
+            examine,
+            dead=bool(np.any(rows["dead"] == 1.0)),
+        )
         if model.examination.differentiable
         else (),
         chains=_chains(model, examined if not opened else later, rows, later),
@@ -254,13 +259,19 @@ def _leaves(
     return tuple(made)
 
 
-def _without_unused(leaves: tuple[Leaf, ...], params: PyTree, examine: Examine) -> tuple[Leaf, ...]:
-    """Kernels of 0 that no output depends on, whatever their values, count as not reached.
+def _without_unused(
+    leaves: tuple[Leaf, ...], params: PyTree, examine: Examine, *, dead: bool
+) -> tuple[Leaf, ...]:
+    """Kernels that no output depends on, whatever their values, count as not reached.
 
-    What is sliced away has a way to the output by the equations, and no gradient.
+    What is sliced away has a way to the output by the equations, and no gradient. Kernels of 0 may
+    be in each other's way, so all of them are drawn at random at once. Where units are ``dead``
+    they may be what is in the way, so only kernels of 0 are tried.
     """
-    zero = [leaf.name for leaf in leaves if leaf.closed and leaf.norm == 0 and leaf.route.open]
-    if not zero:
+    closed = [leaf for leaf in leaves if leaf.closed and leaf.route.open and len(leaf.shape) >= 2]
+    zero = frozenset(leaf.name for leaf in closed if leaf.norm == 0)
+    tried = zero if dead else {leaf.name for leaf in closed}
+    if not tried:
         return leaves
 
     def outputs(drawn: Collection[str]) -> list[np.ndarray]:
@@ -271,13 +282,8 @@ def _without_unused(leaves: tuple[Leaf, ...], params: PyTree, examine: Examine) 
         tree = jax.tree.unflatten(jax.tree.structure(params), values)
         return jax.tree.leaves(jax.device_get(examine(tree).outputs))
 
-    # All at once, because another kernel of 0 may be in the way.
     every = outputs(zero)
-    unused = {
-        name
-        for name in zero
-        if all(map(np.array_equal, every, outputs([other for other in zero if other != name])))
-    }
+    unused = {name for name in tried if all(map(np.array_equal, every, outputs(zero ^ {name})))}
     return tuple(replace(leaf, route=Route()) if leaf.name in unused else leaf for leaf in leaves)
 
 

@@ -26,6 +26,36 @@ def _behind_another_zero(params, x):
     return h @ params["last"] + jax.nn.relu(jax.nn.relu(h @ params["a"]) @ params["b"])
 
 
+def _sliced_away_later(params, x):
+    h = jnp.tanh(x @ params["w"])
+    more = jnp.tanh(h @ params["before"]) @ params["more"]
+    return jnp.concatenate([h @ params["last"], more], axis=1)[:, :CLASSES]
+
+
+def _below_the_bend(params, x):
+    h = jnp.tanh(x @ params["w"])
+    return h @ params["last"] + jax.nn.relu(h @ params["before"] - 1e4) @ params["more"]
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_what_only_leads_to_what_is_sliced_away_is_unused_too(scale):
+    before = jax.random.normal(KEY, (WIDTH, 4))
+    params = _params(before=before, more=scale * jnp.ones((4, 2)))
+    report = gj.diagnose(_sliced_away_later, params, X, Y, spectra=False)
+    assert [finding.kind for finding in report.findings] == ["unused"]
+    assert set(report.findings[0].sites) == {"before", "more"}
+    assert report.healthy
+
+
+def test_kernels_whose_units_are_dead_are_not_called_unused():
+    params = _params(
+        before=jax.random.normal(KEY, (WIDTH, 4)), more=jax.random.normal(KEY, (4, CLASSES))
+    )
+    report = gj.diagnose(_below_the_bend, params, X, Y, spectra=False)
+    assert "unused" not in [finding.kind for finding in report.findings]
+    assert not report.healthy
+
+
 @pytest.mark.parametrize(
     ("apply_fn", "zeros", "kind"),
     [
