@@ -46,7 +46,7 @@ def classes_shown(group: xr.Dataset, /) -> Verdict:
     )
     right = min(shown) == shapes.size and bool(fits.all())
     return Verdict(
-        "holds" if right else "fails",
+        "holds" if right else "contradicted",
         numbers,
         f"{reason}; {'as claimed' if right else 'contradicted'}",
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
+from scipy.special import stdtr, stdtrit
 
 from experiments.exhibits import EXHIBITS
 from experiments.results.queries import NotMeasured
@@ -15,8 +16,9 @@ from glorot_jax.confidence import CONFIDENCE, Interval, mean_interval
 
 FEWEST_SEEDS = 2  # one value has no spread, so no interval
 
-Status = Literal["holds", "fails", "not tested"]
-STATUSES: tuple[Status, ...] = ("holds", "fails", "not tested")
+Status = Literal["holds", "contradicted", "undecided", "not tested"]
+STATUSES: tuple[Status, ...] = ("holds", "contradicted", "undecided", "not tested")
+MOST_SEEDS = 1000  # beyond which "more seeds" is no advice
 Numbers = Mapping[str, object]
 
 
@@ -27,11 +29,15 @@ class Verdict:
     Attributes:
       numbers: what can be written as JSON; an estimate is {"mean", "low", "high", "n"}, n seeds.
       reason: one sentence: the numbers that decide, or what the results lack.
+      p: of the test that the verdict rests on; None where it rests on no interval. The least p for
+        which the interval of confidence 1 - p still decides as it does: of the bound next to the
+        mean, two-sided.
     """
 
     status: Status
     numbers: Numbers
     reason: str
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,11 @@ def decide(
     confidence: float = CONFIDENCE,
     numbers: Numbers | None = None,
 ) -> Verdict:
-    """Holds if the interval of ``values``, one per seed, lies inside (``above``, ``below``).
+    """What the interval of ``values``, one per seed, says of a mean in (``above``, ``below``).
+
+    The claim holds if the interval lies inside, is contradicted if it lies outside, and is
+    undecided where it reaches over a bound; the reason then says about how many seeds of the
+    spread seen would decide.
 
     Args:
       what: names the quantity in the reason and in the numbers.
@@ -115,13 +125,39 @@ def decide(
         f"{what}: {mean.mean:.3g}, {100 * confidence:g}% interval {mean.low:.3g} to "
         f"{mean.high:.3g} over {np.size(values)} seeds"
     )
+    distance = min(abs(float(mean.mean) - bound) for bound in (above, below))
+    p = _p(values, distance)
     if mean.low > above and mean.high < below:
-        return Verdict("holds", clean(shown), f"{measured}; {side}, as claimed")
+        return Verdict("holds", clean(shown), f"{measured}; {side}, as claimed", p)
     if mean.high < above or mean.low > below:
-        return Verdict("fails", clean(shown), f"{measured}; contradicted: claimed {side}")
+        return Verdict(
+            "contradicted", clean(shown), f"{measured}; contradicted: claimed {side}", p
+        )
+    needed = seeds_needed(float(np.std(values, ddof=1)), distance, confidence=confidence)
+    shown["seeds needed"] = needed
+    more = f"about {needed} seeds" if needed else f"more than {MOST_SEEDS} seeds"
     return Verdict(
-        "fails", clean(shown), f"{measured}; not shown: claimed {side}, the interval reaches out"
+        "undecided", clean(shown), f"{measured}; undecided: claimed {side}; needs {more}", p
     )
+
+
+def seeds_needed(deviation: float, distance: float, /, *, confidence: float) -> int | None:
+    """Fewest seeds whose t interval is narrower than ``distance``, the mean's from a bound.
+
+    ``deviation``: of one seed. None where ``MOST_SEEDS`` are too few.
+    """
+    counts = np.arange(FEWEST_SEEDS, MOST_SEEDS + 1)
+    half = stdtrit(counts - 1, (1 + confidence) / 2) * deviation / np.sqrt(counts)
+    enough = counts[half < distance]
+    return int(enough[0]) if enough.size else None
+
+
+def _p(values: np.ndarray, distance: float) -> float:
+    count = np.size(values)
+    error = float(np.std(values, ddof=1)) / math.sqrt(count)
+    if not error:
+        return 0.0 if distance else 1.0
+    return float(2 * stdtr(count - 1, -distance / error))
 
 
 def on(

@@ -9,22 +9,23 @@ from experiments.report import tables
 from experiments.report.scope import left_out
 from experiments.report.tables import Table, in_order, to_markdown
 
-UNDECIDED: Status = "not tested"
+UNTESTED: Status = "not tested"
 
 
 def summary(results: xr.DataTree, judgements: Sequence[Judgement]) -> str:
-    """Counts, every claim that holds or fails with its numbers, and what was measured in tables."""
-    decided = [
-        judgement for judgement in in_order(judgements) if judgement.verdict.status != UNDECIDED
+    """Counts, every claim tested with its numbers, and what was measured in tables."""
+    tested = [
+        judgement for judgement in in_order(judgements) if judgement.verdict.status != UNTESTED
     ]
     count = counts(judgements)
     head = (
-        f"**{count['holds']} hold, {count['fails']} fail, {count[UNDECIDED]} are not "
-        f"tested at this scale.** {_provenance(results)}"
+        f"**{count['holds']} hold, {count['contradicted']} are contradicted, "
+        f"{count['undecided']} undecided, {count[UNTESTED]} not tested at this scale.** "
+        f"{_provenance(results)}"
     )
     rows = tuple(
         (one.verdict.status, f"{one.claim.paper} ({one.claim.where})", one.verdict.reason)
-        for one in decided
+        for one in tested
     )
     table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
     measured = [

@@ -1,15 +1,15 @@
-"""The claims as a table, those that fail first."""
+"""The claims as a table, those that are contradicted first."""
 
 from collections.abc import Sequence
 
 from experiments.claims import Claim, Judgement, Verdict
 from experiments.report.tables.table import MISSING, Table
 
-STATUS_ORDER = ("fails", "holds", "not tested")
+STATUS_ORDER = ("contradicted", "undecided", "holds", "not tested")
 
 
 def in_order(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Judgements with the claims that fail first, then those that hold, then the untested."""
+    """Judgements in ``STATUS_ORDER``."""
     return sorted(judgements, key=lambda judgement: STATUS_ORDER.index(judgement.verdict.status))
 
 

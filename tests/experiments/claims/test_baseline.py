@@ -27,12 +27,11 @@ def test_the_papers_own_numbers_hold(claim_id):
 
 
 @pytest.mark.parametrize(
-    ("net", "svm", "words"), [(0.59, 0.50, "contradicted"), (0.55, 0.55, "not shown")]
+    ("net", "svm", "status"), [(0.59, 0.50, "contradicted"), (0.55, 0.55, "undecided")]
 )
-def test_a_net_that_does_not_beat_the_svm(net, svm, words):
+def test_a_net_that_does_not_beat_the_svm(net, svm, status):
     verdict = judged(BEATS, net=net, svm=svm)
-    assert verdict.status == "fails"
-    assert words in verdict.reason
+    assert verdict.status == status
 
 
 @pytest.mark.parametrize(("claim_id", "name"), [(SVM, "svm"), (NET, "net")])
@@ -40,7 +39,7 @@ def test_a_net_that_does_not_beat_the_svm(net, svm, words):
 def test_another_value_fails(claim_id, name, off):
     paper = {"svm": 0.5947, "net": 0.5047}[name]
     verdict = judged(claim_id, **{name: paper + off})
-    assert verdict.status == "fails"
+    assert verdict.status == "contradicted"
     assert verdict.numbers["paper"] == paper
 
 

@@ -14,6 +14,7 @@ from experiments.claims import CLAIMS, judge
 from experiments.report import write_page, write_report
 from experiments.report.figures import available
 from experiments.report.scope import WHOLE_PAPER
+from experiments.report.tables import STATUS_ORDER
 from tests.experiments import made_up
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -119,14 +120,14 @@ def test_claims_that_fail_come_first(results, page):
     verdicts = {judgement.claim.id: judgement.verdict.status for judgement in judge(results)}
     listed = [i.removeprefix("claim-") for i in page.ids if i.startswith("claim-")]
     assert sorted(listed) == sorted(verdicts)
-    order = [("fails", "holds", "not tested").index(verdicts[claim]) for claim in listed]
+    order = [STATUS_ORDER.index(verdicts[claim]) for claim in listed]
     assert order == sorted(order)
-    assert set(order) == {0, 1, 2}
+    assert len(set(order)) > 2
 
 
 def test_a_failure_is_explained(results, page):
     text = " ".join(page.text)
-    failed = [one.claim for one in judge(results) if one.verdict.status == "fails"]
+    failed = [one.claim for one in judge(results) if one.verdict.status in ("contradicted", "undecided")]
     assert all(claim.if_it_fails in text for claim in failed)
 
 

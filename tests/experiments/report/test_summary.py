@@ -21,10 +21,14 @@ def judgements(results: xr.DataTree) -> list[Judgement]:
 
 def test_every_decided_claim_has_a_row_and_the_counts_agree(results, judgements):
     text = summary(results, judgements)
-    for status in ("holds", "fails"):
+    for status, words in [
+        ("holds", "hold"),
+        ("contradicted", "are contradicted"),
+        ("undecided", "undecided"),
+    ]:
         count = sum(one.verdict.status == status for one in judgements)
         assert text.count(f"\n| {status} |") == count
-        assert f"{count} {status.removesuffix('s')}" in text
+        assert f"{count} {words}" in text
     row = next(line for line in text.splitlines() if line.startswith("| Tanh N |"))
     assert "(15.60)" in row
     assert "**" in row
