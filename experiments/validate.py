@@ -69,7 +69,9 @@ def _validate_data_sets(config: ConfigDict) -> None:
 
 def _validate_initial(settings: ConfigDict) -> None:
     prefix = "config.initial"
-    counts = ("depth", "width", "examples", "seeds", "jacobian_examples", "bins")
+    counts = (
+        "depth", "width", "examples", "seeds", "jacobian_examples", "mean_examples", "bins"
+    )  # fmt: skip
     _positive(settings, counts, prefix=prefix)
     choose(settings.dataset, DATA_SETS, field=f"{prefix}.dataset")
     for name, check in (("activations", check_activation), ("initializers", check_scheme)):

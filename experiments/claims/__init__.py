@@ -1,9 +1,10 @@
 """What the paper asserts, as predicates on the results: ``judge(results)``.
 
 One file a figure, table or section; each predicate stands right above its claim. A claim holds if
-the 95% interval over seeds (paired by seed where two nets are compared) lies on the side claimed, is
-contradicted if it lies on the other, and undecided if it reaches over the bound. It is not tested where the results lack what it takes: a group, a second
-seed, the length or the width that it speaks of.
+the 95% interval over seeds (paired by seed where two nets are compared) lies on the side claimed,
+is contradicted if it lies on the other, and undecided if it reaches over the bound. It is not
+tested where the results lack what it takes: a group, a second seed, the length or the width that it
+speaks of.
 """
 
 import json

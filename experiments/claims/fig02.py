@@ -235,7 +235,10 @@ def _mean_where(series: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 def _unless_short(verdict: Verdict, net: xr.Dataset, epochs: int) -> Verdict:
     """What hasn't happened in a run too short for it is not tested."""
-    if verdict.status in ("contradicted", "undecided") and last_update(net) < epochs * UPDATES_PER_EPOCH:
+    if (
+        verdict.status in ("contradicted", "undecided")
+        and last_update(net) < epochs * UPDATES_PER_EPOCH
+    ):
         raise NotTested(
             f"not seen in {last_update(net)} updates, fewer than the "
             f"{epochs * UPDATES_PER_EPOCH} it is given",

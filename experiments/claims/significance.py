@@ -45,7 +45,14 @@ def column(group: xr.Dataset, /) -> dict[str, np.ndarray]:
 
 
 def against_best(errors: Mapping[str, np.ndarray], /) -> dict[str, Comparison]:
-    """Every entry of a column against the one of least mean, by t-tests paired by seed.
+    """Every entry of a column against the one of least mean; see ``against``."""
+    finite = {n: e for n, e in errors.items() if np.size(e) and np.isfinite(e).all()}
+    best = min(finite, key=lambda name: float(np.mean(finite[name])), default=None)
+    return against(errors, best)
+
+
+def against(errors: Mapping[str, np.ndarray], best: str | None, /) -> dict[str, Comparison]:
+    """Every entry of a column against the entry ``best``, by t-tests paired by seed.
 
     Paired, because the members of one seed see the same examples in the same order, start from the
     same random numbers and share the test set: what a seed does to all of them drops out of the
@@ -54,9 +61,9 @@ def against_best(errors: Mapping[str, np.ndarray], /) -> dict[str, Comparison]:
     chance of calling any equal entry different at p = 0.005 for the column as a whole and, unlike
     Bonferroni's, doesn't give away power for the clear ones.
 
-    Two limits. The best is chosen by the same numbers, which makes p somewhat too small. And few
-    seeds show little: a single comparison of 3 seeds needs abs(t) > 14.1 for p < 0.005, of 5 seeds
-    5.6, of 10 seeds 3.7; so bold means "not shown to be worse", not "as good".
+    Two limits. Where the best is chosen by the same numbers p is somewhat too small. And few seeds
+    show little: a single comparison of 3 seeds needs abs(t) > 14.1 for p < 0.005, of 5 seeds 5.6, of
+    10 seeds 3.7; so bold means "not shown to be worse", not "as good".
 
     Args:
       errors: final test errors by entry, each [seed] with the same seeds in the same order.
@@ -73,8 +80,9 @@ def against_best(errors: Mapping[str, np.ndarray], /) -> dict[str, Comparison]:
     if len(seeds) > 1:
         raise ValueError(f"errors: entries have {sorted(seeds)} seeds; all must have the same")
     finite = {n: e for n, e in arrays.items() if e.size and np.isfinite(e).all()}
-    best = min(finite, key=lambda name: finite[name].mean(), default=None)
-    tested = {n: _paired_p(e, finite[best]) for n, e in finite.items() if best and n != best}
+    reference = finite.get(best) if best else None
+    others = {} if reference is None else {n: e for n, e in finite.items() if n != best}
+    tested = {name: _paired_p(error, reference) for name, error in others.items()}
     corrected = _holm({name: p for name, p in tested.items() if np.isfinite(p)})
     return {
         name: Comparison(

@@ -122,7 +122,7 @@ def decide(
         if math.isfinite(bound)
     )
     measured = (
-        f"{what}: {mean.mean:.3g}, {100 * confidence:g}% interval {mean.low:.3g} to "
+        f"{what}: {mean.mean:.3g}, {100 * confidence:.4g}% interval {mean.low:.3g} to "
         f"{mean.high:.3g} over {np.size(values)} seeds"
     )
     distance = min(abs(float(mean.mean) - bound) for bound in (above, below))
@@ -130,9 +130,7 @@ def decide(
     if mean.low > above and mean.high < below:
         return Verdict("holds", clean(shown), f"{measured}; {side}, as claimed", p)
     if mean.high < above or mean.low > below:
-        return Verdict(
-            "contradicted", clean(shown), f"{measured}; contradicted: claimed {side}", p
-        )
+        return Verdict("contradicted", clean(shown), f"{measured}; contradicted: claimed {side}", p)
     needed = seeds_needed(float(np.std(values, ddof=1)), distance, confidence=confidence)
     shown["seeds needed"] = needed
     more = f"about {needed} seeds" if needed else f"more than {MOST_SEEDS} seeds"

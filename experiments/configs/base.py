@@ -122,6 +122,7 @@ def _initial(preset: str) -> dict:
         "examples": 300 if full_size else 50,
         "seeds": {"smoke": 2, "quick": 3, "paper": 20}[preset],
         "jacobian_examples": {"smoke": 2, "quick": 1, "paper": 10}[preset],
+        "mean_examples": 16 if full_size else 2,
         "bins": 200,
     }
 

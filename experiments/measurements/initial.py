@@ -15,13 +15,14 @@ from experiments.measurements import predicted
 from experiments.networks import SCHEME_EXAMPLES
 from experiments.results.schema import labelled
 from glorot_jax import probes
-from glorot_jax.activations import resolve
+from glorot_jax.activations import resolve, slope
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, Task
+from glorot_jax.diagnosis.measuring import lanczos
 from glorot_jax.initialization import draw
 from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
-from glorot_jax.network import MLP, Params, kernels
+from glorot_jax.network import MLP, Params, kernels, signals
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.probes.gradients import RANGE_IN_STD
 from glorot_jax.training.ensemble import over_devices
@@ -77,10 +78,11 @@ def measure(
 ) -> xr.Dataset:
     """Every activation x initialiser of ``settings``, each for every seed.
 
-    All networks of one activation go through one program, under one ``vmap`` on each device. The
-    singular values are exact, of the Jacobians at the first ``jacobian_examples`` of the monitoring
-    examples. What theory says of each condition stands beside them. ``tick`` is called once an
-    activation.
+    All networks of one activation go through one program, under one ``vmap`` on each device.
+    ``singular_value`` is exact, at the first ``jacobian_examples`` of the monitoring examples, the
+    same for every seed; ``singular_value_mean`` by Lanczos iterations at ``mean_examples`` of them
+    that are the seed's own, so that what differs between seeds holds the examples too. What theory
+    says of each condition stands beside them. ``tick`` is called once an activation.
     """
     batch = examples.batch
     layers = (settings.width,) * settings.depth
@@ -101,6 +103,10 @@ def measure(
             partial(jax.lax.map, partial(_singular_values, model, x=jacobian_x)),
             networks,
         )
+        statistics["singular_value_mean"] = over_devices(
+            partial(jax.lax.map, partial(_mean_singular_values, model)),
+            (networks, *_own_examples(settings, batch.x, key)),
+        )
         by_scheme = {
             name: np.asarray(values).reshape(*grid, *values.shape[1:])
             for name, values in statistics.items()
@@ -120,6 +126,51 @@ def _draw(
     """Parameters of every initialiser x seed, stacked in that order on axis 0."""
     drawn = [draw(name, model, key, scheme_x) for name in initializers for key in seed_keys]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
+
+
+def _own_examples(
+    settings: ConfigDict, x: jax.Array, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The seed's own examples, and a key, for every initialiser x seed; stacked on axis 0."""
+    count, seeds = settings.mean_examples, range(settings.seeds)
+    rows = jnp.stack([(seed * count + jnp.arange(count)) % len(x) for seed in seeds])
+    keys = [named(key, "Lanczos", seed) for seed in seeds]
+    schemes = len(settings.initializers)
+    return jnp.tile(x[rows], (schemes, 1, 1)), jnp.stack(keys * schemes)
+
+
+def _mean_singular_values(model: MLP, network: tuple[Params, jax.Array, jax.Array]) -> jax.Array:
+    return mean_singular_values(model, *network)
+
+
+def mean_singular_values(
+    model: MLP, params: Params, x: jax.Array, key: jax.Array, /, *, matvecs: int = 20
+) -> jax.Array:
+    """Mean singular value of each hidden layer's Jacobian, [depth], over examples x [n, inputs].
+
+    By Golub-Kahan-Lanczos iterations of ``matvecs`` steps from one start vector an example, with
+    the mean square, which is known, as control variate: within about 0.2% at 1000 units.
+    """
+    flow = signals(model, params, x)
+    means = []
+    for layer, (kernel, s) in enumerate(zip(kernels(params)[:-1], flow.s[:-1], strict=True)):
+        slopes = slope(model.activation, s)
+        # Of J = W diag(f'(s)): the squares summed over what each unit's kernel weighs.
+        square = jnp.square(slopes) @ jnp.sum(jnp.square(kernel), axis=0) / min(kernel.shape)
+
+        def of_example(
+            slopes: jax.Array, key: jax.Array, kernel: jax.Array = kernel
+        ) -> lanczos.Ritz:
+            like = jax.ShapeDtypeStruct(kernel.shape[:1], kernel.dtype)
+            steps = lanczos.bidiagonal(
+                lambda v: (v @ kernel) * slopes, like, key, matvecs=min(matvecs, *kernel.shape)
+            )
+            return lanczos.ritz(steps)
+
+        each = jax.vmap(of_example)(slopes, jax.random.split(named(key, "layer", layer), len(x)))
+        every = jax.tree.map(lambda leaf: leaf[:, None], each)  # one start vector an example
+        means.append(lanczos.summary(every, jnp.sqrt(square)).mean)
+    return jnp.stack(means)
 
 
 def _singular_values(model: MLP, params: Params, *, x: jax.Array) -> jax.Array:
@@ -226,6 +277,7 @@ def _dataset(
             "dataset": dataset,
             "examples": settings.examples,
             "jacobian_examples": settings.jacobian_examples,
+            "mean_examples": settings.mean_examples,
             "width": settings.width,
         },
     )

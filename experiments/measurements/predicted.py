@@ -166,12 +166,15 @@ def _mean_field(nets: Networks) -> dict[str, np.ndarray]:
         "weight_gradient_mean_square": np.asarray(signals.weight_gradient),
         "weight_gradient_std": np.sqrt(batch_variances),
         "weight_gradient_histogram": weight_gradients,
-        **_singular_values(nets, q[:, : nets.jacobian_examples], variances),
+        **_singular_values(nets, q, variances),
     }
 
 
 def _singular_values(nets: Networks, q: np.ndarray, variances: np.ndarray) -> dict[str, np.ndarray]:
-    """Of the Jacobians at q [layer, example]: mean by layer, and density above the first."""
+    """Of the Jacobians at q [layer, example]: mean by layer, of all, and density above the first.
+
+    The density is that of the first ``nets.jacobian_examples``.
+    """
     activation = resolve(nets.activation)
     law = "orthogonal" if nets.initializer == "orthogonal" else "gaussian"
 
@@ -183,20 +186,18 @@ def _singular_values(nets: Networks, q: np.ndarray, variances: np.ndarray) -> di
             spectrum.mean_singular_value(
                 activation, v, n_in * variances[layer], weights=law, aspect=n_out / n_in
             )
-            for v in q[layer]
+            for v in _quantiles(q[layer])
         ]
         return float(np.mean(means))
 
     at = nets.largest_singular_value * 1.05 * np.arange(1, _POINTS + 1) / _POINTS
     density = np.full_like(at, np.nan)
     n, variance = _above_the_first(nets)
-    above = np.ravel(q[1:])
+    above = np.ravel(q[1:, : nets.jacobian_examples])
     if above.size and nets.largest_singular_value > 0:
-        # Many spectra that hardly differ: a few quantiles of q stand for them.
-        count = min(above.size, _SPECTRA)
         densities = [
             spectrum.density(activation, v, n * variance, at, weights=law, units=_UNITS).value
-            for v in np.quantile(above, (np.arange(count) + 0.5) / count)
+            for v in _quantiles(above)
         ]
         density = np.mean(densities, axis=0)
     return {
@@ -204,3 +205,9 @@ def _singular_values(nets: Networks, q: np.ndarray, variances: np.ndarray) -> di
         "singular_value": at,
         "singular_value_density": density,
     }
+
+
+def _quantiles(q: np.ndarray) -> np.ndarray:
+    """A few that stand for all of ``q``, whose spectra hardly differ."""
+    count = min(q.size, _SPECTRA)
+    return np.quantile(q, (np.arange(count) + 0.5) / count)

@@ -8,6 +8,7 @@ import xarray as xr
 from experiments.data.registry import DATA_SETS, SHAPESET
 from experiments.networks import NetworkSpec, read
 from experiments.results.schema import find_group
+from glorot_jax.confidence import mean_interval
 
 
 class NotMeasured(LookupError):
@@ -66,6 +67,17 @@ def network(group: xr.Dataset, spec: NetworkSpec, /) -> xr.Dataset:
 def of(group: xr.Dataset, name: str, spec: NetworkSpec, /) -> np.ndarray:
     """Variable ``name`` of one network, axes as in the group without ``condition``."""
     return np.asarray(network(group[[name]], spec)[name].values, np.float64)
+
+
+def mean_singular_values(net: xr.Dataset, /) -> np.ndarray:
+    """Of each layer's Jacobians, [seed, layer]: the mean over the seed's examples and all ranks.
+
+    Results that hold no such mean have that of the few examples whose spectra are exact.
+    """
+    if "singular_value_mean" in net.variables:
+        return values(net, "singular_value_mean", "seed", "layer")
+    exact = values(net, "singular_value", "seed", "layer", "example", "rank")
+    return mean_interval(exact.reshape(*exact.shape[:2], -1), axis=-1).mean
 
 
 def is_known(group: xr.Dataset, name: str, spec: NetworkSpec, /) -> bool:

@@ -24,11 +24,12 @@ Group ``initial``: Figs. 6-8 and eq. 17, at initialisation. Layers count from 1 
   the weights are uniform;
   meanfield_* [condition, layer(, bin)], what mean field expects of activation_{std, mean_square,
   histogram}, backprop_{mean_square, histogram}, weight_gradient_{std, mean_square, histogram} and,
-  as meanfield_singular_value_mean, of the mean of singular_value; histograms in the measured bins;
+  as meanfield_singular_value_mean, of singular_value_mean; histograms in the measured bins;
   NaN where it says nothing (a start that does more than draw weights, the top layer's
   backprop_histogram);
   meanfield_singular_value_density [condition, point] at meanfield_singular_value, layers above 1;
   singular_value [condition, seed, layer, example, rank], descending, NaN where a layer has fewer;
+  singular_value_mean [condition, seed, layer], by Lanczos iterations, of more examples: the seed's;
   weight_variance [condition, seed, layer] measured Var[W].
 
 Groups of networks that were trained, one a data set or study. A data set's group has its name

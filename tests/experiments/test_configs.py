@@ -8,12 +8,14 @@ import pytest
 from ml_collections import ConfigDict
 
 from experiments import configs, launch
-from experiments.configs import base
+from experiments.configs import base, long
 from experiments.data.errors import DataError, DataMissing
 from experiments.errors import ConfigError
 from experiments.exhibits import EXHIBITS
+from experiments.measurements.trained import conditions
 from experiments.report.figures import FIGURES
 from experiments.results import schema
+from experiments.validate import validate
 from tests.commands import ROOT, assert_fails_in_one_line, run_command
 
 
@@ -32,6 +34,8 @@ def test_a_config_has_a_short_name():
     assert loaded("paper") == base.paper("quick")
     assert loaded("paper:smoke") == base.paper("smoke")
     assert loaded("full_width").name == "full_width"
+    assert loaded("long").online.updates == 5_000_000
+    assert loaded("long:short").preset == "short"
     file = str(ROOT / "experiments/configs/figure.py")
     assert configs.path("fig03:quick") == f"{file}:fig03,quick"
     assert configs.path(f"{file}:fig03,quick") == f"{file}:fig03,quick"
@@ -41,9 +45,10 @@ def test_a_config_has_a_short_name():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fig99:quick", "config: 'fig99' is not one of paper, full_width, fig01, "),
+        ("fig99:quick", "config: 'fig99' is not one of paper, full_width, long, fig01, "),
         ("fig03:quik", "preset: 'quik' is not one of smoke, quick, paper"),
         ("fig03:", "preset: '' is not one of smoke"),
+        ("long:quick", "preset: 'quick' is not one of full, short, selection, wide"),
         ("no/such.py:quick", "config: no/such.py is not a file"),
     ],
 )
@@ -55,9 +60,17 @@ def test_a_mistyped_config_is_named_with_what_there_is(name, message):
 def test_the_list_has_a_line_each():
     lines = configs.listing().splitlines()
     named = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert named == ["paper", "full_width", *EXHIBITS, *base.PRESETS]
+    assert named == ["paper", "full_width", "long", *EXHIBITS, *base.PRESETS, *long.PRESETS]
     done = run_command("experiments.launch", "--list")
     assert (done.returncode, done.stdout.splitlines()) == (0, lines)
+
+
+@pytest.mark.parametrize("preset", long.PRESETS)
+def test_every_long_run_is_one_that_can_be_run(preset):
+    config = long.get_config(preset)
+    validate(config)
+    networks = {spec.text for spec in conditions(config.online, field="conditions")}
+    assert set(config.online.network_learning_rates) in (set(), networks)
 
 
 # Those that need neither files nor a stage that the whole smoke run has been through.

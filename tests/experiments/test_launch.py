@@ -111,7 +111,7 @@ def test_bad_input_is_one_line_and_writes_nothing(flag, words, tmp_path):
         ([SMOKE], ["--workdir", "missing"]),
         ([SMOKE.replace("smoke", "smok"), "--workdir=w"], ["'smok'", "smoke, quick, paper"]),
         (["--config=experiments/configs/fig99.py", "--workdir=w"], ["fig99.py"]),
-        (["--config=fig99:quick", "--workdir=w"], ["'fig99'", "paper, full_width, fig01"]),
+        (["--config=fig99:quick", "--workdir=w"], ["'fig99'", "paper, full_width, long, fig01"]),
     ],
 )
 def test_missing_and_mistyped_flags_are_one_line(arguments, words):

@@ -15,7 +15,14 @@ from experiments.report.figures.common import (
 )
 from experiments.report.figures.initial import GROUP, has_any, known_rows, sets_of, tanh_pair
 from experiments.report.figures.overlay import NOTE_SIZE, OVER, expected, largest, percent
-from experiments.results.queries import dataset_of, layers, needed, of
+from experiments.results.queries import (
+    dataset_of,
+    layers,
+    mean_singular_values,
+    needed,
+    network,
+    of,
+)
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import shortened
 
@@ -28,9 +35,8 @@ ORACLE_GAP = 0.15  # between values whose names have room beside each other
 
 
 def _mean_singular_values(initial: xr.Dataset, spec: NetworkSpec) -> np.ndarray:
-    """[seed, layer], mean over examples and the whole spectrum."""
-    values = of(initial, "singular_value", spec)
-    return mean_interval(values.reshape(*values.shape[:2], -1), axis=-1).mean
+    """[seed, layer], mean over each seed's examples and the whole spectrum."""
+    return mean_singular_values(network(initial, spec))
 
 
 def _residuals(initial: xr.Dataset, spec: NetworkSpec) -> np.ndarray | None:

@@ -4,7 +4,7 @@ import xarray as xr
 
 from experiments.networks import read
 from experiments.report.tables.table import MISSING, Table, with_interval
-from experiments.results.queries import of, select
+from experiments.results.queries import mean_singular_values, network, of, select
 from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 
@@ -19,8 +19,7 @@ def singular_values(results: xr.DataTree) -> Table | None:
         return None
     rows = []
     for spec in read(initial):
-        values = of(initial, "singular_value", spec)
-        per_seed = mean_interval(values.reshape(values.shape[0], -1), axis=-1).mean
+        per_seed = mean_interval(mean_singular_values(network(initial, spec)), axis=-1).mean
         oracle = float(of(initial, "predicted_singular_value_mean", spec))
         paper = PAPER_SINGULAR_VALUE.get(spec.kind)
         rows.append(

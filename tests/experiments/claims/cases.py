@@ -148,8 +148,9 @@ CASES: dict[str, Case] = {
     "eq17-normalized": Case(initial(singular={"normalized": 0.8}), initial()),
     "eq17-contrast": Case(initial(), initial(singular={"normalized": 0.5})),
     "eq17-below-oracle": Case(initial(), initial(singular={"standard": 0.55})),
-    "eq17-ratio-of-variances": Case(
-        initial(singular={"standard": 0.31, "normalized": 0.80}), initial()
+    "eq17-ratio-of-variances-standard": Case(initial(singular={"standard": 0.31}), initial()),
+    "eq17-ratio-of-variances-normalized": Case(
+        initial(singular={"normalized": 0.8}), initial(singular={"normalized": 0.6})
     ),
     "fig11-order": Case(
         shapeset(), shapeset(final_error={"Sigmoid": 0.1, "Sigmoid 4": 0.12, "Tanh": 0.14})

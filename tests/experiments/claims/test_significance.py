@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.claims.significance import against_best, column
+from experiments.claims.table1 import different
 from tests.experiments import made_up
 
 laws = settings(max_examples=50, deadline=None, derandomize=True)
@@ -39,6 +40,18 @@ def test_holm_by_hand():
     assert found["b"].p == pytest.approx(max(3 * p[0], 2 * p[1]))
     assert found["c"].p == pytest.approx(max(2 * p[1], p[2]))
     assert [found[name].bold for name in ("best", "a", "b", "c")] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("spread", [0.001, 0.01, 0.03, 0.1])
+def test_a_claim_of_difference_agrees_with_the_bold(spread):
+    part = made_up.training_part("shapeset")
+    noise = np.random.default_rng(0).normal(size=part["final_test_error"].shape)
+    part["final_test_error"] = part["final_test_error"] + spread * noise
+    compared = against_best(column(part))
+    best = next(name for name, entry in compared.items() if entry.best)
+    for name in set(compared) - {best}:
+        status = different(part, worse=name, better=best).status
+        assert (status == "holds") == (not compared[name].bold), name
 
 
 def test_correction_can_take_a_difference_away():

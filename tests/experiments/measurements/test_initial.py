@@ -8,6 +8,9 @@ from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
 from experiments.measurements import initial, predicted
+from glorot_jax import initializers
+from glorot_jax.activations import resolve
+from glorot_jax.network import MLP, init, kernels, signals
 from glorot_jax.theory import meanfield
 
 STARTS = ("standard", "normalized", "orthogonal", "pytorch")
@@ -28,6 +31,7 @@ def _measured(**changed):
             "width": 100,
             "examples": 20,
             "jacobian_examples": 2,
+            "mean_examples": 5,
             "bins": 40,
             **changed,
         }
@@ -61,13 +65,34 @@ def test_a_prediction_is_shaped_as_what_is_measured_without_seeds(part):
         assert part[f"meanfield_{name}"].dims == dims
 
 
+@pytest.mark.parametrize("unit", ["tanh", "sigmoid"])
+def test_the_mean_singular_value_is_that_of_all_singular_values(unit):
+    model = MLP((90, 60, 60), 4, resolve(unit), initializers.normalized())
+    x = jax.random.normal(jax.random.key(1), (12, 70))
+    params = init(model, jax.random.key(2), 70)
+    seen = initial.mean_singular_values(model, params, x, jax.random.key(3))
+    flow = signals(model, params, x)
+    for layer, (kernel, s) in enumerate(zip(kernels(params)[:-1], flow.s[:-1], strict=True)):
+        slopes = np.asarray(jax.vmap(jax.vmap(jax.grad(resolve(unit))))(s), np.float64)
+        exact = [np.linalg.svd(np.asarray(kernel) * row, compute_uv=False) for row in slopes]
+        np.testing.assert_allclose(seen[layer], np.mean(exact), rtol=0.01)
+
+
+def test_each_seed_has_examples_of_its_own():
+    settings = ConfigDict({"mean_examples": 2, "seeds": 2, "initializers": ("a", "b", "c")})
+    x = jnp.arange(3.0)[:, None]
+    own, keys = initial._own_examples(settings, x, jax.random.key(0))
+    np.testing.assert_array_equal(own[..., 0], [[0, 1], [2, 0]] * 3)
+    assert len({str(jax.random.key_data(key)) for key in keys}) == 2
+
+
 @pytest.mark.parametrize("start", ["standard", "normalized", "orthogonal"])
 def test_networks_are_as_predicted(part, start):
     """To the finite width and the few seeds: 4 nets of 100 units stray by about 10%."""
     for name in ("activation_mean_square", "backprop_mean_square", "weight_gradient_mean_square"):
         ratio = _of(part, name, start).mean(axis=0) / _of(part, f"meanfield_{name}", start)
         assert (np.abs(ratio - 1) < 0.35).all(), (name, ratio)
-    seen = np.nanmean(_of(part, "singular_value", start), axis=(0, 2, 3))
+    seen = _of(part, "singular_value_mean", start).mean(axis=0)
     expected = _of(part, "meanfield_singular_value_mean", start)
     first = 1 if start == "orthogonal" else 0  # 1024 x 100 isn't square
     assert np.isnan(expected[:first]).all()

@@ -127,7 +127,9 @@ def test_claims_that_fail_come_first(results, page):
 
 def test_a_failure_is_explained(results, page):
     text = " ".join(page.text)
-    failed = [one.claim for one in judge(results) if one.verdict.status in ("contradicted", "undecided")]
+    failed = [
+        one.claim for one in judge(results) if one.verdict.status in ("contradicted", "undecided")
+    ]
     assert all(claim.if_it_fails in text for claim in failed)
 
 
