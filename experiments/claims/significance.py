@@ -61,7 +61,7 @@ def against(errors: Mapping[str, np.ndarray], best: str | None, /) -> dict[str, 
     chance of calling any equal entry different at p = 0.005 for the column as a whole and, unlike
     Bonferroni's, doesn't give away power for the clear ones.
 
-    Two limits. Where the best is chosen by the same numbers p is somewhat too small. And few seeds
+    Two limits. Where the best is chosen by the same numbers p is somewhat too small. Few seeds
     show little: a single comparison of 3 seeds needs abs(t) > 14.1 for p < 0.005, of 5 seeds 5.6, of
     10 seeds 3.7; so bold means "not shown to be worse", not "as good".
 
@@ -81,8 +81,11 @@ def against(errors: Mapping[str, np.ndarray], best: str | None, /) -> dict[str, 
         raise ValueError(f"errors: entries have {sorted(seeds)} seeds; all must have the same")
     finite = {n: e for n, e in arrays.items() if e.size and np.isfinite(e).all()}
     reference = finite.get(best) if best else None
-    others = {} if reference is None else {n: e for n, e in finite.items() if n != best}
-    tested = {name: _paired_p(error, reference) for name, error in others.items()}
+    tested = {
+        name: _paired_p(error, reference)
+        for name, error in finite.items()
+        if reference is not None and name != best
+    }
     corrected = _holm({name: p for name, p in tested.items() if np.isfinite(p)})
     return {
         name: Comparison(
