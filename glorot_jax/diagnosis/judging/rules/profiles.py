@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import theilslopes
 
 from glorot_jax.diagnosis.judging.evidence import Chain, Evidence
 from glorot_jax.diagnosis.judging.finding import (
@@ -41,14 +42,17 @@ class _Course:
 
 
 def _course(labels: tuple[str, ...], profile: np.ndarray) -> _Course | None:
-    """By a straight line through its logarithm; None where there is too little to draw one."""
+    """By a straight line through its logarithm; None where there is too little to draw one.
+
+    Its slope is the median of all pairs' (Theil and Sen), which no single station can tilt: what
+    follows a normalisation is as large as that makes it.
+    """
     known = np.isfinite(profile) & (profile > 0)
     if known.sum() < LEAST_STATIONS:
         return None
     kept = [label for label, use in zip(labels, known, strict=True) if use]
     log = np.log(profile[known])
-    places = np.arange(len(log))
-    slope = float(np.polyfit(places, log, 1)[0])
+    slope = float(theilslopes(log)[0])
     ends = float(log[-1] - log[0])
     # Both the line and the ends must say it: neither a bend nor one odd station is a trend.
     total = slope * (len(log) - 1)
@@ -101,6 +105,7 @@ def backward(evidence: Evidence) -> list[Finding]:
         if not chain.of_time
         and (course := _course(*_downwards(evidence, chain)))
         and course.severity
+        and not _tunes_itself(evidence, course)
     ]
     if not found:
         return []
@@ -118,6 +123,20 @@ def backward(evidence: Evidence) -> list[Finding]:
             evidence,
         )
     ]
+
+
+def _tunes_itself(evidence: Evidence, course: _Course) -> bool:
+    """Whether large gradients do no harm: each kernel on the way is followed by a normalisation.
+
+    Such a kernel grows by its steps, the more the larger they are, and the larger it is the less
+    does a step change: "auto rate-tuning by batch normalization" (Arora, Li & Lyu, 2018). It needs
+    time, so an explosion beyond a warning stays one.
+    """
+    on_the_way = [
+        leaf for leaf in evidence.leaves if set(leaf.labels) & set(course.labels) and leaf.gradient
+    ]
+    grows = course.change > 1 and course.severity == WARNING
+    return grows and bool(on_the_way) and all(leaf.scale_free for leaf in on_the_way)
 
 
 # A state forgets on purpose; what it can't have is a first step whose part of the gradient is
