@@ -5,8 +5,9 @@ import xarray as xr
 
 from experiments.claims.final_errors import as_in_the_paper
 from experiments.claims.paper import PAPER_WIDTH
-from experiments.claims.plateau import BEGUN, PLATEAU
+from experiments.claims.plateau import PLATEAU
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, interval, on
+from experiments.measurements.selected import BEGUN
 from experiments.results.queries import values
 
 PAPER = {"svm": 0.5947, "net": 0.5047}  # test error as a fraction

@@ -9,7 +9,7 @@ from experiments.claims.networks import NETWORKS, SYMMETRIC
 from experiments.claims.paper import PAPER_UPDATES
 from experiments.claims.plateau import learning_begun, long_enough_to_leave
 from experiments.claims.reductions import last_update
-from experiments.claims.verdict import Claim, NotTested, Verdict, decide, on
+from experiments.claims.verdict import Claim, NotTested, Verdict, decide_all, on
 from experiments.networks import read
 from experiments.results.queries import at_chosen_rate, condition
 
@@ -20,34 +20,33 @@ _DEPTH = (
 
 
 def best_depth(group: xr.Dataset, /, *, nets: Sequence[str], depth: int) -> Verdict:
-    """Last validation error of the best other depth less that of ``depth``, paired by seed.
+    """Last validation error of each other depth less that of ``depth``, paired by seed.
 
-    Of several nets the one with the least lead decides. In a run shorter than the paper's every net
-    must have begun to learn at ``depth``, or the comparison would be of speed; sigmoid's must be as
-    long as leaving its plateau takes.
+    The lead of every net over every other depth must be above 0. In a run shorter than the paper's
+    every net must have begun to learn at ``depth``, or the comparison would be of speed; sigmoid's
+    must be as long as leaving its plateau takes.
     """
     if "Sigmoid" in nets:
         long_enough_to_leave(group)
-    leads, numbers = {}, {}
+    leads: dict[str, np.ndarray] = {}
+    numbers: dict[str, object] = {}
     for net in nets:
         errors = _by_depth(group, net)
-        others = [error for deep, error in errors.items() if deep != depth]
-        if depth not in errors or not others:
+        if depth not in errors or len(errors) < 2:
             raise NotTested(
                 f"{net} was trained with {list(errors)} layers only, not beside {depth}"
             )
         if last_update(group) < PAPER_UPDATES:
             learning_begun(group, {f"{net}, {depth} layers": errors[depth]})
-        leads[net] = np.min(others, axis=0) - errors[depth]
+        leads |= {
+            f"{net}, {deep} less {depth} layers": error - errors[depth]
+            for deep, error in errors.items()
+            if deep != depth
+        }
         numbers[f"{net}: validation error by depth"] = {
             str(deep): float(error.mean()) for deep, error in errors.items()
         }
-    return decide(
-        np.min(list(leads.values()), axis=0),
-        what=f"validation error of the best other depth less that of {depth} layers",
-        above=0.0,
-        numbers={f"{net}: lead of {depth} layers": lead for net, lead in leads.items()} | numbers,
-    )
+    return decide_all(leads, what="validation error", numbers=numbers)
 
 
 def _selection(id: str, nets: tuple[str, ...], depth: int, whose: str) -> Claim:

@@ -62,8 +62,8 @@ def against(errors: Mapping[str, np.ndarray], best: str | None, /) -> dict[str, 
     Bonferroni's, doesn't give away power for the clear ones.
 
     Two limits. Where the best is chosen by the same numbers p is somewhat too small. Few seeds
-    show little: a single comparison of 3 seeds needs abs(t) > 14.1 for p < 0.005, of 5 seeds 5.6, of
-    10 seeds 3.7; so bold means "not shown to be worse", not "as good".
+    show little: a single comparison of 3 seeds needs abs(t) > 14.1 for p < 0.005, of 5 seeds 5.6,
+    of 10 seeds 3.7; so bold means "not shown to be worse", not "as good".
 
     Args:
       errors: final test errors by entry, each [seed] with the same seeds in the same order.

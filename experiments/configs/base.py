@@ -143,8 +143,7 @@ def _training(preset: str) -> dict:
         # A short run wants larger steps.
         "learning_rates": (0.01, 0.03, 0.1) if preset == "paper" else (0.03, 0.1),
         "optimizer_learning_rates": {
-            "hessian_diagonal": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
-            "gradient_variance": (0.001, 0.003, 0.01) if preset == "paper" else (0.003, 0.01),
+            "gradient_variance": (1e-4, 3e-4, 1e-3) if preset == "paper" else (3e-4, 1e-3),
         },
         "network_learning_rates": {},  # by network, as in conditions
         "seeds": {"smoke": 2, "quick": 3, "paper": 4}[preset],

@@ -1,12 +1,15 @@
 """Model selection on validation error (section 2.3): the learning rate, then the depth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 
 from experiments.networks import NetworkSpec
 from experiments.results.schema import labelled
+
+LAST = 0.9  # of a run: what comes after is its end
+BEGUN = 0.9  # learning has begun where a tenth of what guessing errs is gone
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,34 @@ class Selection:
     margin: np.ndarray
 
 
-def select(validation_error: np.ndarray, diverged: np.ndarray) -> Selection:
+def at_the_end(validation_error: np.ndarray, updates: np.ndarray) -> np.ndarray:
+    """Mean of [.., update] over the measurements in the last tenth of a run, [..].
+
+    A single measurement of a net that is still learning is off by a point or so.
+    """
+    return validation_error[..., updates >= LAST * updates[-1]].mean(axis=-1)
+
+
+def select(
+    validation_error: np.ndarray, diverged: np.ndarray, *, guessing: float = np.inf
+) -> Selection:
     """The learning rate of least mean validation error at the end of training.
 
+    Where no rate has learned anything yet the choice would be between equal constants; it is then
+    the largest rate at which no seed diverged.
+
     Args:
-      validation_error: [condition, learning_rate, seed], NaN at rates that were not tried.
+      validation_error: [condition, learning_rate, seed], NaN at rates that were not tried; rates
+        ascending.
       diverged: the same shape; a rate at which any seed diverged is never chosen.
+      guessing: the error of always giving the likeliest answer.
     """
-    return _least(np.where(diverged.any(axis=2), np.nan, validation_error.mean(axis=2)))
+    error = np.where(diverged.any(axis=2), np.nan, validation_error.mean(axis=2))
+    selection = _least(error)
+    known = np.isfinite(error)
+    learned = np.where(known, error, np.inf).min(axis=1) < BEGUN * guessing
+    largest = np.where(known, np.arange(error.shape[1]), -1).max(axis=1)
+    return replace(selection, chosen=np.where(learned, selection.chosen, largest))
 
 
 def _least(error: np.ndarray) -> Selection:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from experiments.checkpoint import Place
 from experiments.measurements import pretrained
-from experiments.measurements.selected import choose_depth, select
+from experiments.measurements.selected import at_the_end, choose_depth, select
 from experiments.networks import DENOISING, SCHEME_EXAMPLES, NetworkSpec, coordinates, parse
 from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
@@ -236,9 +236,13 @@ def _dataset(
         return np.stack(rows)
 
     finite = on_all_rates("finite") != 0  # NaN, a rate not tried, has not diverged
-    selection = select(on_all_rates("validation_error")[..., -1], ~finite.all(axis=3))
-    chosen = selection.chosen
     updates = shared.schedule.updates
+    selection = select(
+        at_the_end(on_all_rates("validation_error"), updates),
+        ~finite.all(axis=3),
+        guessing=1 - np.bincount(np.asarray(task.validation.y)).max() / len(task.validation.y),
+    )
+    chosen = selection.chosen
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         "diverged_at": (
             GRID,
@@ -259,6 +263,11 @@ def _dataset(
         int(np.flatnonzero(place == index)[0]) if index >= 0 else -1
         for place, index in zip(places, chosen, strict=True)
     ]
+    classes = np.asarray(task.test.y)
+    variables["test_class_count"] = (
+        ("class",),
+        np.bincount(classes, minlength=len(task.class_names)).astype(np.int64),
+    )
     in_order = [histories[condition] for condition in networks]
     variables |= _probe_variables(in_order, np.array(at_own_rates))
     variables |= _reconstruction(in_order, depth=max(c.depth for c in networks))

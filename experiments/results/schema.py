@@ -44,12 +44,14 @@ Groups of networks that were trained, one a data set or study. A data set's grou
   validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
   diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have
   left the finite numbers, NaN if it never did;
-  selection_error [condition, learning_rate], mean final validation error, NaN if a seed diverged;
-  chosen_learning_rate [condition], that of least selection_error, NaN if every rate diverged;
+  selection_error [condition, learning_rate], mean validation error over the last tenth of the run,
+  NaN if a seed diverged; chosen_learning_rate [condition], that of least selection_error, or the
+  largest where no rate has learned anything, NaN if every rate diverged;
   selection_margin [condition], selection_error of the next best rate less that of the chosen one;
   and of the members at that rate: final_test_error [condition, seed], and
   activation_*, backprop_*, weight_gradient_* [condition, seed, update, layer] as in ``initial``
   (histograms of activations only; NaN above a condition's depth).
+  test_class_count [class], examples of each class in the test set;
   reconstruction_cost [condition, seed, layer, pretraining_point], of the denoising autoencoders,
   and pretraining_update [pretraining_point], only where a condition is pre-trained; NaN elsewhere.
   attributes: dataset, origin, class_names, inputs, classes, batch_size, width, loss,

@@ -66,6 +66,7 @@ CLASSES = {
         *("furniture", "instruments", "tools", "flowers", "fruits"),
     ),
 }
+SHAPESET_SHARES = (*(1 / 6,) * 3, *(1 / 9,) * 3, *(1 / 18,) * 3)
 # Final error by depth, 1 to 5.
 DEPTH_ERROR = {
     "Softsign": (0.40, 0.30, 0.23, 0.19, 0.1627),
@@ -376,6 +377,7 @@ class Training(NamedTuple):
     ``lower_step`` more for each layer above it; ``first_layer_saturates``, by how much when the
     top leaves; ``sigmoid_top_saturated``, fraction while the top is at 0.
     ``reconstruction``: first and last cost of the autoencoders, where a condition has any.
+    ``class_shares``: of the test set, by class; Shapeset's own, or all alike, where None.
     """
 
     conditions: Mapping[str, NetworkSpec] | None = None
@@ -401,6 +403,7 @@ class Training(NamedTuple):
     reconstruction: tuple[float, float] = (1.0, 0.3)
     test_examples: int = 10_000
     noise: float = NOISE
+    class_shares: Sequence[float] | None = None
 
 
 def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
@@ -432,8 +435,16 @@ def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
         ),
         **points,
     }
-    variables = {**_error_variables(error), **_course_variables(stacked), **pretraining}
     class_names = CLASSES.get(like, tuple(str(number) for number in range(10)))
+    usual = SHAPESET_SHARES if dataset == "shapeset" else (1 / len(class_names),) * len(class_names)
+    shares = np.array(usual if made.class_shares is None else made.class_shares)
+    counts = np.round(made.test_examples * shares)
+    variables = {
+        **_error_variables(error),
+        **_course_variables(stacked),
+        **pretraining,
+        "test_class_count": (("class",), counts, "examples of each class", "1"),
+    }
     losses = {condition.loss for condition in conditions.values()}
     return _dataset(variables, places).assign_attrs(
         dataset=dataset,

@@ -37,7 +37,7 @@ def test_every_config_is_valid(name, preset):
         ("custom_initializers", ("no.such:thing",), ["no.such:thing"]),
         ("custom_activations", ("jax.nn:no_such",), ["jax.nn:no_such"]),
         ("selection.depths", (1, 0), ["0", "at least 1"]),
-        ("section5.optimizer_learning_rates.hessian_diagonal", (0.0,), ["0.0", "positive"]),
+        ("section5.optimizer_learning_rates.gradient_variance", (0.0,), ["0.0", "positive"]),
         ("online.pretraining.corruption", 1.0, ["1.0", "[0, 1)"]),
         ("online.pretraining.learning_rate", -1.0, ["-1.0", "positive"]),
         ("online.pretraining.updates", 15, ["15", "multiple of 10"]),

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.claims.reductions import central_fraction, density, over_time
-from experiments.claims.verdict import NotTested, clean, decide, interval, on, seeds_needed
+from experiments.claims.verdict import (
+    NotTested,
+    clean,
+    decide,
+    decide_all,
+    interval,
+    on,
+    seeds_needed,
+)
 from experiments.results.queries import NotMeasured, at_chosen_rate, condition
 from tests.experiments import made_up
 
@@ -101,6 +109,25 @@ def test_p_is_that_of_a_t_test_against_the_bound(values, bound):
     if np.ptp(values) > 1e-2:
         expected = stats.ttest_1samp(values, bound).pvalue
         assert decide(values, what="x", above=bound).p == pytest.approx(expected, rel=1e-6)
+
+
+def test_all_of_several_hold_only_if_each_does():
+    clear, noisy = np.array([1.0, 1.1, 0.9]), np.array([1.0, -0.9, 0.5])
+    assert decide_all({"a": clear, "b": clear + 1}, what="x").status == "holds"
+    one = decide_all({"a": clear, "b": noisy}, what="x")
+    assert one.status == "undecided"
+    assert "x, b" in one.reason
+    against = decide_all({"a": clear, "b": noisy, "c": -clear}, what="x")
+    assert against.status == "contradicted"
+    assert "x, c" in against.reason
+
+
+def test_one_of_many_contradicts_only_beyond_what_chance_gives_one_of_many():
+    # t = -4.6: p = 0.044 alone, which is nothing strange among ten.
+    below = np.array([-1.0, -0.6, -0.5])
+    many = {str(i): np.array([1.0, 1.1, 0.9]) for i in range(9)}
+    assert decide(below, what="x", above=0.0).status == "contradicted"
+    assert decide_all({"a": below, **many}, what="x").status == "undecided"
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan], [1.0, math.inf]])

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from experiments.measurements.selected import choose_depth, select
+from experiments.measurements.selected import at_the_end, choose_depth, select
 
 
 def test_the_rate_of_least_mean_error_is_chosen_with_its_margin():
@@ -22,6 +22,19 @@ def test_a_rate_at_which_a_seed_diverged_or_that_was_not_tried_is_not_chosen():
     assert found.chosen.tolist() == [1]
     assert np.isnan(found.error).tolist() == [[True, False, True]]
     assert np.isnan(found.margin).all(), "there is no other rate to compare with"
+
+
+def test_where_nothing_is_learned_the_largest_rate_that_converged_is_chosen():
+    error = np.array([[[0.80], [0.79], [0.81], [0.78]], [[0.80], [0.60], [0.79], [0.78]]])
+    diverged = np.zeros_like(error, bool)
+    diverged[0, 3] = True
+    assert select(error, diverged, guessing=0.83).chosen.tolist() == [2, 1]
+
+
+def test_the_end_of_a_run_is_its_last_tenth():
+    error = np.array([[0.9, 0.5, 0.3, 0.1]])
+    np.testing.assert_allclose(at_the_end(error, np.array([0, 50, 90, 100])), [0.2])
+    np.testing.assert_allclose(at_the_end(error, np.array([0, 50, 60, 100])), [0.1])
 
 
 def test_without_a_rate_that_converged_none_is_chosen():
