@@ -14,6 +14,7 @@ from glorot_jax.data.stream import Batch, Stream
 from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init
+from glorot_jax.training.blocked import make_sgd
 from glorot_jax.training.ensemble import (
     AXIS,
     Ensemble,
@@ -22,7 +23,7 @@ from glorot_jax.training.ensemble import (
     make_advance,
     member_mesh,
 )
-from glorot_jax.training.update import make_update
+from glorot_jax.training.update import make_update, one_by_one
 
 INPUTS, CLASSES, DEPTH, BATCH = 1024, 9, 5, 10
 LEARNING_RATE = 0.01
@@ -66,7 +67,7 @@ def fresh_ensemble(
 def project(width: int, stream: Stream) -> Callable[[Ensemble, int], Ensemble]:
     """``(ensemble, blocks) -> ensemble`` by the project's own program, without measurements."""
     advance = make_advance(
-        update=make_update(_model(width), cross_entropy, optax.sgd),
+        train=make_sgd(_model(width), cross_entropy),
         probe=lambda member, held_out: (),
         stream=stream,
         batch_size=BATCH,
@@ -84,10 +85,7 @@ def executors(width: int, updates: int) -> dict[str, Callable[[Ensemble], Ensemb
         batches = jax.tree.map(
             lambda leaf: leaf.reshape(updates, BATCH, *leaf.shape[1:]), ensemble.streams
         )
-        members, _ = jax.lax.scan(
-            lambda m, b: (update(m, b), None), ensemble.members, batches, unroll=2
-        )
-        return ensemble._replace(members=members)
+        return ensemble._replace(members=one_by_one(update)(ensemble.members, batches))
 
     def over_devices(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         spec = PartitionSpec(AXIS)

@@ -92,7 +92,7 @@ members = ensemble.create(
     mesh=mesh,
 )
 advance = ensemble.make_advance(
-    update=update.make_update(model, losses.cross_entropy, optax.sgd),
+    train=update.one_by_one(update.make_update(model, losses.cross_entropy, optax.sgd)),
     probe=loop.make_probe(model, losses.cross_entropy, bins=50),
     stream=task.train,
     batch_size=batch_size,

@@ -29,7 +29,8 @@ from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init, logits
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
-from glorot_jax.training.update import Member, make_update
+from glorot_jax.training.blocked import make_sgd
+from glorot_jax.training.update import Member
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -168,7 +169,7 @@ def _courses(
     # The program takes the examples as an argument, so one stream and program serve every sample.
     stream = finite_stream(samples[0].train, block_size=settings.block_size)
     advance = ensembles.make_advance(
-        update=make_update(model, cross_entropy, optax.sgd),
+        train=make_sgd(model, cross_entropy),
         probe=_make_probe(model),
         stream=stream,
         batch_size=settings.batch_size,

@@ -17,6 +17,7 @@ from glorot_jax.network import MLP, Params
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.pretraining import begin_layer, make_layer_probe, make_layer_update
+from glorot_jax.training.update import one_by_one
 
 COST = "reconstruction_cost"
 FIRST_SCHEME = "normalized"  # what the layers are drawn by before they are pre-trained
@@ -69,12 +70,14 @@ def pretrain(
         ]
         seeds = list(range(len(keys)))
         advance = ensembles.make_advance(
-            update=make_layer_update(
-                model,
-                layer,
-                corruption=settings.corruption,
-                pixel_range=task.pixel_range,
-                make_optimizer=optax.sgd,
+            train=one_by_one(
+                make_layer_update(
+                    model,
+                    layer,
+                    corruption=settings.corruption,
+                    pixel_range=task.pixel_range,
+                    make_optimizer=optax.sgd,
+                )
             ),
             probe=make_layer_probe(model, layer, pixel_range=task.pixel_range),
             stream=task.train,

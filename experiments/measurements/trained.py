@@ -25,8 +25,7 @@ from glorot_jax.probes import QUANTILES
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
-from glorot_jax.training.optimizers import OPTIMIZERS
-from glorot_jax.training.update import make_update
+from glorot_jax.training.optimizers import OPTIMIZERS, make_train
 
 GRID = ("condition", "learning_rate", "seed")
 OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
@@ -125,11 +124,8 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
     """One history a condition: name -> [learning_rate, seed, point, ...]."""
     settings, task = shared.settings, shared.task
     initialised = {c: _initialise(program, c, shared) for c in program.conditions}
-    method, loss, mesh = (
-        OPTIMIZERS[program.optimizer],
-        LOSSES[program.loss],
-        ensembles.member_mesh(),
-    )
+    method, loss = OPTIMIZERS[program.optimizer], LOSSES[program.loss]
+    mesh = ensembles.member_mesh()
     # Seed first, so that members which share a stream sit side by side on a device.
     grid = [
         (seed, condition, rate)
@@ -148,7 +144,7 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         mesh=mesh,
     )
     advance = ensembles.make_advance(
-        update=make_update(program.model, loss, method.make, method.extra),
+        train=make_train(program.optimizer, program.model, loss),
         probe=loop.make_probe(program.model, loss, bins=settings.bins),
         stream=task.train,
         batch_size=settings.batch_size,

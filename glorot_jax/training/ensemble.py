@@ -17,11 +17,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from glorot_jax.data.stream import Stream
 from glorot_jax.keys import named
-from glorot_jax.training.update import MakeOptimizer, Member
+from glorot_jax.training.update import MakeOptimizer, Member, Train
 from glorot_jax.typing import PyTree
 
 AXIS = "member"
-Update: TypeAlias = Callable[[Member, PyTree], Member]
 Probe: TypeAlias = Callable[[Member, PyTree], PyTree]
 
 
@@ -162,7 +161,7 @@ def _padded_indices(seeds: Sequence[int], devices: int) -> _PaddedIndices:
 
 def make_advance(
     *,
-    update: Update,
+    train: Train,
     probe: Probe,
     stream: Stream,
     batch_size: int,
@@ -171,7 +170,8 @@ def make_advance(
     """The one compiled program of a training run.
 
     ``advance(ensemble, arrays, held_out, blocks, measure=True)`` trains every member on ``blocks``
-    blocks of its stream (``stream.block_size / batch_size`` updates each) and then measures it:
+    blocks of its stream (``stream.block_size / batch_size`` updates each, by ``train``) and then
+    measures it:
     ``probe(member, held_out)``. With ``blocks`` 0 it only measures, and without ``measure`` it only
     trains. The ensemble is donated. Returns the new ensemble and the measurements, stacked on axis
     0, which are zeros where nothing is measured.
@@ -189,15 +189,14 @@ def make_advance(
     def one_block(arrays: PyTree, ensemble: Ensemble) -> Ensemble:
         streams, blocks = over(partial(stream.next, arrays))(ensemble.streams)
 
-        def train(member: Member) -> Member:
+        def train_one(member: Member) -> Member:
             minibatches = jax.tree.map(
                 lambda leaf: leaf[member.stream].reshape(updates, batch_size, *leaf.shape[2:]),
                 blocks,
             )
-            # Two updates a turn: with one, XLA on a CPU copies almost every kernel at each update.
-            return jax.lax.scan(lambda m, b: (update(m, b), None), member, minibatches, unroll=2)[0]
+            return train(member, minibatches)
 
-        return Ensemble(over(train)(ensemble.members), streams)
+        return Ensemble(over(train_one)(ensemble.members), streams)
 
     @jax.jit  # so that it is traced once, for its shapes too
     def measured(held_out: PyTree, members: Member) -> PyTree:

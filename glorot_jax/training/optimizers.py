@@ -9,8 +9,9 @@ import optax
 
 from glorot_jax.data.stream import Batch
 from glorot_jax.network import MLP, Params
+from glorot_jax.training.blocked import make_sgd
 from glorot_jax.training.curvature import gauss_newton_diagonal
-from glorot_jax.training.update import Extra, MakeOptimizer
+from glorot_jax.training.update import Extra, MakeOptimizer, Train, make_update, one_by_one
 from glorot_jax.typing import Loss, PyTree
 
 
@@ -104,3 +105,11 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "hessian_diagonal": Optimizer(hessian_diagonal, _curvature),
     "gradient_variance": Optimizer(gradient_variance),
 }
+
+
+def make_train(optimizer: str, model: MLP, loss: Loss) -> Train:
+    """How a member is trained by ``OPTIMIZERS[optimizer]``; SGD the faster way for its width."""
+    if optimizer == "sgd":
+        return make_sgd(model, loss)
+    method = OPTIMIZERS[optimizer]
+    return one_by_one(make_update(model, loss, method.make, method.extra))

@@ -1,7 +1,7 @@
 """One update of one member."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,11 @@ from glorot_jax.typing import Loss, PyTree
 MakeOptimizer = Callable[[jax.Array], optax.GradientTransformation]
 # (model, loss, params, batch) -> what an optimiser's update takes besides the gradient, by keyword.
 Extra = Callable[[MLP, Loss, Params, Batch], Mapping[str, PyTree]]
+
+
+Update: TypeAlias = Callable[["Member", PyTree], "Member"]
+# (member, minibatches) -> member, each leaf of the minibatches [updates, ..].
+Train: TypeAlias = Callable[["Member", PyTree], "Member"]
 
 
 class Member(NamedTuple):
@@ -32,6 +37,16 @@ class Member(NamedTuple):
 def mean_cost(model: MLP, loss: Loss, params: Params, batch: Batch) -> jax.Array:
     """Cost averaged over a mini-batch, a scalar (section 2.3)."""
     return jnp.mean(loss(logits(model, params, batch.x), batch.y))
+
+
+def one_by_one(update: Update) -> Train:
+    """``(member, minibatches) -> member`` by ``update`` with one mini-batch after the other."""
+
+    def train(member: Member, minibatches: PyTree) -> Member:
+        # Two updates a turn: with one, XLA on a CPU copies almost every kernel at each update.
+        return jax.lax.scan(lambda m, b: (update(m, b), None), member, minibatches, unroll=2)[0]
+
+    return train
 
 
 def make_update(

@@ -19,7 +19,7 @@ from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training.ensemble import _padded_indices
-from glorot_jax.training.update import make_update
+from glorot_jax.training.update import make_update, one_by_one
 from tests import numpy_net
 
 INPUTS, CLASSES, BATCH_SIZE = 6, 3, 5
@@ -80,7 +80,11 @@ def _make_advance(devices=1, platform="cpu", *, update=UPDATE, probe=_logits):
         chosen = ensembles.map_members(platform)
         patch.setattr(ensembles, "map_members", lambda _: chosen)
         return ensembles.make_advance(
-            update=update, probe=probe, stream=STREAM, batch_size=BATCH_SIZE, mesh=_mesh(devices)
+            train=one_by_one(update),
+            probe=probe,
+            stream=STREAM,
+            batch_size=BATCH_SIZE,
+            mesh=_mesh(devices),
         )
 
 
@@ -267,7 +271,11 @@ def test_an_ensemble_without_padding_goes_on_on_any_number_of_devices(specs):
 def test_a_batch_that_does_not_divide_the_block_is_refused(batch_size):
     with pytest.raises(ValueError, match=rf"^batch_size: {batch_size} does not divide .* 20 "):
         ensembles.make_advance(
-            update=UPDATE, probe=_logits, stream=STREAM, batch_size=batch_size, mesh=_mesh(1)
+            train=one_by_one(UPDATE),
+            probe=_logits,
+            stream=STREAM,
+            batch_size=batch_size,
+            mesh=_mesh(1),
         )
 
 

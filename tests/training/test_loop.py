@@ -14,7 +14,8 @@ from glorot_jax.network import MLP, init
 from glorot_jax.probes import activation_statistics, gradient_statistics
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
-from glorot_jax.training.update import Member, make_update
+from glorot_jax.training.optimizers import make_train
+from glorot_jax.training.update import Member
 from tests import numpy_net
 
 SIZES = (6, 5, 4, 3)
@@ -113,7 +114,7 @@ BLOCKS = np.array([0, 2, 1, 2])
 @pytest.fixture(scope="module")
 def advance():
     return ensembles.make_advance(
-        update=make_update(MODEL, cross_entropy, optax.sgd),
+        train=make_train("sgd", MODEL, cross_entropy),
         probe=loop.make_probe(MODEL, cross_entropy, bins=BINS),
         stream=TASK.train,
         batch_size=5,
