@@ -1,0 +1,364 @@
+"""The panel's table against SciPy and random matrices, its curves in a browser against theory."""
+
+import itertools
+import json
+import re
+import shutil
+
+import jax.numpy as jnp
+import jinja2
+import numpy as np
+import pytest
+from playwright import sync_api
+from scipy import integrate, special
+
+from experiments.report.panel import TABLE, panel
+from experiments.report.panel_table import DOCS, SIGMA_B2, SIGMA_W2, grid, maps
+from glorot_jax.activations import ACTIVATIONS
+from glorot_jax.theory import meanfield, spectrum
+
+COMMITTED = json.loads(TABLE.read_text(encoding="utf-8"))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WHITE, DARK = "rgb(255, 255, 255)", "rgb(21, 23, 26)"
+
+
+def _gelu(s):
+    """The approximation by tanh, which is JAX's default, and its derivative."""
+    inner = np.sqrt(2 / np.pi) * (s + 0.044715 * s**3)
+    rise = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * s**2)
+    t = np.tanh(inner)
+    return s * (1 + t) / 2, (1 + t) / 2 + s * (1 - t**2) * rise / 2
+
+
+# f(s) and f'(s), in NumPy's float64.
+REFERENCE = {
+    "sigmoid": lambda s: (special.expit(s), special.expit(s) * special.expit(-s)),
+    "tanh": lambda s: (np.tanh(s), 1 - np.tanh(s) ** 2),
+    "softsign": lambda s: (s / (1 + np.abs(s)), 1 / (1 + np.abs(s)) ** 2),
+    "relu": lambda s: (np.maximum(s, 0), (s > 0).astype(float)),
+    "gelu": _gelu,
+}
+EDGES = np.concatenate([-np.logspace(1.1, -8, 120), [0], np.logspace(-8, 1.1, 120)])
+
+
+def _mean_square(function, q):
+    def integrand(u):
+        return function(np.sqrt(q) * u) ** 2 * np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+
+    panels = itertools.pairwise(EDGES)
+    return sum(integrate.fixed_quad(integrand, *ends, n=8)[0] for ends in panels)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_table_agrees_with_scipy(name):
+    table = COMMITTED["activations"][name]
+    for i, q in list(enumerate(grid(ACTIVATIONS[name])))[::6]:
+        square = _mean_square(lambda s: REFERENCE[name](s)[0], q)
+        slopes = _mean_square(lambda s: REFERENCE[name](s)[1], q)
+        # 64 nodes see gelu's bend at 0 less well where s is in the hundreds.
+        error = 3e-5 if q < 400 else 2.5e-3
+        assert table["square"][i] == pytest.approx(np.log(square), abs=3e-6)
+        assert table["slope_square"][i] == pytest.approx(np.log(slopes), abs=error)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_singular_values_in_the_table_are_those_of_a_random_matrix(name):
+    n, rng = 500, np.random.default_rng(3)
+    table = COMMITTED["activations"][name]["singular"]
+    q = grid(ACTIVATIONS[name])
+    i = int(np.argmin(np.abs(q - 1)))
+    _, slopes = REFERENCE[name](np.sqrt(q[i]) * rng.standard_normal(n))
+    jacobian = slopes[:, None] * rng.standard_normal((n, n)) / np.sqrt(n)
+    measured = np.linalg.svd(jacobian, compute_uv=False).mean()
+    # Most of the error: so many units for the law of the slopes; 1 / n where they are all alike.
+    error = np.std(slopes**2) / np.mean(slopes**2) / 2 / np.sqrt(n) + 1 / n
+    assert np.exp(table[i]) == pytest.approx(measured, rel=4 * error)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_committed_table_is_what_theory_says_today(name):
+    table, q = COMMITTED["activations"][name], grid(ACTIVATIONS[name])
+    again = maps(ACTIVATIONS[name], q[::16])
+    for kind in ("square", "slope_square", "singular"):
+        assert len(table[kind]) == len(q)
+        np.testing.assert_allclose(table[kind][::16], again[kind], atol=2e-5, err_msg=kind)
+    critical = np.array([again["critical"], table["critical"]], np.float64)
+    np.testing.assert_allclose(*critical, rtol=2e-5)
+
+
+def test_the_grid_and_the_sliders_of_the_committed_table_are_today_s():
+    assert list(COMMITTED["activations"]) == list(ACTIVATIONS)
+    assert (COMMITTED["sigma_w2"], COMMITTED["sigma_b2"]) == (list(SIGMA_W2), list(SIGMA_B2))
+    for activation in ACTIVATIONS.values():
+        q = grid(activation)
+        expected = COMMITTED["start"] + COMMITTED["step"] * np.arange(len(q))
+        np.testing.assert_allclose(np.log(q), expected, atol=1e-9)
+
+
+def test_no_net_of_the_sliders_leaves_the_grid_of_a_bounded_activation():
+    largest = SIGMA_W2[1] * 1.0 + SIGMA_B2[-1]
+    for name in ("sigmoid", "tanh", "softsign"):
+        assert largest < grid(ACTIVATIONS[name])[-2]
+
+
+def test_the_docs_have_today_s_panel():
+    again = "python -m experiments.report.panel_table"
+    assert DOCS.read_text(encoding="utf-8") == panel(), f"{DOCS} is old: {again}"
+
+
+def test_a_template_takes_the_panel_as_it_is():
+    page = jinja2.Environment(autoescape=True).from_string("{{ panel }}").render(panel=panel())
+    assert page == panel()
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A page that holds the panel and nothing else."""
+    path = tmp_path_factory.mktemp("panel") / "page.html"
+    head = '<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>t</title>'
+    path.write_text(
+        f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{panel()}</body></html>',
+        encoding="utf-8",
+    )
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The panel, opened; it may not complain, nor ask the network for anything."""
+    opened, wrong = browser.new_page(), []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda message: wrong.append(message.text))
+    opened.on(
+        "request", lambda request: None if request.url == address else wrong.append(request.url)
+    )
+    opened.goto(address)
+    yield opened
+    opened.close()
+    assert not wrong
+
+
+def _set(page, *, activation=None, **sliders):
+    if activation:
+        page.select_option("#mf-activation", activation)
+    for name, value in sliders.items():
+        page.fill(f"#mf-{name}", str(value))
+
+
+def _curve(page, name):
+    """The numbers of the dots, and how high up the dots are, in pixels."""
+    dots = page.locator(f"[data-curve={name}] circle")
+    pairs = dots.evaluate_all(
+        "dots => dots.map(dot => { const box = dot.getBoundingClientRect();"
+        " return [Number(dot.dataset.value), -(box.top + box.bottom) / 2]; })"
+    )
+    return np.array(pairs, np.float64).T  # a large whole number comes as an int
+
+
+def _phase(page):
+    return page.locator(".mean-field").get_attribute("data-phase")
+
+
+def _shown_weights(page):
+    return float(page.locator("output[for=mf-weights]").inner_text())
+
+
+def _expected(activation, layers, sigma_w2, sigma_b2):
+    """Var[s] of each layer and Var[dC/ds] as a share of the top layer's."""
+    q = [sigma_w2 + sigma_b2]
+    for _ in range(layers - 1):
+        q.append(float(meanfield.variance_map(activation, q[-1], sigma_w2, sigma_b2)))
+    factors = [float(meanfield.chi(activation, each, sigma_w2)) for each in q[:-1]]
+    return np.array(q), np.cumprod([1.0, *factors[::-1]])[::-1]
+
+
+SLIDERS = (
+    {"depth": 5, "weights": -0.48, "biases": 0},
+    {"depth": 8, "weights": 1.52, "biases": 14},
+    {"depth": 30, "weights": 0.6, "biases": 8},
+)
+
+
+@pytest.mark.parametrize("sliders", SLIDERS, ids=("shallow", "middle", "deep"))
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softsign", "relu"])
+def test_curves_follow_the_sliders_as_theory_does(page, name, sliders):
+    f = ACTIVATIONS[name]
+    _set(page, activation=name, **sliders)
+    sigma_w2, sigma_b2 = _shown_weights(page), SIGMA_B2[sliders["biases"]]
+    assert sigma_w2 == pytest.approx(10 ** sliders["weights"], rel=5e-3)
+    q, backward = _expected(f, sliders["depth"], sigma_w2, sigma_b2)
+    # The cubic is good to 1e-5 a layer.
+    np.testing.assert_allclose(_curve(page, "forward")[0], q, rtol=1e-3)
+    np.testing.assert_allclose(_curve(page, "backward")[0], backward, rtol=1e-3)
+    singular = _curve(page, "singular")[0]
+    assert len(singular) == sliders["depth"]
+    for layer in (0, -1):
+        expected = spectrum.mean_singular_value(f, float(q[layer]), sigma_w2)
+        assert singular[layer] == pytest.approx(expected, rel=1e-3)
+    assert _phase(page) == meanfield.phase(f, sigma_w2, sigma_b2)
+    chi = float(page.locator(".mean-field").get_attribute("data-chi"))
+    fixed = meanfield.fixed_point(f, sigma_w2, sigma_b2, start=float(q[0]))
+    assert chi == pytest.approx(float(meanfield.chi(f, fixed, sigma_w2)), rel=1e-3)
+
+
+def test_relu_s_powers_far_beyond_the_table(page):
+    _set(page, activation="relu", depth=50, weights=2.3)
+    sigma_w2, layer = _shown_weights(page), np.arange(50)
+    expected = sigma_w2 * (sigma_w2 / 2) ** layer
+    assert expected[-1] > 1e80
+    np.testing.assert_allclose(_curve(page, "forward")[0], expected, rtol=1e-3)
+    backward = (sigma_w2 / 2) ** layer[::-1]
+    np.testing.assert_allclose(_curve(page, "backward")[0], backward, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softsign", "relu", "gelu"])
+def test_curves_are_what_a_net_without_biases_is_predicted(page, name):
+    layers, n = 6, 50
+    _set(page, activation=name, depth=layers, weights=0.2)
+    signals = meanfield.predict_signals(
+        ACTIVATIONS[name],
+        [n] * (layers + 2),
+        [_shown_weights(page) / n] * (layers + 1),
+        input_mean_squares=jnp.ones(1),
+        output_gradient_mean_squares=jnp.ones(1),
+    )
+    np.testing.assert_allclose(_curve(page, "forward")[0], signals.preactivation[:, 0], rtol=1e-3)
+    backward = np.asarray(signals.backprop)
+    np.testing.assert_allclose(_curve(page, "backward")[0], backward / backward[-1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("curve", ["forward", "backward", "singular"])
+def test_dots_lie_where_their_numbers_are(page, curve):
+    _set(page, activation="softsign", depth=20, weights=1.1, biases=3)
+    values, height = _curve(page, curve)
+    place = values if curve == "singular" else np.log10(values)
+    assert np.ptp(place) > 0
+    line = np.polyval(np.polyfit(place, height, 1), place)
+    np.testing.assert_allclose(height, line, atol=0.5)
+    assert np.polyfit(place, height, 1)[0] > 0
+
+
+def test_the_slider_moves_by_key_and_by_mouse(page):
+    slider = page.locator("#mf-weights")
+    assert _shown_weights(page) == 0.333
+    before = _curve(page, "forward")[0]
+    slider.press("ArrowRight")
+    by_key = _curve(page, "forward")[0]
+    assert (by_key > before).all()
+    box = slider.bounding_box()
+    slider.click(position={"x": box["width"] * 0.75, "y": box["height"] / 2})
+    assert (_curve(page, "forward")[0] > by_key).all()
+    np.testing.assert_allclose(_curve(page, "forward")[0][0], _shown_weights(page), rtol=1e-3)
+    slider.press("End")
+    assert _shown_weights(page) == pytest.approx(SIGMA_W2[1], rel=0.03)
+
+
+def test_every_control_is_reached_by_tab_and_named(page):
+    page.keyboard.press("Tab")
+    names = []
+    for _ in range(8):
+        names.append(page.evaluate("document.activeElement.id || document.activeElement.innerText"))
+        page.keyboard.press("Tab")
+    assert names[:4] == ["mf-activation", "mf-depth", "mf-weights", "mf-biases"]
+    assert [name.split(",")[0] for name in names[4:]] == [
+        "standard",
+        "normalized",
+        "He",
+        "critical",
+    ]
+    for name in ("activation", "hidden layers", "weights, n Var[W]", "biases, Var[b]"):
+        assert page.get_by_label(name, exact=True).count() == 1
+
+
+@pytest.mark.parametrize(("name", "biases"), [("sigmoid", 0), ("tanh", 8), ("relu", 0)])
+def test_the_critical_button_leads_to_the_critical_point(page, name, biases):
+    _set(page, activation=name, biases=biases)
+    assert _phase(page) == "ordered"
+    page.get_by_role("button", name="critical").click()
+    assert _phase(page) == "critical"
+    expected = meanfield.critical_sigma_w2(ACTIVATIONS[name], SIGMA_B2[biases])
+    assert _shown_weights(page) == pytest.approx(expected, rel=5e-3)
+    page.press("#mf-weights", "ArrowRight")
+    assert _phase(page) == "chaotic"
+
+
+def test_no_critical_point_no_button(page):
+    _set(page, activation="relu", biases=8)
+    assert page.get_by_role("button", name="critical").is_disabled()
+
+
+def test_words_and_table_say_what_the_curves_show(page):
+    said = page.locator("[aria-live]")
+    assert "Ordered: chi = 0.333" in said.inner_text()
+    assert "shrinks to 33.3% with each layer" in said.inner_text()
+    page.get_by_role("button", name="He").click()
+    chi = float(page.locator(".mean-field").get_attribute("data-chi"))
+    assert f"Chaotic: chi = {chi:.3f}" in said.inner_text()
+    _, backward = _expected(ACTIVATIONS["tanh"], 5, 2.0, 0.0)
+    told = re.search(r"from layer 5 to layer 1 it shrinks ([\d.]+)-fold", said.inner_text())
+    assert float(told[1]) == pytest.approx(1 / backward[0], rel=5e-3)
+    page.locator("summary").click()
+    rows = [row.split("\t") for row in page.locator("tbody tr").all_inner_texts()]
+    curves = [_curve(page, name)[0] for name in ("forward", "backward", "singular")]
+    assert [int(row[0]) for row in rows] == [1, 2, 3, 4, 5]
+    np.testing.assert_allclose(
+        [list(map(float, row[1:])) for row in rows], np.transpose(curves), rtol=5e-3
+    )
+
+
+def test_nothing_is_cut_on_a_phone(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    _set(page, activation="relu", depth=50, weights=2.3, biases=14)
+    page.locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for text in page.locator(".mean-field svg text").all():
+        box = text.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize(("scheme", "ground"), [("light", WHITE), ("dark", DARK)])
+def test_curves_and_words_stand_out_by_day_and_by_night(page, scheme, ground):
+    page.emulate_media(color_scheme=scheme)
+    for selector, least in ((".mf-curve", 3), (".mf-one", 3), ("svg text", 4.5), (".mf-note", 4.5)):
+        colours = page.locator(f".mean-field {selector}").first.evaluate(
+            "element => { const style = getComputedStyle(element);"
+            " return style.stroke !== 'none' ? style.stroke"
+            " : element.closest('svg') ? style.fill : style.color; }"
+        )
+        assert _contrast(colours, ground) >= least, selector
+
+
+def _contrast(first, second):
+    """WCAG 2's ratio of two CSS colours."""
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour):
+    parts = np.array([float(part) for part in re.findall(r"[\d.]+", colour)[:3]]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_without_scripts_it_says_so(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto(address)
+    assert "scripts are turned off" in opened.locator("body").inner_text()
+    assert not opened.locator("form").is_visible()
+    context.close()
