@@ -1,0 +1,145 @@
+"""What each claim needs: its verdict at every length and width that several runs reached."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from experiments.claims import CLAIMS, Claim, Status, Verdict
+from experiments.data.registry import SHAPESET
+from experiments.results import schema
+from glorot_jax.plotting import STYLE, WIDTH
+
+LENGTHS = 8  # at which a run is judged, each half of the next
+LEAST_POINTS = 3  # of a run that is cut, or there is no course to judge
+COLUMNS, PANEL_HEIGHT = 2, 2.1
+SIGNS: Mapping[Status, str] = {"holds": "o", "contradicted": "X", "undecided": "|"}
+COLOURS = ("#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#000000")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim's verdict on the first ``updates`` of a run of networks of ``width`` units."""
+
+    width: int
+    updates: int
+    verdict: Verdict
+
+    @property
+    def estimate(self) -> tuple[float, float, float] | None:
+        """(mean, low, high) of the number that decides, None where nothing is decided by one."""
+        if self.verdict.status == "not tested":
+            return None
+        for value in self.verdict.numbers.values():
+            if isinstance(value, Mapping) and {"mean", "low", "high"} <= set(value):
+                return float(value["mean"]), float(value["low"]), float(value["high"])
+        return None
+
+
+def cut(group: xr.Dataset, points: int, /) -> xr.Dataset:
+    """The first ``points`` measurements of a group of trained networks, at the rates it chose.
+
+    The rates are those of the whole run: what a shorter run would have chosen isn't known.
+    """
+    shorter = group.isel(update=slice(0, points))
+    rates = group["learning_rate"].values
+    final = np.full(group["final_test_error"].shape, np.nan)
+    for row, chosen in enumerate(group["chosen_learning_rate"].values):
+        if np.isfinite(chosen):
+            place = int(np.argmin(np.abs(rates - chosen)))
+            final[row] = shorter["test_error"].values[row, place, :, -1]
+    return shorter.assign(final_test_error=(group["final_test_error"].dims, final))
+
+
+def judged(claim: Claim, group: xr.Dataset, /) -> list[Judged]:
+    """``claim`` on ``group`` cut at ``LENGTHS`` lengths, the last the whole."""
+    done = group["update"].values
+    wanted = [done[-1] / 2**halvings for halvings in range(LENGTHS)]
+    places = sorted({int(np.searchsorted(done, updates)) for updates in wanted})
+    return [
+        Judged(
+            int(group.attrs["width"]),
+            int(done[place]),
+            claim.test(schema.build({SHAPESET: cut(group, place + 1)}, {})),
+        )
+        for place in places
+        if place + 1 >= LEAST_POINTS
+    ]
+
+
+def needs(groups: Sequence[xr.Dataset], /) -> dict[str, list[Judged]]:
+    """By claim, all that is judged of it; claims whose verdict never changes are left out."""
+    every = {
+        claim.id: [one for group in groups for one in judged(claim, group)] for claim in CLAIMS
+    }
+    return {
+        claim: ones for claim, ones in every.items() if len({o.verdict.status for o in ones}) > 1
+    }
+
+
+def draw(every: Mapping[str, Sequence[Judged]], /) -> Figure:
+    """A panel a claim: the number that decides against the updates, a line for each width."""
+    rows = math.ceil(len(every) / COLUMNS)
+    with matplotlib.rc_context(STYLE | {"font.size": 8, "axes.titlesize": 8}):
+        figure = Figure(figsize=(2 * WIDTH, PANEL_HEIGHT * rows), layout="constrained")
+        panels = np.ravel(figure.subplots(rows, COLUMNS, squeeze=False))
+        widths = sorted({one.width for ones in every.values() for one in ones})
+        colours = dict(zip(widths, COLOURS, strict=False))
+        for axes, (claim, ones) in zip(panels, every.items(), strict=False):
+            _draw_claim(axes, claim, ones, colours)
+        for axes in panels[len(every) :]:
+            axes.set_visible(False)
+        handles = [
+            *(_sample(colours[width], "-", "", f"{width} units") for width in widths),
+            *(_sample("#555555", "", sign, status) for status, sign in SIGNS.items()),
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        figure.supxlabel("updates")
+    return figure
+
+
+def _sample(colour: str, line: Any, marker: str, label: str) -> Line2D:
+    return Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
+
+
+def _draw_claim(axes: Axes, claim: str, ones: Sequence[Judged], colours: Mapping[int, str]) -> None:
+    for width, colour in colours.items():
+        known = [(o, o.estimate) for o in ones if o.width == width and o.estimate is not None]
+        if not known:
+            continue
+        updates = [one.updates for one, _ in known]
+        mean, low, high = np.array([estimate for _, estimate in known]).T
+        axes.plot(updates, mean, color=colour)
+        axes.fill_between(updates, low, high, color=colour, alpha=0.15, linewidth=0)
+        for (one, _), height in zip(known, mean, strict=True):
+            axes.plot(one.updates, height, SIGNS[one.verdict.status], color=colour)
+    for bound in _bounds(ones):
+        axes.axhline(bound, color="#999999", linestyle=":", linewidth=1)
+    axes.set(title=claim, xscale="log")
+
+
+def _bounds(ones: Iterable[Judged]) -> set[float]:
+    names = ("claimed above", "claimed below")
+    found = {one.verdict.numbers.get(name) for one in ones for name in names}
+    return {float(bound) for bound in found if isinstance(bound, float)}
+
+
+def table(every: Mapping[str, Sequence[Judged]], /) -> str:
+    """Markdown: a claim a row, a run a column, the verdict at its end."""
+    runs = sorted({(one.width, one.updates) for ones in every.values() for one in ones})
+    ends = [max(run for run in runs if run[0] == width) for width in dict(runs)]
+    head = ["claim", *(f"{width} units, {updates:,} updates" for width, updates in ends)]
+    rows = [[claim, *(_at(ones, end) for end in ends)] for claim, ones in every.items()]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _at(ones: Iterable[Judged], end: tuple[int, int]) -> str:
+    return next((o.verdict.status for o in ones if (o.width, o.updates) == end), "")
