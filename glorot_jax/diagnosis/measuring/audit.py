@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from glorot_jax.diagnosis.tracing.jaxpr import bind, scan_options, scan_parts
-from glorot_jax.diagnosis.tracing.layout import Block, Order, Site, flat_steps
-from glorot_jax.diagnosis.tracing.sites import Signals
+from glorot_jax.diagnosis.tracing.layout import Block, Order, Site
 
 Operands = dict[Order, tuple[Any, Any]]
 
@@ -70,12 +69,13 @@ def accounted(
     block: Block,
     sites: Sequence[Site],
     leaves: Sequence[jax.Array],
-    signals: Signals,
+    gradients: Sequence[jax.Array],
     ds: Sequence[jax.Array],
 ) -> list[jax.Array]:
     """For each float parameter, the gradient that comes to it by the sites' kernels and biases.
 
-    ``leaves``: all parameters, as the block takes them. ``ds``: dC/ds of the summed cost.
+    ``leaves``: all parameters, as the block takes them. Of the summed cost C and each site,
+    ``gradients``: dC/dW [steps, ..kernel]; ``ds``: dC/ds.
     """
     inputs = block.closed.jaxpr.invars[: len(leaves)]
     floats = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
@@ -90,30 +90,13 @@ def accounted(
     values, pull = jax.vjp(made, [leaves[i] for i in floats])
     cotangents = [
         (
-            None if kernel is None else _kernel_gradient(site, signals, ds, i, kernel.shape),
-            None if bias is None else _summed(ds[i], bias, len(site.steps)),
+            None if kernel is None else gradient.reshape(kernel.shape).astype(kernel.dtype),
+            None if bias is None else _summed(by_s, bias, len(site.steps)),
         )
-        for i, (site, (kernel, bias)) in enumerate(zip(sites, values, strict=True))
+        for site, gradient, by_s, (kernel, bias) in zip(sites, gradients, ds, values, strict=True)
     ]
     (seen,) = pull(cotangents)
     return list(seen)
-
-
-def _kernel_gradient(
-    site: Site, signals: Signals, ds: Sequence[jax.Array], index: int, shape: tuple[int, ...]
-) -> jax.Array:
-    """dC/dW of a site at each step, in the ``shape`` [*steps, ..kernel]."""
-    like = jax.ShapeDtypeStruct(site.kernel.shape, site.kernel.dtype)
-
-    def one_step(values: tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]) -> jax.Array:
-        z, ds, others = values
-        transposed = jax.linear_transpose(lambda w: site.contract(z, w, *others), like)
-        (gradient,) = transposed(ds)
-        return gradient
-
-    seen = (signals.z[index], ds[index], signals.others[index])
-    made = jax.lax.map(one_step, jax.tree.map(lambda a: flat_steps(site, a), seen))
-    return made.reshape(shape)
 
 
 def _summed(ds: jax.Array, bias: jax.Array, steps: int) -> jax.Array:

@@ -15,7 +15,7 @@ from glorot_jax.diagnosis.measuring.site_statistics import (
     at_each_site,
     shown_at_each_site,
 )
-from glorot_jax.diagnosis.tracing.sites import Signals, Traced
+from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.diagnosis.tracing.stations import Key, Landmarks, Station, find_landmarks
 from glorot_jax.typing import ApplyFn, Loss, PyTree
 
@@ -73,13 +73,12 @@ class Examination:
 
     def __call__(self, params: PyTree, x: PyTree, y: PyTree, /) -> Examined:
         """One forward and one backward pass; for ``jit`` and for maps over nets."""
-        signals, ds, piece = self._pass(params, x, y)
-        return _examined(at_each_site(self.traced, signals, ds, self.bins), piece)
+        rows, piece = self._pass(at_each_site, params, x, y)
+        return _examined(rows, piece)
 
     def piece(self, params: PyTree, x: PyTree, y: PyTree, /) -> Piece:
         """The same pass, of examples that aren't all; for ``jit``."""
-        signals, ds, piece = self._pass(params, x, y)
-        groups = shown_at_each_site(self.traced, signals, ds, self.bins)
+        groups, piece = self._pass(shown_at_each_site, params, x, y)
         return piece._replace(groups=groups)
 
     def whole(self, merged: Piece, /) -> Examined:
@@ -87,8 +86,9 @@ class Examination:
         return _examined(as_rows(self.traced, merged.groups), merged)
 
     def _pass(
-        self, params: PyTree, x: PyTree, y: PyTree
-    ) -> tuple[Signals, Sequence[jax.Array], Piece]:
+        self, measure: Callable[..., tuple[Any, Any]], params: PyTree, x: PyTree, y: PyTree
+    ) -> tuple[Any, Piece]:
+        """What ``measure`` sees of the sites, and the rest."""
         floats, rest = split_floats(params)
         exposed = replace(self.traced, block=self.landmarks.block)
 
@@ -104,28 +104,22 @@ class Examination:
         (gradient, ds, dv), (signals, seen, costs) = jax.grad(total, (0, 1, 2), has_aux=True)(
             floats, self.traced.perturbations(), zeros
         )
+        at_sites, kernel_gradients = measure(self.traced, signals, ds, self.bins)
+        leaves = jax.tree.leaves(params)
+        by_sites = accounted(self.traced.block, self.traced.sites, leaves, kernel_gradients, ds)
         n = costs.shape[0]
         sizes = {key: self._at_station(key, seen[key], dv[key], n) for key in zeros}
-        return (
-            signals,
-            ds,
-            Piece(
-                (),
-                signals.outputs,
-                costs,
-                gradient,
-                self._accounted(params, signals, ds),
-                {key: size for key, (size, _) in sizes.items()},
-                {key: sensitivity for key, (_, sensitivity) in sizes.items()},
-                {place.key: seen[place.key] for place in self.landmarks.softmaxes},
-            ),
+        piece = Piece(
+            (),
+            signals.outputs,
+            costs,
+            gradient,
+            by_sites,
+            {key: size for key, (size, _) in sizes.items()},
+            {key: sensitivity for key, (_, sensitivity) in sizes.items()},
+            {place.key: seen[place.key] for place in self.landmarks.softmaxes},
         )
-
-    def _accounted(
-        self, params: PyTree, signals: Signals, ds: Sequence[jax.Array]
-    ) -> list[jax.Array]:
-        traced = self.traced
-        return accounted(traced.block, traced.sites, jax.tree.leaves(params), signals, ds)
+        return at_sites, piece
 
     def _at_station(
         self, key: Key, v: jax.Array, dv: jax.Array, n: int

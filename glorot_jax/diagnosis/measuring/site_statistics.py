@@ -140,16 +140,32 @@ def _each_site(
 
 def at_each_site(
     traced: Traced, signals: Signals, ds: Sequence[jax.Array], bins: int
-) -> Mapping[str, jax.Array]:
-    """``full_site_statistics`` of a pass that was already made: its ``signals`` and dC/ds."""
-    return _of_signals(partial(_one_step_in_full, bins=bins), traced, signals, ds)
+) -> tuple[Mapping[str, jax.Array], list[jax.Array]]:
+    """Of a pass that was already made, its ``signals`` and dC/ds: what is measured of each site.
+
+    Returns ``full_site_statistics``, and of each site dC/dW of the summed cost [steps, ..kernel].
+    """
+    measure = partial(_one_step_with_gradient, bins=bins)
+    groups = _groups(measure, traced, signals, ds, finish=True)
+    gradients = _take_gradients(traced, groups)
+    return _ordered(traced, groups), gradients
 
 
 def shown_at_each_site(
     traced: Traced, signals: Signals, ds: Sequence[jax.Array], bins: int
-) -> Groups:
-    """What a pass over some of the examples shows, to be merged with others; see ``as_rows``."""
-    return _groups(partial(_one_step_in_full, bins=bins), traced, signals, ds)
+) -> tuple[Groups, list[jax.Array]]:
+    """The same of some of the examples, to be merged with others; see ``as_rows``."""
+    groups = _groups(partial(_one_step_with_gradient, bins=bins), traced, signals, ds)
+    return groups, _take_gradients(traced, groups)
+
+
+def _take_gradients(traced: Traced, groups: Sequence[Shown]) -> list[jax.Array]:
+    """The kernel gradient of each site, out of ``groups``."""
+    found: dict[int, jax.Array] = {}
+    for alike, shown in zip(traced.layout.alike, groups, strict=True):
+        gradients = shown.pop("kernel_gradient")
+        found |= {index: gradients[place] for place, index in enumerate(alike)}
+    return [found[index] for index in range(len(traced.sites))]
 
 
 def as_rows(traced: Traced, groups: Groups) -> Mapping[str, jax.Array]:
@@ -256,8 +272,8 @@ def _dead(site: Site, alive: jax.Array, taken: jax.Array) -> jax.Array:
 
 
 def _one_step(site: Site, n: int, values: Values) -> Shown:
-    z, s, ds, kernel, _, others = values
-    (dw,) = jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
+    z, s, ds, kernel, *_ = values
+    dw = _kernel_gradient(site, values)
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
     known = site.differentiable & ~jnp.isnan(s).all()
     ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw / n))
@@ -275,6 +291,19 @@ def _one_step(site: Site, n: int, values: Values) -> Shown:
         "kernel_norm": norm(kernel),
         "gain": site.fan_in * jnp.square(kernel_std),
     }
+
+
+def _kernel_gradient(site: Site, values: Values) -> jax.Array:
+    """dC/dW of the summed cost."""
+    _, pull = jax.vjp(lambda kernel: site.contract(values.z, kernel, *values.others), values.kernel)
+    (gradient,) = pull(values.ds)
+    return gradient
+
+
+def _one_step_with_gradient(site: Site, n: int, values: Values, *, bins: int) -> Shown:
+    # The compiler takes the same gradient once.
+    gradient = _kernel_gradient(site, values)
+    return {**_one_step_in_full(site, n, values, bins=bins), "kernel_gradient": gradient}
 
 
 def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> Shown:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from glorot_jax.diagnosis.measuring.audit import accounted, unaccounted
+from glorot_jax.diagnosis.measuring.site_statistics import at_each_site
 from glorot_jax.diagnosis.tracing.sites import trace
 
 N, WIDTH = 5, 4
@@ -75,7 +76,8 @@ def test_what_is_not_seen_is_told_leaf_by_leaf(name):
         zeros = traced.perturbations()
         (gradient, ds), signals = jax.grad(cost, (0, 1), has_aux=True)(params, zeros)
         leaves = jax.tree.leaves(params)
-        seen = accounted(traced.block, traced.sites, leaves, signals, ds)
+        _, gradients = at_each_site(traced, signals, ds, 10)
+        seen = accounted(traced.block, traced.sites, leaves, gradients, ds)
         shares = unaccounted(jax.tree.leaves(gradient), seen)
         return jax.tree.unflatten(jax.tree.structure(params), shares)
 
