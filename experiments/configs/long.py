@@ -18,7 +18,7 @@ PRESETS = MappingProxyType(
         "full": "100 units, the paper's 5 million updates, three seeds",
         "short": "100 units, 400 000 updates, five seeds",
         "selection": "100 units, 40 000 updates, two seeds, four learning rates a network",
-        "wide": "1000 units, 300 000 updates, three seeds, two learning rates a network",
+        "wide": "1000 units, 60 000 updates, three seeds, two learning rates a network",
     }
 )
 STAGES = ("examples", "surface", "initial", "online")
@@ -49,9 +49,9 @@ def get_config(preset: str = "full") -> ConfigDict:
         "full": 5_000_000,
         "short": 400_000,
         "selection": 40_000,
-        "wide": 300_000,
+        "wide": 60_000,
     }[preset]
-    online.points = {"full": 250, "short": 100, "selection": 8, "wide": 100}[preset]
+    online.points = {"full": 250, "short": 100, "selection": 8, "wide": 60}[preset]
     online.spacing = "early"
     online.pretraining.updates, online.pretraining.points = 20_000, 10
     if preset in ("full", "short"):
