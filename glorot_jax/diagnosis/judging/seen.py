@@ -6,7 +6,7 @@ from glorot_jax.diagnosis.judging.evidence import Evidence, Leaf
 from glorot_jax.diagnosis.judging.finding import Finding
 
 NAMED = 0.01  # of a kernel's gradient, from which on what isn't seen of it is said
-VERDICT = 0.5  # of the gradient, below which there is no verdict on profiles
+VERDICT = 0.5  # of the gradient, and of the kernels, below which there is no verdict
 
 
 def kernels(evidence: Evidence) -> list[Leaf]:
@@ -37,6 +37,8 @@ def what_is_seen(nets: Sequence[Evidence]) -> tuple[str, list[str]]:
         line = "sees no gradient: JAX takes none through this model"
     elif share < VERDICT:
         line += ": no verdict on how signals move"
+    elif seen < VERDICT * len(looked_at):
+        line += ": no verdict on the other kernels"
     return line, [
         f"{leaf.name}: {leaf.unseen:.0%} of its gradient comes by ways not seen"
         for leaf in hidden

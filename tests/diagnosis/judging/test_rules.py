@@ -350,6 +350,11 @@ def test_there_is_no_verdict_on_profiles_that_are_hardly_seen():
     assert line == "sees 1 of 6 kernels and 17% of the gradient: no verdict on how signals move"
     assert unseen[0] == "layer_0: 100% of its gradient comes by ways not seen"
     assert what_is_seen([evidence()]) == ("sees 6 of 6 kernels and 100% of the gradient", [])
+    # One kernel can have nearly all of the gradient and tell nothing of the five others.
+    large = (replace(hidden[0], unseen=0.0, gradient=100.0), *hidden[1:])
+    large = tuple(replace(one, unseen=float(i > 0)) for i, one in enumerate(large))
+    line, _ = what_is_seen([evidence(leaves=large)])
+    assert line == "sees 1 of 6 kernels and 100% of the gradient: no verdict on the other kernels"
 
 
 def test_what_is_on_purpose_is_left_out():
