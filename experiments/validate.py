@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 from experiments.configs import presets
-from experiments.configs.base import ONLINE, SET_STAGES, TRAINED
+from experiments.configs.base import ONLINE, SET_STAGES, TRAINED, paper
 from experiments.data.registry import DATA_SETS, FINITE
 from experiments.errors import ConfigError, at_least, choose
+from experiments.field_types import check_types
+from experiments.footprint import check_memory
 from experiments.measurements.trained import conditions
 from experiments.networks import DENOISING, check_activation, check_scheme
 from experiments.stages import STAGES
@@ -24,6 +26,7 @@ def validate(config: ConfigDict) -> None:
     Raises:
       ConfigError: one line that names the first bad field, its value and what is allowed.
     """
+    check_types(config, paper("smoke"))
     choose(config.preset, presets(config.name), field="config.preset")
     _some(config.stages, field="config.stages")
     for stage in config.stages:
@@ -44,6 +47,7 @@ def validate(config: ConfigDict) -> None:
         _validate_training(config[name], prefix=f"config.{name}")
     _validate_data_sets(config)
     _validate_baseline(config.baseline)
+    check_memory(config)
 
 
 def _validate_custom(config: ConfigDict) -> None:
