@@ -232,6 +232,9 @@ def _check_config(path: Path, wanted: dict, load: Callable[[Path], object]) -> N
         write_text(known, json.dumps(wanted, indent=2))
 
 
+MOST_NAMED = 3  # fields in which two configs differ
+
+
 def _refuse_another(known: dict, wanted: dict, path: Path) -> None:
     known, wanted = _flat(known), _flat(wanted)
     changed = [
@@ -240,9 +243,11 @@ def _refuse_another(known: dict, wanted: dict, path: Path) -> None:
         if known.get(field) != wanted.get(field)
     ]
     if changed:
+        more = len(changed) - MOST_NAMED
+        rest = [f"and {more} more fields"] if more > 0 else []
         raise ConfigError(
-            f"workdir: {path} holds a run of another config: {'; '.join(changed)}; "
-            "name another folder"
+            f"workdir: {path} holds a run of another config: "
+            f"{'; '.join([*changed[:MOST_NAMED], *rest])}; name another folder"
         )
 
 

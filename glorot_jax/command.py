@@ -37,6 +37,10 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
             if FLAGS.v > 0:
                 logging.exception("what was running:")
             fail(str(error) or type(error).__name__)
+        except RuntimeError as error:
+            if "initialize backend" not in str(error):
+                raise
+            fail(f"JAX_PLATFORMS: {str(error).splitlines()[0]}")
 
     logging.set_verbosity(logging.WARNING)
     app.run(guarded, flags_parser=parse)

@@ -1,7 +1,9 @@
 """The commands as a user starts them, each in a process of its own."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,9 +14,16 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def run_command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_command(
+    module: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(module, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=300
+        command(module, *arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **(env or {})},
     )
 
 

@@ -118,6 +118,16 @@ def test_missing_and_mistyped_flags_are_one_line(arguments, words):
     assert_fails_in_one_line(run_command("experiments.launch", *arguments), *words)
 
 
+def test_an_unknown_platform_is_one_line(tmp_path):
+    done = run_command(
+        "experiments.launch",
+        "--config=fig05:smoke",
+        f"--workdir={tmp_path / 'run'}",
+        env={"JAX_PLATFORMS": "abacus"},
+    )
+    assert_fails_in_one_line(done, "JAX_PLATFORMS", "abacus")
+
+
 def test_a_workdir_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     done = run_command("experiments.launch", SMOKE, f"--workdir={tmp_path / 'file' / 'run'}")

@@ -81,6 +81,15 @@ def test_another_config_is_refused_whatever_is_left(path, removed):
     assert "another config" in refusal(path, OTHER)
 
 
+def test_of_two_configs_that_differ_throughout_three_fields_are_named(path):
+    (path / "config.json").write_text('{"a": 1}')
+    message = refusal(path)
+    assert "config.a was 1 there and is absent now" in message
+    assert message.count(" was absent there and is ") == 2
+    assert "more fields; name another folder" in message
+    assert len(message) < 500
+
+
 @pytest.mark.parametrize("file", ["results.nc", "checkpoints/online.nc"])
 def test_a_file_of_another_run_is_refused(path, file, tmp_path_factory):
     foreign = tmp_path_factory.mktemp("foreign")
