@@ -78,8 +78,8 @@ def _widths(shape: str, words: str) -> Claim:
         id=f"section5-{shape}",
         where="Section 5, on layer sizes",
         paper=f"Normalised initialisation gains as much where layers {words} with depth.",
-        sentence="Seed by seed, normalising takes at least half as much off tanh's final test error "
-        "there as with equal layers.",
+        sentence="Seed by seed, normalising takes at least half as much off tanh's final test "
+        "error there as with equal layers.",
         figure="section5",
         test=on("section5", gains_alike, shape=shape),
         if_it_fails="By how much the layers grow or shrink is our choice; the paper doesn't say. "
