@@ -265,13 +265,13 @@ def _without_unused(
     """Kernels that no output depends on, whatever their values, count as not reached.
 
     What is sliced away has a way to the output by the equations, and no gradient. Kernels of 0 may
-    be in each other's way, so all of them are drawn at random at once. Where units are ``dead``
-    they may be what is in the way, so only kernels of 0 are tried.
+    be in each other's way, so all of them are drawn at random at once. A kernel that isn't 0 is
+    tried only where one of 0 is unused and no unit is ``dead``: it may be what leads to that. By
+    itself it may as well lead into a fault, such as the normalisation of a single unit.
     """
     closed = [leaf for leaf in leaves if leaf.closed and leaf.route.open and len(leaf.shape) >= 2]
     zero = frozenset(leaf.name for leaf in closed if leaf.norm == 0)
-    tried = zero if dead else {leaf.name for leaf in closed}
-    if not tried:
+    if not zero:
         return leaves
 
     def outputs(drawn: Collection[str]) -> list[np.ndarray]:
@@ -283,7 +283,13 @@ def _without_unused(
         return jax.tree.leaves(jax.device_get(examine(tree).outputs))
 
     every = outputs(zero)
-    unused = {name for name in tried if all(map(np.array_equal, every, outputs(zero ^ {name})))}
+
+    def changes_nothing(names: Collection[str]) -> set[str]:
+        return {name for name in names if all(map(np.array_equal, every, outputs(zero ^ {name})))}
+
+    unused = changes_nothing(zero)
+    if unused and not dead:
+        unused |= changes_nothing({leaf.name for leaf in closed} - zero)
     return tuple(replace(leaf, route=Route()) if leaf.name in unused else leaf for leaf in leaves)
 
 

@@ -37,14 +37,27 @@ def _below_the_bend(params, x):
     return h @ params["last"] + jax.nn.relu(h @ params["before"] - 1e4) @ params["more"]
 
 
-@pytest.mark.parametrize("scale", [0.0, 1.0])
-def test_what_only_leads_to_what_is_sliced_away_is_unused_too(scale):
+def test_what_only_leads_to_what_is_sliced_away_is_unused_too():
     before = jax.random.normal(KEY, (WIDTH, 4))
-    params = _params(before=before, more=scale * jnp.ones((4, 2)))
+    params = _params(before=before, more=jnp.zeros((4, 2)))
     report = gj.diagnose(_sliced_away_later, params, X, Y, spectra=False)
     assert [finding.kind for finding in report.findings] == ["unused"]
     assert set(report.findings[0].sites) == {"before", "more"}
     assert report.healthy
+
+
+def _normalised_alone(params, x):
+    """What is of one unit is 0 after its mean is taken away."""
+    h = jnp.tanh(x @ params["w"])
+    one = h @ params["one"]
+    return h @ params["last"] + (one - one.mean(axis=1, keepdims=True)) @ params["more"]
+
+
+def test_a_unit_that_is_normalised_away_is_a_fault():
+    params = _params(one=jax.random.normal(KEY, (WIDTH, 1)), more=jnp.ones((1, CLASSES)))
+    report = gj.diagnose(_normalised_alone, params, X, Y, spectra=False)
+    assert "unused" not in [finding.kind for finding in report.findings]
+    assert not report.healthy
 
 
 def test_kernels_whose_units_are_dead_are_not_called_unused():
