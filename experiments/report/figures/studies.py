@@ -9,10 +9,16 @@ from matplotlib.figure import Figure, FigureBase
 
 from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
+    BLACK,
     COLOURS,
     DASHES,
+    GREEN,
+    NAVY,
     OTHER_COLOURS,
     OTHER_DASH,
+    PURPLE,
+    SKY,
+    VERMILION,
     FigureSpec,
     name_set,
     new_figure,
@@ -33,13 +39,13 @@ from glorot_jax.confidence import Interval, mean_interval
 from glorot_jax.plotting import legend_below, shortened
 
 OPTION_COLOURS = {
-    ("hessian_diagonal", "equal"): "#009e73",
-    ("gradient_variance", "equal"): "#7b5aa6",
-    ("sgd", "growing"): "#0072b2",
-    ("sgd", "shrinking"): "#cc79a7",
+    ("hessian_diagonal", "equal"): GREEN,
+    ("gradient_variance", "equal"): PURPLE,
+    ("sgd", "growing"): NAVY,
+    ("sgd", "shrinking"): SKY,
 }
 LOSS_DASHES: dict[str, LineStyle] = {"cross_entropy": "-", "quadratic": (0, (3, 1.5))}
-UNIT_COLOURS = {"tanh": "#d55e00", "softsign": "#0072b2", "sigmoid": "#000000", "relu": "#009e73"}
+UNIT_COLOURS = {"tanh": VERMILION, "softsign": NAVY, "sigmoid": BLACK, "relu": GREEN}
 GAUSSIAN = "gaussian"
 PLAIN_GAUSSIAN = 0.01  # the standard deviation of the initialiser without a scale
 DODGE = 0.06  # of a depth, between the models of the selection

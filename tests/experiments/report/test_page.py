@@ -298,7 +298,15 @@ def test_provenance_may_be_missing(attributes, tmp_path):
 def test_every_figure_has_an_image_and_says_what_is_seen(results, page):
     images = page.all("img")
     assert len(images) == len(available(results))
-    assert all(len(image.attributes["alt"]) > 20 for image in images)
+    seen = {
+        figure.attributes["id"]: figure.one("img").attributes["alt"]
+        for figure in page.all("figure")
+    }
+    error = 100 * results["digits/test_error"].sel(learning_rate=0.1).mean("seed").values
+    first, last = error[list(results["digits/condition"].values).index("Tanh N"), [0, -1]]
+    assert f"Tanh N from {first:.3g} to {last:.3g}" in seen["fig12"]
+    assert "layer 1 peaks at" in seen["fig06"]
+    assert all(image.attributes["src"].startswith("data:image/svg+xml;") for image in images)
     assert all(figure.all("figcaption") for figure in page.all("figure"))
 
 
