@@ -1,7 +1,8 @@
 """The look of every figure, and small helpers to draw one."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -47,13 +48,22 @@ def layer_colours(count: int) -> list[str]:
 
 
 def legend_below(
-    figure: FigureBase, panels: Sequence[Axes], *, columns: int, title: str | None = None
+    figure: FigureBase,
+    panels: Sequence[Axes],
+    *,
+    columns: int,
+    title: str | None = None,
+    more: Mapping[str, Artist] = MappingProxyType({}),
 ) -> None:
-    """One legend of what ``panels`` show, under everything else; fewer ``columns`` if need be."""
+    """One legend of what ``panels`` show, and ``more``, under everything else.
+
+    Fewer ``columns`` if names are long.
+    """
     handles: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(textwrap.fill(label, LABEL_WIDTH), handle)
+    handles |= more
     longest = max(len(line) for label in handles for line in label.splitlines())
     figure.legend(
         handles.values(),

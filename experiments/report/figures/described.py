@@ -52,7 +52,7 @@ def _named(axes: Axes) -> list[Line2D | ErrorbarContainer | StepPatch]:
     lines = [line for line in axes.lines if np.size(line.get_xdata())]
     steps = [patch for patch in axes.patches if isinstance(patch, StepPatch)]
     bars = [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
-    every = [*lines, *steps, *bars]
+    every: list[Line2D | ErrorbarContainer | StepPatch] = [*lines, *steps, *bars]
     return [one for one in every if str(one.get_label()) and str(one.get_label())[0] != "_"]
 
 
