@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -66,11 +67,16 @@ def command(results: xr.DataTree, claim: Claim) -> str:
     if name in ("", WHOLE, *EXHIBITS):
         name = config_of(claim)
         preset = preset if preset in PRESETS else "quick"
-    flags = [f"--config.{field}={_value(value)}" for field, value in facts.changed(results)]
+    flags = [
+        f"--config.{field}={shlex.quote(_value(value))}" for field, value in facts.changed(results)
+    ]
     words = [f"--config={name}:{preset}", *flags, f"--workdir=results/{name}"]
-    return " ".join(["python -m experiments.launch", *(shlex.quote(word) for word in words)])
+    return " ".join(["python -m experiments.launch", *words])
 
 
 def _value(value: object) -> str:
     """A value as the flag of a config takes it, where lists are tuples."""
-    return repr(tuple(value)) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    entries = [json.dumps(entry) if isinstance(entry, str) else _value(entry) for entry in value]
+    return f"({', '.join(entries)},)" if entries else "()"

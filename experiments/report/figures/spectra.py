@@ -223,7 +223,7 @@ FIGURES = {
         "normalized over all seeds, examples and layers above the first, with its mean dashed; "
         "then any other networks, mean over layers, with that oracle as a stroke. What must be "
         "seen: about 0.5 with the standard and about 0.8 with the normalized initialisation. In "
-        "runs that have them, black or blue strokes and dashed curves are free probability with "
+        "runs that have them, strokes and thin dashed curves are free probability with "
         "the units' own slopes, and the percentages its residual, measured / predicted - 1 of the "
         "mean, above in the layer where it is largest: points below the oracle must be on strokes.",
         has_any("singular_value"),

@@ -261,7 +261,7 @@ FIGURES = {
         "For weights of variance sigma_w^2 / n and biases of variance sigma_b^2: chi, the factor "
         "by which the variance of back-propagated gradients grows for each layer down, once the "
         "activations have settled. Blue is ordered: gradients vanish and all examples become "
-        "alike; red is chaotic: gradients explode and like examples part; on the black line chi "
+        "alike; red is chaotic: gradients explode and like examples part; on the thick line chi "
         "is 1. Thin solid contours are where gradients change by a factor of e in 3 layers, "
         "dotted ones in 10. What must be seen: for tanh and softsign the standard initialisation "
         "(sigma_w^2 = 1/3, a circle) is well within the ordered phase, where it loses a factor of "

@@ -1,4 +1,4 @@
-"""Figures say what their marks are, show the paper's own values, and are scaled to what they show."""
+"""Figures say what their marks are, show the paper's own values, scaled to what they show."""
 
 import numpy as np
 import pytest

@@ -259,6 +259,16 @@ def test_a_changed_preset_says_so_in_the_heading(tmp_path):
     assert all("--config.online.updates=20000" in command for command in commands)
 
 
+def test_many_changes_are_counted_in_the_heading_and_listed_below(tmp_path):
+    config = {"name": "paper", "online": dict.fromkeys("abcde", 1)}
+    fields = json.dumps([f"online.{name}" for name in "abcde"])
+    page = _small(tmp_path, preset="paper", config=json.dumps(config), changed_from_preset=fields)
+    told = [one.text for one in page.one("header").all("li", class_="changed")]
+    assert len(told) == 4
+    assert told[-1] == "2 more changed from the preset"
+    assert all(f"online.{name} = 1" in page.one("section", id="made").text for name in "abcde")
+
+
 @pytest.mark.parametrize("known", [{}, {"changed_from_preset": "[]"}])
 def test_an_unchanged_or_older_run_says_nothing_of_changes(known, tmp_path):
     page = _small(tmp_path, preset="paper", config='{"name": "paper"}', **known)

@@ -43,7 +43,7 @@ LAYOUT = """
 for (const fold of page.querySelectorAll("details")) fold.open = true;
 const room = page.documentElement.clientWidth;  // less than a phone's by the scroll bar
 const cut = [...page.body.querySelectorAll("*")].filter((one) => {
-  if (one.closest(".scroll, .skip, pre")) return false;
+  if (one.closest(".scroll, .skip, pre") && !one.closest("caption span")) return false;
   const box = one.getBoundingClientRect();
   return box.width && (box.right > room + 1 || box.left < -1);
 });

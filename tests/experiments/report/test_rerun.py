@@ -73,11 +73,12 @@ def test_the_config_measures_what_the_claim_is_judged_by():
 
 
 def test_a_command_repeats_the_preset_and_what_was_changed():
-    config = {"name": "paper", "online": {"updates": 7, "learning_rates": [0.1]}}
+    online = {"updates": 7, "learning_rates": [0.1], "conditions": ["tanh standard", "x"]}
+    config = {"name": "paper", "online": online}
     results = _run_of(
         preset="paper",
         config=json.dumps(config),
-        changed_from_preset='["online.updates", "online.learning_rates"]',
+        changed_from_preset='["online.updates", "online.learning_rates", "online.conditions"]',
     )
     claim = next(claim for claim in CLAIMS if claim.id == "fig11-order")
     assert shlex.split(command(results, claim)) == [
@@ -87,6 +88,7 @@ def test_a_command_repeats_the_preset_and_what_was_changed():
         "--config=fig11:paper",
         "--config.online.updates=7",
         "--config.online.learning_rates=(0.1,)",
+        '--config.online.conditions=("tanh standard", "x",)',
         "--workdir=results/fig11",
     ]
 
