@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
@@ -10,6 +11,7 @@ from experiments.report.figures import FIGURES, draw
 from experiments.report.figures.errors import coinciding
 from experiments.report.figures.marks import LINE, explain, paper_levels
 from experiments.report.figures.surface import plateau_of
+from glorot_jax.colours import DARK, LEAST_CONTRAST, LIGHT, contrast, on_dark
 from tests.experiments import made_up
 
 EXPLAINED = {
@@ -69,6 +71,17 @@ def test_a_key_lies_beneath_its_axes_and_gets_room():
     box = axes.findobj(Legend)[0].get_window_extent()
     assert box.y0 >= 0
     assert box.y1 <= axes.xaxis.label.get_window_extent().y0
+
+
+@pytest.mark.parametrize("key", FIGURES)
+def test_what_a_legend_names_is_seen_on_white_and_on_a_dark_page(drawn, key):
+    for axes in drawn[key].axes:
+        for line in axes.lines:
+            if not line.get_label().startswith("_") and line.get_alpha() is None:
+                alone = line.get_linestyle() == "None"  # a marker without a line
+                colour = to_hex(line.get_markeredgecolor() if alone else line.get_color())
+                assert contrast(colour, LIGHT) >= LEAST_CONTRAST
+                assert contrast(on_dark(colour), DARK) >= LEAST_CONTRAST
 
 
 # The paper's values

@@ -344,7 +344,9 @@ def test_the_page_has_landmarks(page):
 def test_a_printed_page_shows_what_is_folded(report):
     style = read(report).one("style").text
     assert "@media print" in style
-    assert "details::details-content" in style[style.index("@media print") :]
+    printed = style[style.index("@media print") :]
+    assert "details::details-content" in printed
+    assert ".of-figure > ul, .numbers" in printed  # which the list at the end has
 
 
 def test_a_stand_in_is_named_by_its_figure(page):
