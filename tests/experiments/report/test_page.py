@@ -114,15 +114,16 @@ def test_links_lead_somewhere_and_ids_are_unique(page, whole):
         ids = _ids(one)
         assert len(ids) == len(set(ids))
         assert {address[1:] for address in _addresses(one) if address.startswith("#")} <= set(ids)
-        labels = [e.attributes["aria-labelledby"] for e in one.all("section")]
-        assert set(labels) <= set(ids)
+        labels = [e.attributes.get("aria-labelledby") for e in one.all("section")]
+        assert {label for label in labels if label} <= set(ids)
+        assert all("aria-labelledby" in e.attributes for e in one.all("section") if e.all("h2"))
 
 
 # The story
 
 
 def test_the_argument_comes_in_the_papers_order(whole):
-    sections = [section.attributes["id"] for section in whole.one("main").all("section")]
+    sections = [one.attributes["id"] for one in whole.all("section") if "id" in one.attributes]
     assert sections[:5] == ["shrink", "level", "saturation", "error", "rest"]
     assert sections[-1] == "claims"
     places = {id: place for place, id in enumerate(_ids(whole))}
@@ -232,9 +233,10 @@ def test_the_filter_has_a_box_for_each_state_and_is_hidden_without_a_script(page
 
 
 def test_strings_are_escaped(report, page):
-    (script,) = page.all("script")
-    assert "alert" not in script.text
-    assert report.read_text(encoding="utf-8").count("<script") == 1
+    scripts = page.all("script")
+    assert scripts
+    assert not any("alert(" in script.text for script in scripts)
+    assert report.read_text(encoding="utf-8").count("<script") == len(scripts)
     assert HOSTILE in page.text
 
 
@@ -342,7 +344,7 @@ def test_the_page_has_landmarks(page):
 
 
 def test_a_printed_page_shows_what_is_folded(report):
-    style = read(report).one("style").text
+    style = next(s.text for s in read(report).all("style") if "--ground" in s.text)
     assert "@media print" in style
     printed = style[style.index("@media print") :]
     assert "details::details-content" in printed
