@@ -1,13 +1,15 @@
 """The look of every figure, and small helpers to draw one."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import FigureBase
 
 WIDTH = 5.6  # inches; narrow, so that a phone doesn't shrink the letters much
@@ -15,6 +17,7 @@ LABEL_WIDTH = 36  # characters a line, of a name in a legend
 TICK_WIDTH = 26  # of a name beside an axis
 LEGEND_WIDTH = 73  # of a whole line of a legend
 LEAST_RATIO = 10.0  # of the ends of a logarithmic axis, so that noise isn't magnified
+LIGHTEST = 0.57  # of viridis, as far as it is seen on white
 HANDLE_WIDTH = 8  # characters that a legend's line sample takes
 
 STYLE: Any = {
@@ -39,19 +42,28 @@ STYLE: Any = {
 }
 
 
-def layer_colours(count: int) -> list[tuple[float, float, float, float]]:
-    """From dark at layer 1 to light at the top, light still seen on white."""
-    return list(matplotlib.colormaps["viridis"](np.linspace(0.0, 0.88, count)))
+def layer_colours(count: int) -> list[str]:
+    """From dark at layer 1 to light at the top, its contrast with white still 3:1."""
+    return [to_hex(c) for c in matplotlib.colormaps["viridis"](np.linspace(0.0, LIGHTEST, count))]
 
 
 def legend_below(
-    figure: FigureBase, panels: Sequence[Axes], *, columns: int, title: str | None = None
+    figure: FigureBase,
+    panels: Sequence[Axes],
+    *,
+    columns: int,
+    title: str | None = None,
+    more: Mapping[str, Artist] = MappingProxyType({}),
 ) -> None:
-    """One legend of what ``panels`` show, under everything else; fewer ``columns`` if need be."""
+    """One legend of what ``panels`` show, and ``more``, under everything else.
+
+    Fewer ``columns`` if names are long.
+    """
     handles: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(textwrap.fill(label, LABEL_WIDTH), handle)
+    handles |= more
     longest = max(len(line) for label in handles for line in label.splitlines())
     figure.legend(
         handles.values(),

@@ -18,6 +18,9 @@ STANDARD_FACTOR = 3.0
 # contrasts two cases, a factor of sqrt(3) and no change; this is the line half way between.
 LEVEL = STANDARD_FACTOR**0.25
 
+# Mean singular value of J, about, at initialisation, by unit and initialiser; below eq. 17.
+PAPER_SINGULAR_VALUE = {("tanh", "standard"): 0.5, ("tanh", "normalized"): 0.8}
+
 # Table 1, test error as a fraction.
 TABLE_1: Mapping[str, Mapping[str, float]] = {
     "shapeset": {

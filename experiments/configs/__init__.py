@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from experiments.configs import full_width, long
+from ml_collections import ConfigDict
+
+from experiments.configs import base, full_width, long
 from experiments.configs.base import PRESETS, WHOLE
 from experiments.errors import ConfigError, choose
 from experiments.exhibits import EXHIBITS
@@ -17,6 +19,18 @@ FILES: Mapping[str, ModuleType] = {"full_width": full_width, "long": long}
 def presets(name: str) -> Mapping[str, str]:
     """The presets that the config called ``name`` has, each with what it is."""
     return FILES[name].PRESETS if name in FILES else PRESETS
+
+
+def named(name: str, preset: str) -> ConfigDict:
+    """The config ``name:preset`` as its file has it, nothing changed.
+
+    Raises:
+      ConfigError: there is no such config or preset.
+    """
+    if name in FILES:
+        choose(preset, presets(name), field="preset")
+        return FILES[name].get_config(preset)
+    return base.named(name, preset)
 
 
 def path(text: str) -> str:

@@ -16,7 +16,7 @@ from experiments.networks import DENOISING, SCHEME_EXAMPLES, NetworkSpec, coordi
 from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import resolve
-from glorot_jax.data.stream import Task
+from glorot_jax.data.stream import Batch, Task
 from glorot_jax.initialization import DATA_DEPENDENT, draw
 from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES
@@ -296,6 +296,8 @@ def _dataset(
         "test_examples": len(task.test.y),
         "probe_examples": len(shared.sets.probe.y),
     }
+    if isinstance(task.train.arrays, Batch):  # a finite set; others are drawn without end
+        attrs["training_examples"] = len(task.train.arrays.y)
     data = {name: labelled(name, dims, values) for name, (dims, values) in variables.items()}
     made = xr.Dataset(data, coords, attrs)
     return choose_depth(made) if settings.depths else made

@@ -21,7 +21,7 @@ LENGTHS = 8  # at which a run is judged, each half of the next
 LEAST_POINTS = 3  # of a run that is cut, or there is no course to judge
 COLUMNS, PANEL_HEIGHT = 2, 2.1
 SIGNS: Mapping[Status, str] = {"holds": "o", "contradicted": "X", "undecided": "|"}
-COLOURS = ("#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#000000")
+COLOURS = ("#7b5aa6", "#0072b2", "#b35900", "#000000", "#1b7837")
 
 
 @dataclass(frozen=True)

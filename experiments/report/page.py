@@ -1,19 +1,27 @@
 """One HTML file that holds the whole report and opens from disk, on a phone as well."""
 
 import base64
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import xarray as xr
 
-from experiments.claims import Judgement, counts, judge, to_json
+from experiments.claims import Judgement, Verdict, counts, judge, to_json
 from experiments.data.registry import DATA_SETS
 from experiments.exhibits import EXHIBITS
-from experiments.report import tables
-from experiments.report.figures import FIGURES, FigureFiles, available, caption, save_figures
+from experiments.report import facts, rerun, story, tables
+from experiments.report.figures import (
+    FIGURES,
+    FigureFiles,
+    available,
+    caption,
+    save_figures,
+    seen_in,
+)
+from experiments.report.panel import panel
 from experiments.report.scope import left_out, scale
+from experiments.report.states import ORDER, STATES, counted
 from experiments.report.summary import summary
 from glorot_jax.files import write_text
 from glorot_jax.templates import template
@@ -37,15 +45,41 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class ShownFigure:
-    """A figure as the template shows it; ``claims`` are those that point to it."""
+class ShownClaim:
+    """A claim as the template shows it; ``numbers`` are (name, value), ``config`` its command."""
+
+    judgement: Judgement
+    numbers: Sequence[tuple[str, str]]
+    source: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure or a table as the template shows it; ``claims`` are those that point to it.
+
+    ``image`` is "" for a table, ``table`` None for a figure.
+    """
 
     key: str
     title: str
     caption: str
-    image: str
-    claims: Sequence[Judgement]
-    origins: Sequence[Origin]
+    claims: Sequence[ShownClaim]
+    image: str = ""
+    seen: str = ""
+    origins: Sequence[Origin] = ()
+    table: tables.Table | None = None
+
+    @property
+    def short(self) -> str:
+        """The title without what it is about."""
+        return self.title.split(":")[0]
+
+    @property
+    def states(self) -> list[tuple[str, int]]:
+        """How many of its claims are in each state, without the empty ones."""
+        count = counts(one.judgement for one in self.claims)
+        return [(status, count[status]) for status in ORDER if count[status]]
 
 
 def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
@@ -78,43 +112,93 @@ def write_page(
 
 def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path) -> str:
     """The page's HTML."""
-    shown = _shown_figures(results, judgements, figures)
-    made = tables.every(results)
-    titles = [(f.key, f.title) for f in shown] + [(t.key, t.title) for t in made]
+    claims = [_shown_claim(results, judgement) for judgement in judgements]
+    shown = {one.key: one for one in _shown(results, claims, figures)}
+    chapters = [(c, [shown[key] for key in inside]) for c, inside in story.in_chapters(shown)]
     return template(__package__, TEMPLATE).render(
         title=TITLE,
-        provenance=provenance(results),
-        counts=counts(judgements),
-        groups=[
-            (status, [one for one in judgements if one.verdict.status == status])
-            for status in tables.STATUS_ORDER
-        ],
-        links={key: title.split(":")[0] for key, title in titles},
-        tables=made,
-        figures=shown,
+        config_name=facts.heading(results),
+        changed=facts.changed(results),
+        smoke=facts.is_smoke(results),
+        verdict=story.verdict(results, judgements),
+        badges=story.badges(results),
+        provenance=facts.provenance(results),
+        states=STATES,
+        counts=[(status, count) for status, count in _counts(judgements).items()],
+        counted=counted,
+        chapters=chapters,
+        links={one.key: one.short for one in shown.values()},
+        claims=sorted(claims, key=lambda one: ORDER.index(one.judgement.verdict.status)),
+        panel=panel(),
         origins=_origins(results),
         left_out=left_out(results),
         scale=scale(results),
-        config=_pretty(results.attrs.get("config")),
-        versions=_versions(results),
+        config=facts.pretty_config(results),
+        versions=facts.versions(results),
     )
 
 
-def _shown_figures(
-    results: xr.DataTree, judgements: Sequence[Judgement], folder: Path
-) -> list[ShownFigure]:
-    keys = [key for key in available(results) if (folder / f"{key}.png").is_file()]
-    return [
-        ShownFigure(
+def _counts(judgements: Sequence[Judgement]) -> dict[str, int]:
+    count = counts(judgements)
+    return {status: count[status] for status in ORDER}
+
+
+def _shown_claim(results: xr.DataTree, judgement: Judgement) -> ShownClaim:
+    claim = judgement.claim
+    return ShownClaim(
+        judgement,
+        _numbers(judgement.verdict),
+        rerun.source(claim),
+        rerun.command(results, claim),
+    )
+
+
+def _numbers(verdict: Verdict) -> list[tuple[str, str]]:
+    """The numbers of a verdict as text, those inside others by both names."""
+    return list(_flat(verdict.numbers))
+
+
+def _flat(numbers: Mapping[str, object], above: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in numbers.items():
+        if isinstance(value, Mapping) and {"mean", "low", "high"} <= set(value):
+            low, high = _plain(value["low"]), _plain(value["high"])
+            seeds = f", {value['n']} seeds" if "n" in value else ""
+            yield above + name, f"{_plain(value['mean'])} ({low} to {high}{seeds})"
+        elif isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}: ")
+        elif value is not None:
+            yield above + name, _plain(value)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(entry) for entry in value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "-" if value is None else str(value)
+
+
+def _shown(results: xr.DataTree, claims: Sequence[ShownClaim], folder: Path) -> list[Shown]:
+    """Every figure that has a file in ``folder``, then every table, each with its claims."""
+
+    def of(key: str) -> list[ShownClaim]:
+        return [one for one in claims if one.judgement.claim.figure == key]
+
+    figures = [
+        Shown(
             key,
             EXHIBITS[key].title,
             caption(results, key),
-            data_uri(FigureFiles(folder / f"{key}.png", folder / f"{key}.svg")),
-            [judgement for judgement in judgements if judgement.claim.figure == key],
-            _stand_ins(results, key),
+            of(key),
+            image=data_uri(files),
+            seen=seen_in(files.svg) or EXHIBITS[key].title,
+            origins=_stand_ins(results, key),
         )
-        for key in keys
+        for key in available(results)
+        if (files := FigureFiles(folder / f"{key}.png", folder / f"{key}.svg")).png.is_file()
     ]
+    made = [Shown(t.key, t.title, t.note, of(t.key), table=t) for t in tables.every(results)]
+    return figures + made
 
 
 def _stand_ins(results: xr.DataTree, key: str) -> list[Origin]:
@@ -124,11 +208,10 @@ def _stand_ins(results: xr.DataTree, key: str) -> list[Origin]:
 
 
 def data_uri(files: FigureFiles) -> str:
-    """The smaller of a figure's two files as a ``data:`` address."""
-    written = (path for path in (files.png, files.svg) if path.is_file())
-    smaller = min(written, key=lambda path: path.stat().st_size)
-    content = base64.b64encode(smaller.read_bytes()).decode("ascii")
-    return f"data:{MEDIA[smaller.suffix]};base64,{content}"
+    """A figure as a ``data:`` address, of the file that follows a dark page where it is there."""
+    path = files.svg if files.svg.is_file() else files.png
+    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f"data:{MEDIA[path.suffix]};base64,{content}"
 
 
 def _origins(results: xr.DataTree, names: Iterable[str] = DATA_SETS) -> list[Origin]:
@@ -143,48 +226,3 @@ def _origins(results: xr.DataTree, names: Iterable[str] = DATA_SETS) -> list[Ori
 def _stands_for(name: str) -> str:
     wanted = DATA_SETS[name].stands_in_for
     return DATA_SETS[wanted].title if wanted else ""
-
-
-def provenance(results: xr.DataTree) -> list[tuple[str, str]]:
-    """What is known of how the results were made, as (name, value) in a fixed order."""
-    attrs = results.attrs
-    versions = _versions(results)
-    short = ", ".join(f"{name} {versions[name]}" for name in ("jax", "flax") if name in versions)
-    seconds = attrs.get("wall_time_s")
-    entries = [
-        ("preset", attrs.get("preset")),
-        ("finished", attrs.get("finished")),
-        ("device", attrs.get("device")),
-        ("wall time", None if seconds is None else _duration(float(seconds))),
-        ("revision", str(attrs.get("git_revision") or "")[:12]),
-        ("versions", short),
-    ]
-    return [(name, str(value)) for name, value in entries if value]
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _versions(results: xr.DataTree) -> dict[str, str]:
-    """The versions in the attributes; nothing where they are missing or can't be read."""
-    try:
-        versions = json.loads(results.attrs.get("versions", "{}"))
-    except (TypeError, ValueError):
-        return {}
-    known = versions.items() if isinstance(versions, dict) else ()
-    return {str(package): str(version) for package, version in known}
-
-
-def _pretty(config: object) -> str:
-    """The config as indented JSON; as it stands where it isn't JSON; "" where it is missing."""
-    if not config:
-        return ""
-    try:
-        return json.dumps(json.loads(str(config)), indent=1, ensure_ascii=False)
-    except ValueError:
-        return str(config)

@@ -5,27 +5,25 @@ from collections.abc import Sequence
 import xarray as xr
 
 from experiments.claims import Judgement, Status, counts
-from experiments.report import tables
+from experiments.report import facts, tables
 from experiments.report.scope import left_out
+from experiments.report.states import ORDER, counted
 from experiments.report.tables import Table, in_order, to_markdown
 
 UNTESTED: Status = "not tested"
 
 
 def summary(results: xr.DataTree, judgements: Sequence[Judgement]) -> str:
-    """Counts, every claim tested with its numbers, and what was measured in tables."""
-    tested = [
+    """Counts, every claim that was tested with its numbers, and what was measured in tables."""
+    decided = [
         judgement for judgement in in_order(judgements) if judgement.verdict.status != UNTESTED
     ]
     count = counts(judgements)
-    head = (
-        f"**{count['holds']} hold, {count['contradicted']} are contradicted, "
-        f"{count['undecided']} undecided, {count[UNTESTED]} not tested at this scale.** "
-        f"{_provenance(results)}"
-    )
+    told = ", ".join(counted(status, count[status]) for status in ORDER)
+    head = f"**{told} at this scale.** {_provenance(results)}"
     rows = tuple(
         (one.verdict.status, f"{one.claim.paper} ({one.claim.where})", one.verdict.reason)
-        for one in tested
+        for one in decided
     )
     table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
     measured = [
@@ -59,4 +57,6 @@ def _provenance(results: xr.DataTree) -> str:
         return ""
     day = str(known.get("finished", "")).partition("T")[0]
     minutes = float(known.get("wall_time_s", 0)) / 60
-    return f"Preset `{known['preset']}`, {day}, {known.get('device')}, {minutes:.1f} minutes."
+    changed = "".join(f", changed: {field} = {value}" for field, value in facts.changed(results))
+    preset = f"Preset `{known['preset']}`{changed}"
+    return f"{preset}, {day}, {known.get('device')}, {minutes:.1f} minutes."

@@ -55,7 +55,7 @@ Groups of networks that were trained, one a data set or study. A data set's grou
   reconstruction_cost [condition, seed, layer, pretraining_point], of the denoising autoencoders,
   and pretraining_update [pretraining_point], only where a condition is pre-trained; NaN elsewhere.
   attributes: dataset, origin, class_names, inputs, classes, batch_size, width, loss,
-  validation_examples, test_examples, probe_examples.
+  validation_examples, test_examples, probe_examples; training_examples of a finite set.
 In ``selection`` every model was trained with every depth, and there is also
   model [model], its name without a depth, model_activation, model_initializer [model];
   depth_error [model, candidate_depth], selection_error at each depth's own chosen rate;

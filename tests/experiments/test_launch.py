@@ -27,6 +27,9 @@ def test_a_run_leaves_results_claims_figures_and_page(smoke_run):
     assert all(reason.startswith(f"{name}: ") for name, reason in left_out.items())
     for attribute in ("config", "preset", "versions", "device", "git_revision", "wall_time_s"):
         assert attribute in written.attrs
+    assert written["digits"].attrs["training_examples"] == 1283
+    assert "training_examples" not in written["shapeset"].attrs
+    assert "numbers mean nothing" in (smoke_run / "index.html").read_text(encoding="utf-8")
     judged = json.loads((smoke_run / "claims.json").read_text())
     assert [entry["id"] for entry in judged] == [claim.id for claim in CLAIMS]
     assert {p.name for p in (smoke_run / "figures").iterdir()} == {

@@ -17,6 +17,7 @@ from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import pretraining
 from glorot_jax.training.loop import HeldOut
 from glorot_jax.training.pretraining import begin_layer, make_layer_probe, make_layer_update, mask
+from glorot_jax.training.update import one_by_one
 from tests import numpy_net
 
 SIZES = (6, 5, 4, 3)
@@ -199,7 +200,7 @@ def test_a_member_trains_in_an_ensemble_as_it_would_alone(platform):
         chosen = ensembles.map_members(platform)
         patch.setattr(ensembles, "map_members", lambda _: chosen)
         advance = ensembles.make_advance(
-            update=update, probe=probe, stream=stream, batch_size=5, mesh=mesh
+            train=one_by_one(update), probe=probe, stream=stream, batch_size=5, mesh=mesh
         )
     after, measured = advance(ensemble, stream.arrays, _sets(examples), jnp.asarray(1))
     step = jax.jit(update)

@@ -1,5 +1,6 @@
 """Every figure by name: a function of the results, drawn only where its data was measured."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from experiments.report.figures import (
     surface,
     theory,
     training,
+    vector,
 )
 from experiments.report.figures.common import FigureSpec
-from glorot_jax.files import write_atomically
+from experiments.report.figures.described import described
+from glorot_jax.files import write_atomically, write_text
 from glorot_jax.plotting import STYLE
 
 _ROOMS = (gallery, initial, spectra, theory, surface, training, errors, studies, baseline)
@@ -57,6 +60,7 @@ __all__ = [
     "caption",
     "draw",
     "save_figures",
+    "seen_in",
 ]
 
 
@@ -89,6 +93,8 @@ def draw(results: xr.DataTree, key: str) -> Figure:
 def save_figures(results: xr.DataTree, folder: Path | str) -> dict[str, FigureFiles]:
     """Writes every available figure as PNG and SVG into ``folder``, each atomically.
 
+    The SVG follows a dark page, and says in words what it shows; the PNG is always on white.
+
     Raises:
       OSError: the folder can't be written or the disk is full.
     """
@@ -97,14 +103,20 @@ def save_figures(results: xr.DataTree, folder: Path | str) -> dict[str, FigureFi
     return {key: _save(draw(results, key), folder, key) for key in available(results)}
 
 
-def _save(figure: Figure, folder: Path, key: str) -> FigureFiles:
-    def write(suffix: str, metadata: dict | None = None) -> Path:
-        return write_atomically(
-            folder / f"{key}.{suffix}",
-            lambda path: figure.savefig(path, format=suffix, dpi=RESOLUTION, metadata=metadata),
-        )
+def seen_in(path: Path) -> str:
+    """What a saved SVG shows, in words, as ``save_figures`` wrote it; "" where there is none."""
+    return vector.title(path.read_text(encoding="utf-8")) if path.is_file() else ""
 
+
+def _save(figure: Figure, folder: Path, key: str) -> FigureFiles:
     with matplotlib.rc_context(STYLE):
-        png = write("png")
+        png = write_atomically(
+            folder / f"{key}.png",
+            lambda path: figure.savefig(path, format="png", dpi=RESOLUTION),
+        )
         figure.set_layout_engine("none")  # laid out once; the second file has the same places
-        return FigureFiles(png, write("svg", metadata={"Date": None}))
+        text = io.StringIO()
+        figure.savefig(text, format="svg", dpi=RESOLUTION, metadata={"Date": None})
+    seen = f"{EXHIBITS[key].title}. {described(figure)}"
+    svg = write_text(folder / f"{key}.svg", vector.following(text.getvalue(), title=seen))
+    return FigureFiles(png, svg)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments.data.registry import DATA_SETS, SHAPESET
 from experiments.report.figures.common import FigureSpec, new_figure, title_of
+from experiments.report.figures.vector import PHOTOGRAPH
 from experiments.results.queries import needed
 from experiments.results.schema import find_group
 
@@ -63,11 +64,12 @@ def _title(name: str) -> str:
     return f"{plain}, stand-in for {DATA_SETS[info.stands_in_for].title}"
 
 
-def _draw_example(axes: Axes, image: np.ndarray, name: str) -> None:
+def _draw_example(axes: Axes, image: np.ndarray, name: str, *, gid: str) -> None:
     """One image under its class name."""
     # Of one channel it is [row, column], whatever the set has.
     shown = image[..., 0] if image.shape[-1] == 1 else image
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    picture = axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    picture.set_gid(gid)
     axes.set_title(textwrap.fill(name, NAME_WIDTH), fontsize=9, pad=3)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
@@ -84,7 +86,7 @@ def fig01(results: xr.DataTree) -> Figure:
         panel.suptitle(title_of(block.title), fontsize="medium")
         for i, (image, name) in enumerate(zip(block.images, block.names, strict=True)):
             axes = panel.add_subplot(block.rows, min(COLUMNS, len(block.names)), i + 1)
-            _draw_example(axes, image, name)
+            _draw_example(axes, image, name, gid=f"{PHOTOGRAPH}_{place}_{i}")
     return figure
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import FigureSpec, name_set, new_figure, title_of
+from experiments.report.figures.marks import DASHED, LINE, PALE, explain
 from experiments.report.figures.overlay import (
     ALONE,
     EXPLAINED,
@@ -64,7 +65,7 @@ def _grid(results: xr.DataTree, main: int, small: int) -> tuple[Figure, list[Axe
     """A figure of wide panels, one under the other, and below them small ones, two in a row."""
     small_rows = -(-small // 2)
     heights = [2.7] * main + [2.2] * small_rows
-    figure = new_figure(sum(heights) + 0.9)
+    figure = new_figure(sum(heights) + 1.3)
     name_set(figure, dataset_of(needed(results, GROUP)))
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     wide = [figure.add_subplot(grid[i, :]) for i in range(main)]
@@ -104,8 +105,9 @@ def _draw_layers(
 
 def _legend(figure: Figure, initial: xr.Dataset) -> None:
     theory = any(axes.lines for axes in figure.axes)
-    title = "hidden layer (dashed: mean field)" if theory else "hidden layer"
-    legend_below(figure, figure.axes[:1], columns=len(layers(initial)), title=title)
+    marks = {"measured": PALE, "mean field": DASHED} if theory else {"measured": LINE}
+    explain(figure.axes[-1], marks)
+    legend_below(figure, figure.axes[:1], columns=len(layers(initial)), title="hidden layer")
 
 
 def _draw_activations(axes: Axes, initial: xr.Dataset, spec: NetworkSpec) -> float:

@@ -1,10 +1,15 @@
 """The figure of eq. 17: singular values of the layer-to-layer Jacobians, and their theory."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from experiments.claims.paper import PAPER_SINGULAR_VALUE
 from experiments.networks import NetworkSpec
 from experiments.report.figures.common import (
     COLOURS,
@@ -14,6 +19,15 @@ from experiments.report.figures.common import (
     new_figure,
 )
 from experiments.report.figures.initial import GROUP, has_any, known_rows, sets_of, tanh_pair
+from experiments.report.figures.marks import (
+    DASHED,
+    FAINT,
+    NEUTRAL,
+    PAPER,
+    STRETCH,
+    WITH_INTERVAL,
+    explain,
+)
 from experiments.report.figures.overlay import NOTE_SIZE, OVER, expected, largest, percent
 from experiments.results.queries import (
     dataset_of,
@@ -74,6 +88,15 @@ def _draw_by_layer(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) ->
     _draw_oracles(axes, initial, specs)
     axes.set(xlabel="hidden layer", ylabel="mean singular value of $J$", xticks=numbers)
     axes.set_ylim(0, axes.get_ylim()[1] * HEADROOM)
+    given = [spec for spec in specs if spec.kind in PAPER_SINGULAR_VALUE]
+    for spec in given:
+        axes.axhline(PAPER_SINGULAR_VALUE[spec.kind], color=colours[spec.kind], **FAINT)
+    marks = WITH_INTERVAL | {"8/(3π) √(n Var[W])": DASHED}
+    if any(expected(initial, "singular_value_mean", spec) is not None for spec in specs):
+        marks |= {"free probability": Line2D([], [], ls="none", marker="_", ms=11, color=POINTS)}
+    if given:
+        marks |= {f"{PAPER}, of its colour": Line2D([], [], color=NEUTRAL, **FAINT)}
+    explain(axes, marks)
     columns = 3 if all(_residuals(initial, spec) is None for spec in specs) else 2
     axes.legend(
         loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, borderpad=0
@@ -114,6 +137,11 @@ def _draw_others(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) -> N
     axes.set_ylim(len(specs) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.set_xlabel("mean singular value of $J$")
+    stroke: Any = {"ls": "none", "marker": "|", "ms": 12}
+    marks = WITH_INTERVAL | {"units of slope 1": Line2D([], [], color="#555555", **stroke)}
+    if len(axes.texts):
+        marks |= {"free probability": Line2D([], [], color=THEORY, mew=2, **stroke)}
+    explain(axes, marks)
 
 
 def _draw_oracles(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) -> None:
@@ -162,6 +190,11 @@ def _draw_spectrum(axes: Axes, initial: xr.Dataset, specs: list[NetworkSpec]) ->
             axes.plot(at, theory, color=POINTS, **OVER)
     axes.set(xlabel="singular value of $J$, layers above the first", ylabel="density")
     axes.legend(frameon=False)
+    mean = Line2D([], [], color=NEUTRAL, lw=1.5, ls="--")
+    marks: dict[str, Artist] = {"measured": STRETCH, "its mean, upright": mean}
+    if expected(initial, "singular_value_density", specs[0]) is not None:
+        marks |= {"free probability": Line2D([], [], color=POINTS, **OVER)}
+    explain(axes, marks)
 
 
 def eq17(results: xr.DataTree) -> Figure:
@@ -172,9 +205,9 @@ def eq17(results: xr.DataTree) -> Figure:
     others = [spec for spec in specs if spec not in paper]
     square = tanh_pair(initial, "singular_value") if initial.sizes["layer"] > 1 else []
     panels = [
-        (4.4, _draw_by_layer, paper),
-        (3.0, _draw_spectrum, square),
-        (0.33 * len(others) + 0.6, _draw_others, others),
+        (5.1, _draw_by_layer, paper),
+        (3.5, _draw_spectrum, square),
+        (0.33 * len(others) + 1.2, _draw_others, others),
     ]
     panels = [panel for panel in panels if panel[2]]
     heights = [height for height, _, _ in panels]
@@ -190,12 +223,13 @@ def eq17(results: xr.DataTree) -> Figure:
 FIGURES = {
     "eq17": FigureSpec(
         "Above: mean singular value of each layer's Jacobian, mean over seeds with its 95% t "
-        "interval; the dashed lines are 8/(3 pi) sqrt(n Var[W]), the mean for a square matrix of "
-        "independent entries and units of slope 1. Below them: the spectrum of tanh standard and "
+        "interval; the faint lines are the paper's 0.5 and 0.8, the dashed ones 8/(3 pi) "
+        "sqrt(n Var[W]), the mean for a square matrix of independent entries and units of slope 1. "
+        "Below them: the spectrum of tanh standard and "
         "normalized over all seeds, examples and layers above the first, with its mean dashed; "
         "then any other networks, mean over layers, with that oracle as a stroke. What must be "
         "seen: about 0.5 with the standard and about 0.8 with the normalized initialisation. In "
-        "runs that have them, black or blue strokes and dashed curves are free probability with "
+        "runs that have them, strokes and thin dashed curves are free probability with "
         "the units' own slopes, and the percentages its residual, measured / predicted - 1 of the "
         "mean, above in the layer where it is largest: points below the oracle must be on strokes.",
         has_any("singular_value"),

@@ -4,15 +4,24 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.lines import Line2D
 
+from experiments.data.registry import SHAPESET
 from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
+    BLACK,
     COLOURS,
     DASHES,
+    GREEN,
+    NAVY,
     OTHER_COLOURS,
     OTHER_DASH,
+    PURPLE,
+    SKY,
+    VERMILION,
     FigureSpec,
     name_set,
     new_figure,
@@ -26,6 +35,15 @@ from experiments.report.figures.errors import (
     courses,
     draw_courses,
 )
+from experiments.report.figures.marks import (
+    FAINT,
+    NEUTRAL,
+    OVER_SEEDS,
+    PAPER,
+    STRETCH,
+    WITH_INTERVAL,
+    explain,
+)
 from experiments.report.figures.times import BAND, dress_time
 from experiments.results.queries import at_chosen_rate, chosen_rate, dataset_of, needed, network, of
 from experiments.results.schema import find_group
@@ -33,13 +51,14 @@ from glorot_jax.confidence import Interval, mean_interval
 from glorot_jax.plotting import legend_below, shortened
 
 OPTION_COLOURS = {
-    ("hessian_diagonal", "equal"): "#009e73",
-    ("gradient_variance", "equal"): "#7b5aa6",
-    ("sgd", "growing"): "#0072b2",
-    ("sgd", "shrinking"): "#cc79a7",
+    ("hessian_diagonal", "equal"): GREEN,
+    ("gradient_variance", "equal"): PURPLE,
+    ("sgd", "growing"): NAVY,
+    ("sgd", "shrinking"): SKY,
 }
 LOSS_DASHES: dict[str, LineStyle] = {"cross_entropy": "-", "quadratic": (0, (3, 1.5))}
-UNIT_COLOURS = {"tanh": "#d55e00", "softsign": "#0072b2", "sigmoid": "#000000", "relu": "#009e73"}
+UNIT_COLOURS = {"tanh": VERMILION, "softsign": NAVY, "sigmoid": BLACK, "relu": GREEN}
+PAPER_DEPTHS = (4, 5)  # section 2.3: 5 is the best on Shapeset, 4 for sigmoid
 GAUSSIAN = "gaussian"
 PLAIN_GAUSSIAN = 0.01  # the standard deviation of the initialiser without a scale
 DODGE = 0.06  # of a depth, between the models of the selection
@@ -85,7 +104,7 @@ def selection(results: xr.DataTree) -> Figure:
         )
     ]
     style = by_kind(kinds)
-    figure = new_figure(5.2)
+    figure = new_figure(5.8)
     name_set(figure, dataset_of(chosen))
     axes = figure.subplots()
     for i, (name, spec) in enumerate(zip(names, kinds, strict=True)):
@@ -100,8 +119,19 @@ def selection(results: xr.DataTree) -> Figure:
         axes.plot(x[best], mean[best], "o", ms=11, mfc="none", color=colour)
     axes.plot([], [], "o", ms=11, mfc="none", color="#555555", label="chosen depth")
     axes.set(xlabel="hidden layers", ylabel="validation error (%)", xticks=depths)
+    explain(axes, WITH_INTERVAL | _paper_depths(axes, chosen, depths))
     legend_below(figure, [axes], columns=3)
     return figure
+
+
+def _paper_depths(axes: Axes, chosen: xr.Dataset, depths: list[int]) -> dict[str, Artist]:
+    """The depths that the paper found best on Shapeset, faint; what a legend needs to say so."""
+    shown = [depth for depth in depths if depth in PAPER_DEPTHS]
+    if dataset_of(chosen) != SHAPESET or not shown:
+        return {}
+    for depth in shown:
+        axes.axvline(depth, color=NEUTRAL, **FAINT)
+    return {f"{PAPER}'s depth (4: sigmoid)": Line2D([], [], color=NEUTRAL, **FAINT)}
 
 
 # Courses of test error
@@ -111,6 +141,7 @@ def _draw_study(figure: FigureBase, study: xr.Dataset, shown: list[Course], styl
     """Test errors of those conditions over training, with their own legend below."""
     axes = figure.subplots()
     draw_courses(axes, dress_time([axes], study["update"]), shown, style)
+    explain(axes, OVER_SEEDS)
     legend_below(figure, [axes], columns=2)
     return axes
 
@@ -135,7 +166,7 @@ def section5(results: xr.DataTree) -> Figure:
         )
         if others
     ] or [("", [])]
-    figure = new_figure(5.0 * len(panels) + 0.3)
+    figure = new_figure(5.4 * len(panels) + 0.3)
     name_set(figure, dataset_of(study))
     places = figure.subfigures(len(panels), 1, squeeze=False)[:, 0]
     for place, (title, others) in zip(places, panels, strict=True):
@@ -149,7 +180,7 @@ def costs(results: xr.DataTree) -> Figure:
     study = needed(results, "costs")
     shown = courses(study)
     colours = by_kind(course.spec for course in shown)
-    figure = new_figure(5.6)
+    figure = new_figure(6.0)
     name_set(figure, dataset_of(study))
 
     def style(spec: NetworkSpec) -> tuple[str, LineStyle]:
@@ -180,7 +211,7 @@ def gaussians(results: xr.DataTree) -> Figure:
         ((scale, spec) for spec, scale in scales.items() if scale is not None),
         key=lambda pair: pair[0],
     )
-    figure = new_figure(5.0)
+    figure = new_figure(5.5)
     name_set(figure, dataset_of(study))
     axes = figure.subplots()
     for unit in dict.fromkeys(spec.activation for _, spec in drawn):
@@ -205,6 +236,7 @@ def gaussians(results: xr.DataTree) -> Figure:
     axes.set(xlabel="standard deviation of every weight", ylabel="test error (%)")
     if drawn:
         axes.set_xscale("log")
+    explain(axes, {**WITH_INTERVAL, "95% interval of a line": STRETCH})
     legend_below(figure, [axes], columns=3)
     return figure
 
@@ -220,7 +252,7 @@ def modern(results: xr.DataTree) -> Figure:
     units = list(dict.fromkeys(spec.activation for spec in learned))
     others = iter(OTHER_COLOURS * 8)
     colours = {unit: UNIT_COLOURS.get(unit) or next(others) for unit in units}
-    figure = new_figure(0.34 * len(starts) + 0.1 * len(units) + 2.0)
+    figure = new_figure(0.34 * len(starts) + 0.1 * len(units) + 2.4)
     name_set(figure, dataset_of(study))
     axes = figure.subplots()
     seen: list[float] = []
@@ -243,6 +275,7 @@ def modern(results: xr.DataTree) -> Figure:
     axes.set_xlabel("test error (%)")
     if max(seen) > LOG_FROM * min(seen) > 0:
         plain_log(axes, "x")
+    explain(axes, WITH_INTERVAL)
     legend_below(figure, [axes], columns=5)
     return figure
 
@@ -264,10 +297,7 @@ def _spec(name: str, caption: str, draw: Callable[[xr.DataTree], Figure]) -> Fig
     return FigureSpec(caption, drawable, draw, sets)
 
 
-_COURSES = (
-    "Test error over training, each network at the learning rate of least validation error; lines "
-    "are means over seeds, bands the range over seeds."
-)
+_COURSES = "Test error over training, each network at the learning rate of least validation error."
 
 FIGURES = {
     "selection": _spec(

@@ -9,13 +9,16 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import COLOURS, FigureSpec, name_set, new_figure
 from experiments.report.figures.initial import GROUP, sets_of, tanh_pair
+from experiments.report.figures.marks import NEUTRAL, STRETCH, WITH_INTERVAL, explain
 from experiments.report.figures.overlay import NOTE_SIZE, expected, largest, percent
 from experiments.results.queries import dataset_of, layers, needed, of
 from experiments.results.schema import find_group
@@ -37,6 +40,7 @@ WIDEST, TALLEST = 2.5, 1.25
 PANEL_HEIGHT = 2.5
 COLUMNS, LINES, POINTS = 46, 24, 60
 DEPTHS = (3, 10)  # layers, of the contours
+CONTOURS = ("solid", "dotted")
 TOLERANCE = 0.01  # of chi on the critical line
 STRONGEST = 3.0  # chi beyond which a colour changes no more
 SHOWN = ("tanh", "softsign", "sigmoid", "relu", "gelu")
@@ -55,7 +59,7 @@ def variances(results: xr.DataTree) -> Figure:
         for name, *_ in VARIANCES
         for spec in specs
     )
-    figure = new_figure(8.8)
+    figure = new_figure(9.4)
     name_set(figure, dataset_of(initial))
     panels = figure.subplots(len(VARIANCES), 2 if theory else 1, sharex=True, squeeze=False)
     for (left, *right), (name, kind, sign) in zip(panels, VARIANCES, strict=True):
@@ -67,6 +71,10 @@ def variances(results: xr.DataTree) -> Figure:
             _draw_residuals(axes, initial, name, specs)
     for axes in panels[-1]:
         axes.set(xlabel="hidden layer", xticks=layers(initial))
+    marks: dict[str, Artist] = dict(WITH_INTERVAL)
+    if theory:
+        marks |= {"95% of such means": STRETCH}
+    explain(panels[-1][0], marks, columns=1)
     legend_below(figure, list(panels[:, 0]), columns=3 if theory else 2)
     return figure
 
@@ -168,7 +176,12 @@ def _phase_figure(activations: Mapping[str, Activation]) -> Figure:
     ticks = (1 / STRONGEST, 1 / 2, 1.0, 2.0, STRONGEST)
     bar.set_ticks(list(np.log(ticks)), labels=["1/3", "1/2", "1", "2", "3"])
     bar.set_label(r"$\chi$: growth of Var[$\partial C/\partial s$] for each layer down")
-    legend_below(figure, panels, columns=3)
+    thin: Any = {"color": NEUTRAL, "lw": 0.9}
+    marks = {
+        f"a factor e in {depth} layers": Line2D([], [], ls=style, **thin)
+        for depth, style in zip(DEPTHS, CONTOURS, strict=True)
+    }
+    legend_below(figure, panels, columns=3, more=marks)
     return figure
 
 
@@ -194,7 +207,7 @@ def _draw_phases(axes: Axes, diagram: Phases) -> QuadMesh:
         levels=at,
         colors="#555555",
         linewidths=0.7,
-        linestyles=["solid", "dotted", "dotted", "solid"],
+        linestyles=[*CONTOURS, *reversed(CONTOURS)],
     )
     axes.plot(*diagram.line.T, color="black", lw=2, label="critical")
     if np.isnan(diagram.line).any():
@@ -248,7 +261,7 @@ FIGURES = {
         "For weights of variance sigma_w^2 / n and biases of variance sigma_b^2: chi, the factor "
         "by which the variance of back-propagated gradients grows for each layer down, once the "
         "activations have settled. Blue is ordered: gradients vanish and all examples become "
-        "alike; red is chaotic: gradients explode and like examples part; on the black line chi "
+        "alike; red is chaotic: gradients explode and like examples part; on the thick line chi "
         "is 1. Thin solid contours are where gradients change by a factor of e in 3 layers, "
         "dotted ones in 10. What must be seen: for tanh and softsign the standard initialisation "
         "(sigma_w^2 = 1/3, a circle) is well within the ordered phase, where it loses a factor of "

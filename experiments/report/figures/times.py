@@ -18,15 +18,22 @@ def dress_time(
     panels: Sequence[Axes], counts: xr.DataArray, *, what: str = "updates"
 ) -> np.ndarray:
     """Names the common x axis of stacked panels; returns the ``counts`` of updates in its units."""
-    last = int(counts.values[-1])
-    unit, label = next(
-        ((unit, label) for least, unit, label in UNITS if last >= least), (1.0, "updates")
-    )
+    unit, label = _unit(counts)
     updates = np.asarray(counts.values, np.float64) / unit
     panels[-1].set_xlabel(label.replace("updates", what))
     panels[0].set_xlim(min(updates[0], 0.0), updates[-1])
     mark_epochs(panels[0], updates_per_unit=unit)
     return updates
+
+
+def unit_of(counts: xr.DataArray) -> float:
+    """How many updates one unit of the axis is."""
+    return _unit(counts)[0]
+
+
+def _unit(counts: xr.DataArray) -> tuple[float, str]:
+    last = int(counts.values[-1])
+    return next(((unit, label) for least, unit, label in UNITS if last >= least), (1.0, "updates"))
 
 
 def mark_epochs(axes: Axes, *, updates_per_unit: float) -> None:

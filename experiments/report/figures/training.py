@@ -4,9 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
+from experiments.claims.paper import UPDATES_PER_EPOCH
 from experiments.networks import NetworkSpec, read
 from experiments.report.figures.common import (
     FigureSpec,
@@ -17,7 +21,18 @@ from experiments.report.figures.common import (
     title_of,
 )
 from experiments.report.figures.initial import activation_edges
-from experiments.report.figures.times import BAND, dress_time, spread
+from experiments.report.figures.marks import (
+    DOT,
+    FAINT,
+    FAINT_AREA,
+    LINE,
+    NEUTRAL,
+    OVER_SEEDS,
+    PAPER,
+    STRETCH,
+    explain,
+)
+from experiments.report.figures.times import BAND, dress_time, spread, unit_of
 from experiments.results.queries import NotMeasured, first_set, layers, needed, of, select
 from glorot_jax.confidence import mean_interval
 from glorot_jax.plotting import layer_colours, legend_below
@@ -26,6 +41,8 @@ MOST_BARS = 12  # vertical bars of Fig. 2 a layer
 MOST_MARKERS = 30  # markers of Figs. 3 and 10 a layer
 LOWEST_DENSITY = 1e-3  # of the highest, the bottom of the logarithmic axis of a histogram
 PRETRAINED = "denoising"
+LEAVES_EPOCH = 100  # of the paper's sigmoid of 4 layers, section 3.1
+KNEE = (0.6, 0.8)  # where the paper's softsign has its mass, either side of 0, section 3.3
 
 Find = Callable[[xr.Dataset], list[NetworkSpec]]
 
@@ -91,7 +108,7 @@ def _layer_legend(figure: Figure, panels: Sequence[Axes], trained: xr.Dataset) -
 
 def fig02(results: xr.DataTree) -> Figure:
     """Fig. 2: mean and standard deviation of sigmoid activations by layer over training."""
-    trained, figure, shown = _panels(results, _sigmoids, panel=3.0, rest=1.3, sharey=True)
+    trained, figure, shown = _panels(results, _sigmoids, panel=3.0, rest=1.7, sharey=True)
     panels = [axes for axes, _ in shown]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
@@ -106,8 +123,23 @@ def fig02(results: xr.DataTree) -> Figure:
                 updates[bars], (mean - std)[bars], (mean + std)[bars], color=colours[i], lw=1
             )
         axes.set(title=title_of(spec.name), ylabel="activation $z$")
+    bar = Line2D([], [], color=NEUTRAL, ls="none", marker="|", ms=11, mew=1)
+    marks = {"mean over seeds": LINE, "one standard deviation": bar}
+    explain(panels[-1], marks | _leaving(shown, float(updates[-1]), unit_of(trained["update"])))
     _layer_legend(figure, panels, trained)
     return figure
+
+
+def _leaving(
+    shown: Sequence[tuple[Axes, NetworkSpec]], last: float, unit: float
+) -> dict[str, Artist]:
+    """Faint, when the paper's sigmoid of 4 layers leaves its plateau, in a run as long as that."""
+    place = LEAVES_EPOCH * UPDATES_PER_EPOCH / unit
+    of_four = [axes for axes, spec in shown if spec.depth == 4 and place <= last]
+    for axes in of_four:
+        axes.axvline(place, color=NEUTRAL, **FAINT)
+    name = f"{PAPER}: leaves the plateau"
+    return {name: Line2D([], [], color=NEUTRAL, **FAINT)} if of_four else {}
 
 
 def _thin(count: int, most: int, offset: int) -> slice:
@@ -118,7 +150,7 @@ def _thin(count: int, most: int, offset: int) -> slice:
 
 def _saturation(results: xr.DataTree, find: Find) -> Figure:
     """98th percentile (markers) and standard deviation (lines) of activations over training."""
-    trained, figure, shown = _panels(results, find, panel=3.2, rest=1.3, sharey=True)
+    trained, figure, shown = _panels(results, find, panel=3.2, rest=1.7, sharey=True)
     panels = [axes for axes, _ in shown]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
@@ -134,6 +166,8 @@ def _saturation(results: xr.DataTree, find: Find) -> Figure:
             axes.plot(updates[places], percentile[places], "o", ms=3.5, color=colours[i])
         axes.set(title=title_of(spec.name), ylabel="activation $z$")
         axes.set_ylim(bottom=0)
+    marks = {"98th percentile": DOT, "standard deviation": LINE, "least to greatest seed": STRETCH}
+    explain(panels[-1], marks)
     _layer_legend(figure, panels, trained)
     return figure
 
@@ -150,7 +184,7 @@ def fig10(results: xr.DataTree) -> Figure:
 
 def fig04(results: xr.DataTree) -> Figure:
     """Fig. 4: how activations are distributed at the end of training, tanh above softsign."""
-    trained, figure, shown = _panels(results, _spread_out, panel=3.0, rest=0.9, sharey=False)
+    trained, figure, shown = _panels(results, _spread_out, panel=3.0, rest=1.3, sharey=False)
     panels = [axes for axes, _ in shown]
     for axes, spec in shown:
         last = of(trained, "activation_histogram", spec)[:, -1]
@@ -164,13 +198,19 @@ def fig04(results: xr.DataTree) -> Figure:
         axes.set(title=title_of(spec.name), ylabel="density", yscale="log", xlim=(-1, 1))
         axes.set_ylim(highest * LOWEST_DENSITY, highest * 1.5)
     panels[-1].set_xlabel("activation $z$")
+    marks: dict[str, Artist] = {"mean over seeds": LINE}
+    for axes in (axes for axes, spec in shown if spec.activation == "softsign"):
+        for low, high in (KNEE, tuple(-end for end in reversed(KNEE))):
+            axes.axvspan(low, high, **FAINT_AREA)
+        marks[f"{PAPER}: softsign's mass"] = Patch(**FAINT_AREA)
+    explain(panels[-1], marks)
     _layer_legend(figure, panels, trained)
     return figure
 
 
 def fig09(results: xr.DataTree) -> Figure:
     """Fig. 9: standard deviation of weight gradients by layer over training, tanh."""
-    trained, figure, shown = _panels(results, _tanh_pair, panel=3.0, rest=1.3, sharey=True)
+    trained, figure, shown = _panels(results, _tanh_pair, panel=3.0, rest=1.7, sharey=False)
     panels = [axes for axes, _ in shown]
     updates = dress_time(panels, trained["update"])
     colours = layer_colours(len(layers(trained)))
@@ -181,13 +221,24 @@ def fig09(results: xr.DataTree) -> Figure:
             axes.plot(updates, mean, color=colours[i], label=str(i + 1))
             axes.fill_between(updates, *spread(stds[..., i]), color=colours[i], alpha=BAND, lw=0)
         axes.set(title=title_of(spec.name), ylabel=r"std of $\partial C/\partial w$", yscale="log")
+    _equal_ratio(panels)
+    explain(panels[-1], OVER_SEEDS)
     _layer_legend(figure, panels, trained)
     return figure
 
 
+def _equal_ratio(panels: Sequence[Axes]) -> None:
+    """Logarithmic axes about what each shows, one as long as the other: a gap is a gap in both."""
+    limits = [np.log(axes.get_ylim()) for axes in panels]
+    longest = max(high - low for low, high in limits)
+    for axes, (low, high) in zip(panels, limits, strict=True):
+        middle = (low + high) / 2
+        axes.set_ylim(np.exp(middle - longest / 2), np.exp(middle + longest / 2))
+
+
 def pretraining(results: xr.DataTree) -> Figure:
     """Reconstruction cost of each layer's denoising autoencoder over its pre-training."""
-    trained, figure, shown = _panels(results, _pretrained, panel=3.6, rest=0.9, sharey=False)
+    trained, figure, shown = _panels(results, _pretrained, panel=3.6, rest=1.3, sharey=False)
     updates = np.asarray(trained["pretraining_update"].values, np.float64)
     colours = layer_colours(len(layers(trained)))
     for axes, spec in shown:
@@ -200,6 +251,7 @@ def pretraining(results: xr.DataTree) -> Figure:
         plain_log(axes, "y")
         axes.set_xlim(0, updates[-1])
     shown[-1][0].set_xlabel("updates of each layer's pre-training")
+    explain(shown[-1][0], OVER_SEEDS)
     _layer_legend(figure, [axes for axes, _ in shown], trained)
     return figure
 
@@ -214,10 +266,9 @@ def _spec(caption: str, find: Find, draw: Callable[[xr.DataTree], Figure]) -> Fi
     return FigureSpec(caption, lambda results: bool(sets(results)), draw, sets)
 
 
-_SPREAD = "Lines are means over seeds; bands, where seen, span the least and greatest seed."
 _SATURATION = (
     "98th percentile (markers) and standard deviation (lines) of the activations of each hidden "
-    f"layer on the monitored test examples while the set is learned. {_SPREAD} "
+    "layer on the monitored test examples while the set is learned, means over seeds. "
 )
 
 FIGURES = {
@@ -244,7 +295,8 @@ FIGURES = {
     ),
     "fig09": _spec(
         "Standard deviation of the weight gradients of each layer on the monitored test examples, "
-        f"one axis for both initialisations. {_SPREAD} What must be seen: the layers drift apart "
+        "each panel about what it shows and both of equal length, so that a gap between layers is "
+        "as wide in one as in the other. What must be seen: the layers drift apart "
         "with the standard initialisation and stay together with the normalized one.",
         _tanh_pair,
         fig09,

@@ -7,13 +7,12 @@ from experiments.report.tables.errors import of_group, table_1, table_1_p
 from experiments.report.tables.initial import singular_values, variances
 from experiments.report.tables.studies import baseline, selection
 from experiments.report.tables.table import Table, to_markdown
-from experiments.report.tables.verdicts import STATUS_ORDER, claims, in_order
+from experiments.report.tables.verdicts import claims, in_order
 from experiments.studies import STUDIES
 
 DEPTHS = "selection"  # has a table of its own
 
 __all__ = [
-    "STATUS_ORDER",
     "Table",
     "baseline",
     "claims",

@@ -2,13 +2,13 @@
 
 import xarray as xr
 
+from experiments.claims.paper import PAPER_SINGULAR_VALUE
 from experiments.networks import read
 from experiments.report.tables.table import MISSING, Table, with_interval
 from experiments.results.queries import mean_singular_values, network, of, select
 from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 
-PAPER_SINGULAR_VALUE = {("tanh", "standard"): 0.5, ("tanh", "normalized"): 0.8}
 _SIGNS = {"activation": "z", "backprop": "∂C/∂s", "weight_gradient": "∂C/∂w"}
 
 

@@ -3,14 +3,13 @@
 import numpy as np
 import xarray as xr
 
+from experiments.report.figures.baseline import PAPER_NET, PAPER_SVM
 from experiments.report.figures.studies import at_depth
 from experiments.report.tables.errors import validation_error
 from experiments.report.tables.table import MISSING, Table, number, with_interval
 from experiments.results.queries import of
 from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
-
-PAPER_SVM, PAPER_NET = 59.47, 50.47  # %, on 100 000 examples
 
 
 def selection(results: xr.DataTree) -> Table | None:

@@ -1,16 +1,15 @@
-"""The claims as a table, those that are contradicted first."""
+"""The claims as a table, those against the paper first."""
 
 from collections.abc import Sequence
 
 from experiments.claims import Claim, Judgement, Verdict
+from experiments.report.states import ORDER
 from experiments.report.tables.table import MISSING, Table
-
-STATUS_ORDER = ("contradicted", "undecided", "holds", "not tested")
 
 
 def in_order(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Judgements in ``STATUS_ORDER``."""
-    return sorted(judgements, key=lambda judgement: STATUS_ORDER.index(judgement.verdict.status))
+    """Judgements with the claims against the paper first, those not tested last."""
+    return sorted(judgements, key=lambda judgement: ORDER.index(judgement.verdict.status))
 
 
 def claims(judgements: Sequence[Judgement]) -> Table:

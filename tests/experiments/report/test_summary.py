@@ -4,6 +4,7 @@ import pytest
 import xarray as xr
 
 from experiments.claims import Judgement, judge
+from experiments.report.states import ORDER, counted
 from experiments.report.summary import summary
 from experiments.results import schema
 from tests.experiments import made_up
@@ -21,14 +22,10 @@ def judgements(results: xr.DataTree) -> list[Judgement]:
 
 def test_every_decided_claim_has_a_row_and_the_counts_agree(results, judgements):
     text = summary(results, judgements)
-    for status, words in [
-        ("holds", "hold"),
-        ("contradicted", "are contradicted"),
-        ("undecided", "undecided"),
-    ]:
+    for status in ORDER:
         count = sum(one.verdict.status == status for one in judgements)
-        assert text.count(f"\n| {status} |") == count
-        assert f"{count} {words}" in text
+        assert text.count(f"\n| {status} |") == (count if status != "not tested" else 0)
+        assert counted(status, count) in text.splitlines()[0]
     row = next(line for line in text.splitlines() if line.startswith("| Tanh N |"))
     assert "(15.60)" in row
     assert "**" in row
@@ -53,3 +50,13 @@ def test_it_says_when_where_and_how_long(results, judgements):
     }
     text = summary(made_up.with_attrs(results, **known), judgements)
     assert "Preset `quick`, 2026-01-02, 2 x cpu, 1.5 minutes." in text
+
+
+def test_it_says_what_was_changed_from_the_preset(results, judgements):
+    known = {
+        "preset": "paper",
+        "config": '{"name": "paper", "online": {"updates": 20000}}',
+        "changed_from_preset": '["online.updates"]',
+    }
+    text = summary(made_up.with_attrs(results, **known), judgements)
+    assert "Preset `paper`, changed: online.updates = 20000," in text
