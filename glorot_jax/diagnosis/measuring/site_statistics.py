@@ -1,7 +1,7 @@
 """What is measured at each site, as one pure function of (params, x, y)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -95,17 +95,21 @@ def full_site_statistics(
     return _each_site(partial(_one_step_in_full, bins=bins), traced, params, x, y, loss)
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("values",), meta_fields=("sites",))
+@partial(
+    jax.tree_util.register_dataclass, data_fields=("values", "overall"), meta_fields=("sites",)
+)
 @dataclass(frozen=True)
 class Statistics:
     """What ``site_statistics`` measures, as a pytree that leaves a jitted function.
 
     ``values``: arrays by the name of a statistic, [site] or [site, quantile], after the axes that
     vmap and scan put before. ``sites``: their labels, the same for every measurement of a model.
+    ``overall``: numbers of the whole net by name, as ``gj.watch`` measures them.
     """
 
     values: Mapping[str, Any]
     sites: tuple[str, ...]
+    overall: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Values(NamedTuple):
@@ -136,6 +140,13 @@ def _each_site(
 
     ds, signals = jax.grad(total_cost, has_aux=True)(traced.perturbations())
     return _of_signals(measure, traced, signals, ds)
+
+
+def statistics_of_pass(
+    traced: Traced, signals: Signals, ds: Sequence[jax.Array]
+) -> Mapping[str, jax.Array]:
+    """``site_statistics`` of a pass that was already made: its ``signals`` and dC/ds."""
+    return _of_signals(_one_step, traced, signals, ds)
 
 
 def at_each_site(

@@ -1,7 +1,7 @@
 """Statistics of every site while a model trains, measured inside one's own jitted update."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics, site_statistics
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
+
+T = TypeVar("T")
 
 
 def monitor(
@@ -38,18 +40,20 @@ def monitor(
         raise ValueError(f"when: {jax.typeof(when).str_short()} is not one bool")
     traced = trace_with_costs(apply_fn, params, x, y, loss=loss)
 
-    # Jitted, so that the shapes below and the branch come from tracing it once.
-    @jax.jit
     def measure(params: PyTree, x: PyTree, y: PyTree) -> Mapping[str, jax.Array]:
         return site_statistics(traced, params, x, y, loss=loss)
 
-    def nothing(*_: Any) -> Mapping[str, jax.Array]:
-        shapes = jax.eval_shape(measure, params, x, y)
+    values = measured_if(when, measure, params, x, y)
+    return Statistics(values, tuple(row.label for row in traced.rows()))
+
+
+def measured_if(when: bool | jax.Array, measure: Callable[..., T], /, *args: Any) -> T:
+    """``measure(*args)``, floats; where ``when`` is False it isn't done, and all is NaN."""
+    # Jitted, so that the shapes below and the branch come from tracing it once.
+    measure = jax.jit(measure)
+
+    def nothing(*args: Any) -> T:
+        shapes = jax.eval_shape(measure, *args)
         return jax.tree.map(lambda a: jnp.full(a.shape, jnp.nan, a.dtype), shapes)
 
-    values = (
-        measure(params, x, y)
-        if when is True
-        else jax.lax.cond(when, measure, nothing, params, x, y)
-    )
-    return Statistics(values, tuple(row.label for row in traced.rows()))
+    return measure(*args) if when is True else jax.lax.cond(when, measure, nothing, *args)
