@@ -57,4 +57,3 @@ def listing() -> str:
         for title, entries in lines.items()
         for line in (title, *(f"  {name:<14} {what}" for name, what in entries.items()))
     )
-

@@ -1,9 +1,9 @@
 """The paper's length at a tenth of its width: seven networks of 100 units, 5 million updates.
 
-  --config=long             5 million updates, three seeds: three hours on two idle CPU cores
-  --config=long:short       400 000 updates, five seeds: about 25 minutes
-  --config=long:selection   the short runs by which the learning rates were chosen: 5 minutes
-  --config=long:wide        the paper's 1000 units for a few minutes on a GPU
+--config=long             5 million updates, three seeds: three hours on two idle CPU cores
+--config=long:short       400 000 updates, five seeds: about 25 minutes
+--config=long:selection   the short runs by which the learning rates were chosen: 5 minutes
+--config=long:wide        the paper's 1000 units for a few minutes on a GPU
 """
 
 from types import MappingProxyType

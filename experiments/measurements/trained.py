@@ -117,9 +117,7 @@ def programs(
 
 def learning_rates(settings: ConfigDict, network: NetworkSpec) -> tuple[float, ...]:
     """The rates tried with ``network``: its own if it has any, or its optimizer's, or all's."""
-    of_optimizer = settings.optimizer_learning_rates.get(
-        network.optimizer, settings.learning_rates
-    )
+    of_optimizer = settings.optimizer_learning_rates.get(network.optimizer, settings.learning_rates)
     return tuple(settings.network_learning_rates.get(network.text, of_optimizer))
 
 

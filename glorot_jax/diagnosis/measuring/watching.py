@@ -180,7 +180,9 @@ def _levels_off(site: Site) -> jax.Array:
     if site.activation is None:
         return jnp.array(jnp.nan, jnp.float32)
     left, middle, right = (
-        magnitude(slope_of(site.activation, jnp.full(site.s.shape, at, site.s.dtype))).reshape(-1)[0]
+        magnitude(slope_of(site.activation, jnp.full(site.s.shape, at, site.s.dtype))).reshape(-1)[
+            0
+        ]
         for at in (-FAR, 0.0, FAR)
     )
     return (jnp.maximum(left, right) < SATURATED_SLOPE * middle).astype(jnp.float32)

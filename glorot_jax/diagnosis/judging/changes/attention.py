@@ -19,7 +19,12 @@ def collapse(history: History) -> list[Finding]:
     found = crossings(low)
     if not found:
         return []
-    text = order_in_words(history, found, ("feeds one-hot attention", "feed one-hot attention"), "feeding one-hot attention")
+    text = order_in_words(
+        history,
+        found,
+        ("feeds one-hot attention", "feed one-hot attention"),
+        "feeding one-hot attention",
+    )
     return [
         Finding(
             "attention collapse",

@@ -70,11 +70,7 @@ def spikes(history: History) -> list[Finding]:
     worst = max(found, key=lambda one: one.size / one.usual)
     last = int(np.searchsorted(history.updates, worst.update, side="right")) - 1
     sites = _movers(history, last)
-    back = (
-        "it isn't back"
-        if worst.back is None
-        else f"it is back by {history.at(worst.back)}"
-    )
+    back = "it isn't back" if worst.back is None else f"it is back by {history.at(worst.back)}"
     more = [counted(one.update) for one in found if one is not worst]
     others = f"; others at {', '.join(more[:5])}" if more else ""
     return [

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from glorot_jax.diagnosis.judging.finding import NOTE, SEVERE, WARNING, Finding, Severity
-from glorot_jax.diagnosis.judging.history import Crossing, History, crossings, order_in_words
+from glorot_jax.diagnosis.judging.history import (
+    Crossing,
+    History,
+    counted,
+    crossings,
+    order_in_words,
+)
 from glorot_jax.diagnosis.judging.rules import steps, units
 
 
@@ -41,9 +47,19 @@ def dead(history: History) -> list[Finding]:
         text += "; none comes back"
     cure = "Lower the learning rate or warm it up, or use a function with a slope on both sides."
     first = next((one for one in found if one.first > 0), None)
-    if first is not None and (large := _large_step(history, first)):
-        text += large
-    return [_finding("dead units", history, share, found, units.DEAD, units.DEAD_SOURCE, text, cure)]
+    if first is not None:
+        text += _jump(history, first) or _large_step(history, first)
+    return [
+        _finding("dead units", history, share, found, units.DEAD, units.DEAD_SOURCE, text, cure)
+    ]
+
+
+def _jump(history: History, died: Crossing) -> str:
+    """The jump of the loss since the last measurement at which the site was alive."""
+    ago = history.net("loss_jump_ago")[died.first]
+    if not np.isfinite(ago):
+        return ""
+    return f"; the loss had jumped at update {counted(int(history.updates[died.first] - ago))}"
 
 
 def _large_step(history: History, died: Crossing) -> str:

@@ -12,13 +12,15 @@ DRIFT_SOURCE = (
     "times, and the relative step the other way: where a norm follows, the rate that counts goes "
     "by one over the kernel's norm squared"
 )
+SUDDEN = 0.5  # of the whole change, between two measurements
 SMALL_STEP = 1e-6  # of the norm; a schedule that ends at 0 rounds everything away
 
 
 def drift(history: History) -> list[Finding]:
     """Kernels that grow or shrink so that the same learning rate changes them less or more.
 
-    A schedule makes steps smaller and leaves the kernels' norms as they are: that is no drift.
+    A schedule makes steps smaller and leaves the kernels' norms as they are: that is no drift. Nor
+    is one update that went too far.
     """
     norm, step = history.site("kernel_norm"), history.site("step")
     if len(history.updates) < LEAST:
@@ -27,6 +29,7 @@ def drift(history: History) -> list[Finding]:
     with np.errstate(invalid="ignore"):
         slower = (grown > DRIFT) & (faster < 1 / DRIFT)
         drifted = slower | ((grown < 1 / DRIFT) & (faster > DRIFT))
+        drifted &= _largest_jump(norm) < SUDDEN * np.abs(np.log(grown))
     if not drifted.any():
         return []
     worst = int(np.argmax(np.where(drifted, np.abs(np.log(grown)), -1)))
@@ -56,6 +59,12 @@ def _quarter(count: int, which: int) -> slice:
     return slice(size) if which == 0 else slice(count - size, None)
 
 
+def _largest_jump(norm: np.ndarray) -> np.ndarray:
+    """[site], the largest change of a norm's logarithm between two measurements."""
+    known = np.where(norm > 0, norm, np.nan)
+    return np.max(np.abs(np.diff(np.log(known), axis=0)), axis=0)
+
+
 def _middle(values: np.ndarray, site: int, which: int) -> float:
     return float(np.nanmedian(values[_quarter(len(values), which), site]))
 
@@ -79,7 +88,10 @@ def rounded_away(history: History) -> list[Finding]:
             SEVERE if any(one.back is None for one in found) else WARNING,
             tuple(history.labels[one.site] for one in found),
             order_in_words(
-                history, found, ("loses most of its update", "lose most of their update"), "without most of an update"
+                history,
+                found,
+                ("loses most of its update", "lose most of their update"),
+                "without most of an update",
             ),
             "Keep the parameters in float32 and compute in the lower precision.",
             float(np.nanmax([np.nanmax(unmoved[one.first :, one.site]) for one in found])),
