@@ -13,8 +13,8 @@ from glorot_jax.diagnosis.judging.finding import named
 class History:
     """A run of one net, measured T times, in the order of the updates.
 
-    ``updates``: [T], how many updates had been done. ``labels``: of the sites. ``arrays``: [T, site]
-    by the name of a statistic, and [T] under ``net_`` and a name.
+    ``updates``: [T], how many updates had been done. ``labels``: of the sites. ``arrays``: by the
+    name of a statistic [T, site], and [T] under ``net_`` and a name.
     """
 
     updates: np.ndarray
@@ -46,13 +46,14 @@ class Crossing(NamedTuple):
 
 
 def crossings(over: np.ndarray) -> list[Crossing]:
-    """Of bools [T, site], the sites that are ``over`` twice running, or at the end; the first first.
+    """Of bools [T, site], the sites that are ``over`` twice running; the first one first.
 
-    One measurement alone says nothing: the next is of another batch.
+    One measurement alone says nothing: the next is of another batch. Of a run that was measured
+    once, that one counts.
     """
     found = []
     for site, mine in enumerate(over.T):
-        lasting = mine & np.append(mine[1:], True)
+        lasting = mine & np.append(mine[1:], len(mine) == 1)
         if lasting.any():
             last = int(np.flatnonzero(mine)[-1])
             back = last + 1 if last + 1 < len(mine) else None

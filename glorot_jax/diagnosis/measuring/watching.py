@@ -49,7 +49,8 @@ def statistics_of_update(
         the entries that aren't masked; the lowest where it feeds several.
       step: norm of the kernel's update over its own; unmoved: the share of its entries that the
         update asks to change and that are the same after it, in their type. Of the layer's own
-        part where kernels of a scan are stacked.
+        part where kernels of a scan are stacked. parameter_norm: the norm that step is relative
+        to, of the parameter itself where the kernel is made of it.
     ``overall`` has loss, the mean cost of (x, y), and step over all float parameters.
     """
     traced.check(params, x)
@@ -71,6 +72,9 @@ def statistics_of_update(
     }
     overall = {"loss": jnp.mean(costs.astype(jnp.float32)), "step": _overall_step(sizes)}
     return Measured(rows, overall)
+
+
+_OF_PARAMETERS = ("step", "unmoved", "parameter_norm")
 
 
 class Sizes(NamedTuple):
@@ -109,7 +113,7 @@ def _overall_step(sizes: Mapping[str, Sizes]) -> jax.Array:
 
 
 def _steps(traced: Traced, sizes: Mapping[str, Sizes]) -> dict[str, jax.Array]:
-    """``step`` and ``unmoved`` of each row's kernel."""
+    """What is said of the parameters that each row's kernel is made of."""
     by_site = []
     for site in traced.sites:
         varying = tuple(
@@ -120,7 +124,7 @@ def _steps(traced: Traced, sizes: Mapping[str, Sizes]) -> dict[str, jax.Array]:
         if mine:
             own = _over_parameters(mine, varying)
         else:
-            own = dict.fromkeys(("step", "unmoved"), jnp.full(varying, jnp.nan, jnp.float32))
+            own = dict.fromkeys(_OF_PARAMETERS, jnp.full(varying, jnp.nan, jnp.float32))
         by_site.append({name: _at_each_step(site, values) for name, values in own.items()})
     return dict(traced.layout.to_rows(by_site))
 
@@ -139,6 +143,7 @@ def _over_parameters(sizes: Sequence[Sizes], varying: tuple[int, ...]) -> dict[s
     return {
         "step": update / jnp.where(kernel > 0, kernel, jnp.nan),
         "unmoved": stuck / jnp.maximum(asked, 1.0),
+        "parameter_norm": kernel,
     }
 
 
@@ -171,7 +176,7 @@ def _attention_entropy(
 
 
 def _constant(traced: Traced, by_site: Sequence[jax.Array]) -> jax.Array:
-    steps = [jnp.broadcast_to(value, site.steps) for value, site in zip(by_site, traced.sites)]
+    steps = [jnp.broadcast_to(value, site.steps) for value, site in zip(by_site, traced.sites, strict=True)]
     return traced.layout.to_rows([values.reshape(-1) for values in steps])
 
 

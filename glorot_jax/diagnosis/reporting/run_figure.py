@@ -34,7 +34,7 @@ STATISTICS = (
     Statistic("dead", "Dead", fraction=True),
     Statistic("attention_entropy", "Entropy of attention, of ln n", fraction=True),
     Statistic("unmoved", "Entries that can't move", fraction=True),
-    Statistic("kernel_norm", "Norm of the kernel"),
+    Statistic("parameter_norm", "Norm of the kernel's parameters"),
     Statistic("s_cosine", "Cosine between examples"),
 )
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +22,9 @@ from glorot_jax.diagnosis.tracing.stations import Landmarks, find_landmarks
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, PyTree
 
+if TYPE_CHECKING:
+    from glorot_jax.diagnosis.reporting.run_page import RunPage
+
 EVERY = 500
 JUMP = 3.0  # times the mean cost before, from which on a cost is worth a look
 
@@ -30,12 +32,12 @@ JUMP = 3.0  # times the mean cost before, from which on a cost is worth a look
 class WatchState(NamedTuple):
     """What is carried from update to update, a few numbers: a part of one's checkpoint.
 
-    ``count``: updates done. Of the costs given since the last measurement: ``number``, ``total``,
+    ``updates``: done so far. Of the costs given since the last measurement: ``number``, ``total``,
     ``largest`` and its update ``at``; ``jumped``: the first update with one above ``JUMP`` times
     ``usual``, their mean before the last measurement, or -1.
     """
 
-    count: jax.Array
+    updates: jax.Array
     number: jax.Array
     total: jax.Array
     largest: jax.Array
@@ -61,7 +63,7 @@ class Watch:
         return WatchState(zero, none, none, least, zero, never, jnp.full((), jnp.inf))
 
     def due(self, update: int, /) -> bool:
-        """Whether the call with that many updates done measures: then ``seen`` is worth fetching."""
+        """Whether the call with that many updates done measures: ``seen`` is then worth fetching."""
         return update % self.every == 0
 
     def __call__(
@@ -97,17 +99,17 @@ class Watch:
         landmarks = find_landmarks(traced.block, len(jax.tree.leaves(params)), traced.n)
         kept = self._optimizer_state(params, opt_state)
         spent = _with_cost(state, cost)
-        due = state.count % self.every == 0
+        due = state.updates % self.every == 0
 
-        def measure(*given: Any) -> Mapping[str, Any]:
+        def measure(*given: Any) -> tuple[Mapping[str, jax.Array], Mapping[str, jax.Array]]:
             return self._measure(traced, landmarks, *given)
 
         values, overall = measured_if(due, measure, params, grads, kept, x, y, spent)
         seen = Statistics(values, tuple(row.label for row in traced.rows()), overall)
         usual = jnp.where(spent.number > 0, spent.total / spent.number, spent.usual)
-        fresh = self.init(params)._replace(count=state.count, usual=usual)
+        fresh = self.init(params)._replace(updates=state.updates, usual=usual)
         after = jax.tree.map(lambda new, old: jnp.where(due, new, old), fresh, spent)
-        return after._replace(count=state.count + 1), seen
+        return after._replace(updates=state.updates + 1), seen
 
     def _optimizer_state(self, params: PyTree, opt_state: PyTree) -> PyTree:
         if self.optimizer is None or opt_state is not None:
@@ -137,9 +139,9 @@ class Watch:
         costs = {
             "loss_mean": spent.total / spent.number,
             "loss_max": spent.largest,
-            "loss_max_ago": (spent.count - spent.at).astype(jnp.float32),
+            "loss_max_ago": (spent.updates - spent.at).astype(jnp.float32),
             "loss_jump_ago": jnp.where(
-                spent.jumped < 0, jnp.nan, (spent.count - spent.jumped).astype(jnp.float32)
+                spent.jumped < 0, jnp.nan, (spent.updates - spent.jumped).astype(jnp.float32)
             ),
         }
         known = spent.number > 0
@@ -227,8 +229,8 @@ def _with_cost(state: WatchState, cost: jax.Array | None) -> WatchState:
         number=state.number + 1,
         total=state.total + cost,
         largest=jnp.where(larger, size, state.largest),
-        at=jnp.where(larger, state.count, state.at),
-        jumped=jnp.where(jumps, state.count, state.jumped),
+        at=jnp.where(larger, state.updates, state.at),
+        jumped=jnp.where(jumps, state.updates, state.jumped),
     )
 
 

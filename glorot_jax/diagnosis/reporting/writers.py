@@ -105,6 +105,7 @@ _OTHERS = {
     "two_sided": "whether the function that follows levels off on both sides",
     "attention_entropy": "entropy of the attention that the site feeds, over ln n",
     "step": "norm of an update over that of what it changes",
+    "parameter_norm": "norm of the parameters that the kernel is made of",
     "unmoved": "share of the entries with an update that are the same after it",
     "loss": "mean cost of the batch that was measured",
     "loss_mean": "mean cost of the updates since the measurement before",
@@ -150,8 +151,8 @@ def json_lines(path: Path | str, /) -> Writer:
     """Appends a line of JSON to ``path`` for each record, complete before ``write`` returns.
 
     A line is ``{"update": 3, "sites": [..], "values": {"s_std": [..], ..}}``, with ``"overall"``
-    where there are numbers of the whole net; what isn't finite is null, since JSON has no NaN. An existing file is continued, less a last line that a killed
-    program left unfinished.
+    where there are numbers of the whole net; what isn't finite is null, since JSON has no NaN. An
+    existing file is continued, less a last line that a killed program left unfinished.
 
     Raises:
       OSError: ``path`` can't be written or the disk is full; also from ``write``.

@@ -17,7 +17,7 @@ MOVING = {"s_std": "std of s", "ds_norm": "|dC/ds|", "step": "|update|/|w|"}
 PLATEAU = 0.3  # of the run
 STILL = 0.02  # of the cost, by which it falls from the first to the last third of a plateau
 BAND = 0.05  # of its median, that it stays within on either side
-LEARNED = {WARNING: 0.9, NOTE: 0.5}  # of the first cost; under half of it, a run may be done
+LEARNED = {WARNING: 0.9, NOTE: 0.8}  # of the first cost; below that, a run may well be done
 POINTS = 60
 
 
@@ -27,7 +27,11 @@ def not_finite(history: History) -> list[Finding]:
     if "net_loss" not in history.arrays or not wrong.any():
         return []
     first = int(np.argmax(wrong))
-    before = f"; it was {history.net('loss')[first - 1]:.3g} at {history.at(first - 1)}"
+    before = ""
+    if first:
+        index, last = first - 1, history.at(first - 1)
+        before = f"; it was {history.net('loss')[index]:.3g} at {last}"
+        before += _moved(history, index, "there")
     sites = [
         label
         for label, was, now in zip(
@@ -45,7 +49,7 @@ def not_finite(history: History) -> list[Finding]:
             SEVERE,
             tuple(sites),
             f"the loss is not finite from update {history.at(first)} on"
-            f"{before if first else ''}{_moved(history, first - 1) if first else ''}{seen}",
+            f"{before}{seen}",
             "Lower the learning rate or clip the gradient; gj.diagnose at the last finite "
             "parameters names the equation.",
         )
@@ -53,9 +57,9 @@ def not_finite(history: History) -> list[Finding]:
 
 
 class _Spike(NamedTuple):
-    """``index``: the measurement that shows it; ``update``: where it begins; ``size``: at its top."""
+    """``shown``: the measurement that shows it; ``update``: where it begins; ``size``: its top."""
 
-    index: int
+    shown: int
     update: int
     size: float
     usual: float
@@ -68,8 +72,8 @@ def spikes(history: History) -> list[Finding]:
     if not found:
         return []
     worst = max(found, key=lambda one: one.size / one.usual)
-    last = int(np.searchsorted(history.updates, worst.update, side="right")) - 1
-    sites = _movers(history, last)
+    index, when = _last_look(history, worst.update)
+    sites = _movers(history, index)
     back = "it isn't back" if worst.back is None else f"it is back by {history.at(worst.back)}"
     more = [counted(one.update) for one in found if one is not worst]
     others = f"; others at {', '.join(more[:5])}" if more else ""
@@ -79,7 +83,7 @@ def spikes(history: History) -> list[Finding]:
             WARNING if any(one.back is None for one in found) else NOTE,
             tuple(dict.fromkeys(history.labels[site] for _, _, site in sites)),
             f"the loss jumps at update {counted(worst.update)} and reaches {worst.size:.3g}, "
-            f"from {worst.usual:.3g}; {back}{_moved(history, last)}{others}",
+            f"from {worst.usual:.3g}; {back}{_moved(history, index, when)}{others}",
             f"Look at the batch of update {counted(worst.update)}; clip the gradient's norm, or "
             "lower the learning rate.",
             worst.size / worst.usual,
@@ -115,6 +119,15 @@ def _spikes(history: History) -> list[_Spike]:
     return found
 
 
+def _last_look(history: History, update: int) -> tuple[int, str]:
+    """The measurement before an update, in words; or that of the update, where only it shows."""
+    before = int(np.searchsorted(history.updates, update, side="left")) - 1
+    same = before + 1 < len(history.updates) and history.updates[before + 1] == update
+    if same and not _movers(history, before) and _movers(history, before + 1):
+        return before + 1, "with it"
+    return before, f"before it, at {history.at(before)},"
+
+
 def _movers(history: History, index: int) -> list[tuple[float, str, int]]:
     """(factor, statistic, site) of what had moved at measurement ``index``, the most first."""
     if index < LEAST_BEFORE:
@@ -133,16 +146,17 @@ def _movers(history: History, index: int) -> list[tuple[float, str, int]]:
     return sorted(found, key=lambda one: -abs(np.log(one[0])))
 
 
-def _moved(history: History, index: int) -> str:
+def _moved(history: History, index: int, when: str) -> str:
     found = _movers(history, index)
     if not found:
-        return f"; no site had moved at {history.at(index)}" if index >= LEAST_BEFORE else ""
-    said, named = [], set()
+        return f"; {when} no site had moved" if index >= LEAST_BEFORE else ""
+    said: list[str] = []
+    named: set[int] = set()
     for factor, name, site in found:
         if site not in named and len(named) < 3:
             named.add(site)
             said.append(f"{MOVING[name]} of {history.labels[site]} x{factor:.2g}")
-    return f"; at {history.at(index)} had moved: {', '.join(said)}"
+    return f"; {when} had moved: {', '.join(said)}"
 
 
 def plateau(history: History) -> list[Finding]:

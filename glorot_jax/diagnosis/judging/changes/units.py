@@ -1,4 +1,4 @@
-"""Units that stop passing anything on while a net trains: which site first, and whether for good."""
+"""Units that stop passing anything on while a net trains: which first, and whether for good."""
 
 from collections.abc import Mapping, Sequence
 

@@ -22,7 +22,7 @@ def drift(history: History) -> list[Finding]:
     A schedule makes steps smaller and leaves the kernels' norms as they are: that is no drift. Nor
     is one update that went too far.
     """
-    norm, step = history.site("kernel_norm"), history.site("step")
+    norm, step = history.site("parameter_norm"), history.site("step")
     if len(history.updates) < LEAST:
         return []
     grown, faster = (_last_over_first(values) for values in (norm, step))
@@ -91,7 +91,7 @@ def rounded_away(history: History) -> list[Finding]:
                 history,
                 found,
                 ("loses most of its update", "lose most of their update"),
-                "without most of an update",
+                "losing most of its update",
             ),
             "Keep the parameters in float32 and compute in the lower precision.",
             float(np.nanmax([np.nanmax(unmoved[one.first :, one.site]) for one in found])),
