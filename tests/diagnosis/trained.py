@@ -122,7 +122,7 @@ def at(update, value, usual=1.0):
 
 RUNS = {
     "tanh": lambda: train(TANH, init(), 0.3),
-    "tanh saturating": lambda: train(TANH, init(), 1.2),
+    "tanh saturating": lambda: train(TANH, init(), 1.7),
     "tanh nearly saturating": lambda: train(TANH, init(), 0.5),
     "tanh standing still": lambda: train(TANH, init(), 1e-4),
     "relu": lambda: train(RELU, init(1.4), 0.1),
