@@ -170,7 +170,7 @@ def as_rows(traced: Traced, groups: Groups) -> Mapping[str, jax.Array]:
     """
 
     def one_site(site: Site, shown: Shown) -> Shown:
-        return _with_dead(site, jax.lax.map(_finished, shown))
+        return with_dead(site, jax.lax.map(_finished, shown))
 
     return _ordered(
         traced,
@@ -215,7 +215,7 @@ def _groups(
                 return _finished(shown) if finish else shown
 
             measured = each_step(site, one_step, *mine)
-            return _with_dead(site, measured) if finish else measured
+            return with_dead(site, measured) if finish else measured
 
         # One body for all that are alike: what is compiled grows with their kinds.
         stacked = jax.tree.map(lambda *a: jnp.stack(a), *(values[index] for index in alike))
@@ -235,11 +235,8 @@ def _ordered(traced: Traced, groups: Sequence[Shown]) -> Mapping[str, jax.Array]
 
 def _finished(shown: Shown) -> Shown:
     """One step, with statistics in the place of what they are made of; ``alive`` stays."""
-    made = dict(shown)
+    made = finished_forwards(shown)
     dw = made.pop("dw")
-    for name in ("z", "s"):
-        made[f"{name}_mean"] = size_of_centre(made.pop(f"{name}_centre"))
-        made[f"{name}_cosine"] = cosine(made.pop(f"{name}_directions"))
     made.pop("ds_centre")
     made |= {"dw_std": std(dw), "dw_norm": norm(dw)}
     made["dw_ratio"] = made["dw_norm"] / made["kernel_norm"]
@@ -251,7 +248,17 @@ def _finished(shown: Shown) -> Shown:
     return made
 
 
-def _with_dead(site: Site, measured: Shown) -> Shown:
+def finished_forwards(shown: Shown) -> Shown:
+    """What ``forwards`` shows, means and cosines in the place of what they are made of."""
+    made = dict(shown)
+    for name in ("z", "s"):
+        made[f"{name}_mean"] = size_of_centre(made.pop(f"{name}_centre"))
+        made[f"{name}_cosine"] = cosine(made.pop(f"{name}_directions"))
+    return made
+
+
+def with_dead(site: Site, measured: Shown) -> Shown:
+    """``measured`` at each step, with the share of dead units in the place of ``alive``."""
     rest = {name: values for name, values in measured.items() if name != "alive"}
     return rest | {"dead": _dead(site, measured["alive"], ~jnp.isnan(rest["s_mean"]))}
 
@@ -268,20 +275,33 @@ def _dead(site: Site, alive: jax.Array, taken: jax.Array) -> jax.Array:
 
 def _one_step(site: Site, n: int, values: Values) -> Shown:
     z, s, ds, kernel, _, others = values
-    (dw,) = jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
+    dw = weight_gradient(site, n, z, kernel, others, ds)
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
     known = site.differentiable & ~jnp.isnan(s).all()
-    ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw / n))
+    ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw))
+    return {**forwards(site, z, s, kernel), "ds_centre": centre(ds), **sizes(ds), "dw": dw}
+
+
+def weight_gradient(
+    site: Site, n: int, z: jax.Array, kernel: jax.Array, others: Sequence[jax.Array], ds: jax.Array
+) -> jax.Array:
+    """dC/dw of the mean cost of ``n`` examples, by one step."""
+    (dw,) = jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
+    return dw / n
+
+
+def sizes(ds: jax.Array) -> dict[str, jax.Array]:
+    """Of dC/ds."""
+    return {"ds_std": std(ds), "ds_mean_square": mean_square(ds), "ds_norm": norm(ds)}
+
+
+def forwards(site: Site, z: jax.Array, s: jax.Array, kernel: jax.Array) -> Shown:
+    """What one step shows without a gradient, unfinished: centres, directions, samples."""
     kernel_std = std(kernel)
     return {
         **_distribution("z", z, site.z_axis),
         **_distribution("s", s, site.s_axis),
         **_slopes(site, s),
-        "ds_centre": centre(ds),
-        "ds_std": std(ds),
-        "ds_mean_square": mean_square(ds),
-        "ds_norm": norm(ds),
-        "dw": dw,
         "kernel_std": kernel_std,
         "kernel_norm": norm(kernel),
         "gain": site.fan_in * jnp.square(kernel_std),

@@ -13,9 +13,10 @@ import optax
 
 from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.examination import split_floats
+from glorot_jax.diagnosis.measuring.in_passing import Passed, loops, statistics_in_passing
 from glorot_jax.diagnosis.measuring.moments import largest, magnitude
 from glorot_jax.diagnosis.measuring.site_statistics import slope_of, statistics_of_pass
-from glorot_jax.diagnosis.tracing.layout import Site
+from glorot_jax.diagnosis.tracing.layout import Block, Site
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
 from glorot_jax.diagnosis.tracing.stations import Landmarks
 from glorot_jax.typing import Loss, PyTree
@@ -54,18 +55,12 @@ def statistics_of_update(
     ``overall`` has loss, the mean cost of (x, y), and step over all float parameters.
     """
     traced.check(params, x)
-    exposed = replace(traced, block=landmarks.block)
-
-    def total(perturbations: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
-        signals, seen = exposed.expose(params, x, perturbations, {})
-        costs = loss(signals.outputs, y)
-        return jnp.sum(costs), (signals, seen, costs)
-
-    ds, (signals, seen, costs) = jax.grad(total, has_aux=True)(traced.perturbations())
+    pass_over = statistics_in_passing if loops(traced.sites) else _all_at_once
+    passed, costs, seen = pass_over(traced, landmarks.block, params, x, y, loss=loss)
     softmaxes = {place.key: seen[place.key]["entropy"] for place in landmarks.softmaxes}
     sizes = update_sizes(params, updates)
     rows = {
-        **statistics_of_pass(traced, signals, ds),
+        **passed,
         "two_sided": _constant(traced, [_levels_off(site) for site in traced.sites]),
         "attention_entropy": _attention_entropy(traced, landmarks, softmaxes),
         **_steps(traced, sizes),
@@ -75,6 +70,21 @@ def statistics_of_update(
 
 
 _OF_PARAMETERS = ("step", "unmoved", "parameter_norm")
+
+
+def _all_at_once(
+    traced: Traced, block: Block, params: PyTree, x: PyTree, y: PyTree, /, *, loss: Loss
+) -> Passed:
+    """Without loops the way back needs the signals of all sites; alike ones share one program."""
+    exposed = replace(traced, block=block)
+
+    def total(perturbations: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
+        signals, seen = exposed.expose(params, x, perturbations, {})
+        costs = loss(signals.outputs, y)
+        return jnp.sum(costs), (signals, seen, costs)
+
+    ds, (signals, seen, costs) = jax.grad(total, has_aux=True)(traced.perturbations())
+    return Passed(statistics_of_pass(traced, signals, ds), costs, seen)
 
 
 class Sizes(NamedTuple):
@@ -176,7 +186,10 @@ def _attention_entropy(
 
 
 def _constant(traced: Traced, by_site: Sequence[jax.Array]) -> jax.Array:
-    steps = [jnp.broadcast_to(value, site.steps) for value, site in zip(by_site, traced.sites, strict=True)]
+    steps = [
+        jnp.broadcast_to(value, site.steps)
+        for value, site in zip(by_site, traced.sites, strict=True)
+    ]
     return traced.layout.to_rows([values.reshape(-1) for values in steps])
 
 

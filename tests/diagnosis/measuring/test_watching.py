@@ -112,7 +112,9 @@ def test_entries_that_cannot_move_in_their_type():
 
 def test_entropy_is_that_of_the_attention_fed():
     rng = np.random.default_rng(0)
-    q, k, out = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((5, 4),) * 2 + ((5, 3),))
+    q, k, out = (
+        jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((5, 4),) * 2 + ((5, 3),)
+    )
 
     def apply(params, x):
         scores = (x @ params["q"]) @ jnp.swapaxes(x @ params["k"], 1, 2)

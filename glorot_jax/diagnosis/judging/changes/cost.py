@@ -48,8 +48,7 @@ def not_finite(history: History) -> list[Finding]:
             "not finite",
             SEVERE,
             tuple(sites),
-            f"the loss is not finite from update {history.at(first)} on"
-            f"{before}{seen}",
+            f"the loss is not finite from update {history.at(first)} on{before}{seen}",
             "Lower the learning rate or clip the gradient; gj.diagnose at the last finite "
             "parameters names the equation.",
         )
