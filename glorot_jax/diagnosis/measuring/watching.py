@@ -119,7 +119,11 @@ def update_sizes(params: PyTree, updates: PyTree | None) -> dict[str, Sizes]:
 
 
 def _overall_step(sizes: Mapping[str, Sizes]) -> jax.Array:
-    return _over_parameters(list(sizes.values()), ())["step"] if sizes else jnp.array(jnp.nan)
+    return (
+        _over_parameters(list(sizes.values()), ())["step"]
+        if sizes
+        else jnp.array(jnp.nan, jnp.float32)
+    )
 
 
 def _steps(traced: Traced, sizes: Mapping[str, Sizes]) -> dict[str, jax.Array]:

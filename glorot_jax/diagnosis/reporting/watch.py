@@ -59,11 +59,11 @@ class Watch:
         """The state before the first update. It holds no copy of ``params``."""
         del params
         zero, none = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32)
-        least, never = jnp.full((), -jnp.inf), jnp.full((), -1, jnp.int32)
-        return WatchState(zero, none, none, least, zero, never, jnp.full((), jnp.inf))
+        least, never = jnp.full((), -jnp.inf, jnp.float32), jnp.full((), -1, jnp.int32)
+        return WatchState(zero, none, none, least, zero, never, jnp.full((), jnp.inf, jnp.float32))
 
     def due(self, update: int, /) -> bool:
-        """Whether the call with that many updates done measures: ``seen`` is then worth fetching."""
+        """Whether the call with that many updates done measures, so that ``seen`` holds numbers."""
         return update % self.every == 0
 
     def __call__(

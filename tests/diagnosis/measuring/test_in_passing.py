@@ -13,7 +13,7 @@ from glorot_jax.diagnosis.tracing.stations import find_landmarks
 from glorot_jax.losses import cross_entropy
 from tests.diagnosis.models import labels, traced
 
-# Loops over layers and over time, in one another, with branches, without a gradient; no loop at all.
+# Loops over layers and over time, in one another, with branches, without a gradient; and none.
 NAMES = (
     "scanned_remat",
     "recurrent",

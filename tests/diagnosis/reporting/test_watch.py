@@ -70,7 +70,9 @@ def test_sites_are_those_of_the_monitor_and_steps_those_of_the_optimizer():
     _, (params, updates, _, costs) = _trained()
     look = jax.jit(lambda p: gj.monitor(model.apply, p, model.x, labels()))
     for update, seen in _history():
-        before, moved = (jax.tree.map(lambda a: a[update], tree) for tree in (params, updates))
+        before, moved = (
+            jax.tree.map(lambda a, update=update: a[update], tree) for tree in (params, updates)
+        )
         alone = look(before)
         assert seen.sites == alone.sites
         same = {name: seen.values[name] for name in alone.values}
