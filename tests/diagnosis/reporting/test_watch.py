@@ -93,7 +93,8 @@ def test_costs_between_measurements_are_kept():
         mine = costs[first : update + 1]
         np.testing.assert_allclose(seen.overall["loss_mean"][update], mine.mean(), rtol=1e-5)
         np.testing.assert_allclose(seen.overall["loss_max"][update], mine.max(), rtol=1e-6)
-        assert seen.overall["loss_max_ago"][update] == len(mine) - 1 - np.argmax(mine)
+        ago = float(seen.overall["loss_max_ago"][update])
+        assert ago == len(mine) - 1 - np.argmax(mine)
         assert np.isnan(seen.overall["loss_jump_ago"][update])
 
 
