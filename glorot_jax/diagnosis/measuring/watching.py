@@ -14,7 +14,7 @@ import optax
 from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.examination import split_floats
 from glorot_jax.diagnosis.measuring.in_passing import Passed, loops, statistics_in_passing
-from glorot_jax.diagnosis.measuring.moments import largest, magnitude
+from glorot_jax.diagnosis.measuring.moments import largest, magnitude, norm
 from glorot_jax.diagnosis.measuring.site_statistics import slope_of, statistics_of_pass
 from glorot_jax.diagnosis.tracing.layout import Block, Site
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
@@ -58,7 +58,7 @@ def statistics_of_update(
     pass_over = statistics_in_passing if loops(traced.sites) else _all_at_once
     passed, costs, seen = pass_over(traced, landmarks.block, params, x, y, loss=loss)
     softmaxes = {place.key: seen[place.key]["entropy"] for place in landmarks.softmaxes}
-    sizes = update_sizes(params, updates)
+    sizes = update_sizes(params, updates, _layers(traced))
     rows = {
         **passed,
         "two_sided": _constant(traced, [_levels_off(site) for site in traced.sites]),
@@ -88,85 +88,97 @@ def _all_at_once(
 
 
 class Sizes(NamedTuple):
-    """One parameter and its update, elementwise in float32, each over its own largest value.
+    """Of one parameter, or of each layer that is stacked in it: [] or [*layers].
 
-    ``asked``, ``moved``: whether the update is not 0, and whether the entry is another after it.
+    ``kernel``, ``update``: norms; ``asked``, ``stuck``: how many of its entries the update is not 0
+    for, and how many of those are the same after it.
     """
 
     kernel: jax.Array
     update: jax.Array
-    kernel_unit: jax.Array
-    update_unit: jax.Array
     asked: jax.Array
-    moved: jax.Array
+    stuck: jax.Array
 
 
-def update_sizes(params: PyTree, updates: PyTree | None) -> dict[str, Sizes]:
-    """By the name of each float parameter; none without updates."""
+def update_sizes(
+    params: PyTree, updates: PyTree | None, layers: Mapping[str, tuple[int, ...]]
+) -> dict[str, Sizes]:
+    """By the name of each float parameter; none without updates.
+
+    ``layers``: by name, the lengths of the scans that a parameter has a layer for each step of.
+    """
     if updates is None:
         return {}
-    floats, _ = split_floats(params)
-    theirs, _ = split_floats(updates)
-    after = optax.apply_updates(floats, theirs)
-    trees = [list(named_leaves("params", tree)) for tree in (floats, theirs, after)]
-    made = {}
-    for (name, old), (_, update), (_, new) in zip(*trees, strict=True):
-        units = largest(old), largest(update)
-        made[name] = Sizes(
-            magnitude(old) / units[0], magnitude(update) / units[1], *units, update != 0, old != new
-        )
-    return made
+    trees = [list(named_leaves("params", split_floats(tree)[0])) for tree in (params, updates)]
+    return {
+        name: _size(old, update, layers.get(name, ()))
+        for (name, old), (_, update) in zip(*trees, strict=True)
+    }
+
+
+def _size(old: jax.Array, update: jax.Array, layers: tuple[int, ...]) -> Sizes:
+    stacked = bool(layers) and old.shape[: len(layers)] == layers
+    axes = tuple(range(len(layers) if stacked else 0, old.ndim))
+    asked = update != 0
+    still = asked & (old == optax.apply_updates(old, update))
+    counts = [jnp.sum(which.astype(jnp.float32), axes) for which in (asked, still)]
+    return Sizes(_norm(old, axes), _norm(update, axes), *counts)
+
+
+def _norm(values: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Over the largest value, so that squares stay within float32."""
+    unit = largest(values)
+    return unit * jnp.sqrt(jnp.sum(jnp.square(magnitude(values) / unit), axes))
 
 
 def _overall_step(sizes: Mapping[str, Sizes]) -> jax.Array:
-    return (
-        _over_parameters(list(sizes.values()), ())["step"]
-        if sizes
-        else jnp.array(jnp.nan, jnp.float32)
+    if not sizes:
+        return jnp.array(jnp.nan, jnp.float32)
+    kernel, update = (
+        jnp.concatenate([one[i].reshape(-1) for one in sizes.values()]) for i in (0, 1)
     )
+    return norm(update) / norm(kernel)
+
+
+def _layers(traced: Traced) -> dict[str, tuple[int, ...]]:
+    """By the name of a parameter, the scans that it has a layer for each step of."""
+    return {name: _varying(site) for site in traced.sites for name in _parameters(site)}
+
+
+def _varying(site: Site) -> tuple[int, ...]:
+    return tuple(n for n, varies in zip(site.steps, site.kernel_varies, strict=True) if varies)
+
+
+def _parameters(site: Site) -> list[str]:
+    return site.name.split(" #")[0].split("+")
 
 
 def _steps(traced: Traced, sizes: Mapping[str, Sizes]) -> dict[str, jax.Array]:
     """What is said of the parameters that each row's kernel is made of."""
     by_site = []
     for site in traced.sites:
-        varying = tuple(
-            n for n, varies in zip(site.steps, site.kernel_varies, strict=True) if varies
-        )
-        names = site.name.split(" #")[0].split("+")
-        mine = [sizes[name] for name in names if name in sizes]
+        varying = _varying(site)
+        mine = [sizes[name] for name in _parameters(site) if name in sizes]
         if mine:
-            own = _over_parameters(mine, varying)
+            own = _together(mine, varying)
         else:
             own = dict.fromkeys(_OF_PARAMETERS, jnp.full(varying, jnp.nan, jnp.float32))
         by_site.append({name: _at_each_step(site, values) for name, values in own.items()})
     return dict(traced.layout.to_rows(by_site))
 
 
-def _over_parameters(sizes: Sequence[Sizes], varying: tuple[int, ...]) -> dict[str, jax.Array]:
-    """Of some parameters together [*varying]: each layer by itself where they are stacked so."""
+def _together(sizes: Sequence[Sizes], varying: tuple[int, ...]) -> dict[str, jax.Array]:
+    """Of some parameters [*varying]: each layer by itself where they are stacked so."""
     kernel, update, asked, stuck = (jnp.zeros(varying, jnp.float32) for _ in range(4))
     for one in sizes:
-        stacked = one.kernel.shape[: len(varying)] == varying
-        axes = tuple(range(len(varying) if stacked else 0, one.kernel.ndim))
-        kernel = jnp.hypot(kernel, one.kernel_unit * _norm(one.kernel, axes, varying))
-        update = jnp.hypot(update, one.update_unit * _norm(one.update, axes, varying))
-        still = one.asked & ~one.moved
-        asked += _spread(jnp.sum(one.asked.astype(jnp.float32), axes), varying)
-        stuck += _spread(jnp.sum(still.astype(jnp.float32), axes), varying)
+        mine = [jnp.broadcast_to(value, varying) for value in one]
+        kernel, update = jnp.hypot(kernel, mine[0]), jnp.hypot(update, mine[1])
+        asked, stuck = asked + mine[2], stuck + mine[3]
     return {
         "step": update / jnp.where(kernel > 0, kernel, jnp.nan),
         "unmoved": stuck / jnp.maximum(asked, 1.0),
         "parameter_norm": kernel,
     }
-
-
-def _norm(values: jax.Array, axes: tuple[int, ...], varying: tuple[int, ...]) -> jax.Array:
-    return _spread(jnp.sqrt(jnp.sum(jnp.square(values), axes)), varying)
-
-
-def _spread(values: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    return values if values.shape == shape else jnp.broadcast_to(values.reshape(()), shape)
 
 
 def _at_each_step(site: Site, values: jax.Array) -> jax.Array:
