@@ -3,9 +3,9 @@
 One forward and one backward pass over the batch, reduced in the program that makes them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
 from glorot_jax.diagnosis.tracing.stations import Landmarks
 from glorot_jax.typing import Loss, PyTree
 
+T = TypeVar("T")
 FAR = 1490.0  # where a function that levels off has done so
 
 
@@ -31,18 +32,31 @@ class Measured(NamedTuple):
     overall: Mapping[str, jax.Array]
 
 
+class Sizes(NamedTuple):
+    """Of one parameter, or of each layer that is stacked in it: [] or [*layers].
+
+    ``kernel``, ``update``: norms; ``asked``, ``stuck``: how many of its entries the update is not 0
+    for, and how many of those are the same after it.
+    """
+
+    kernel: jax.Array
+    update: jax.Array
+    asked: jax.Array
+    stuck: jax.Array
+
+
 def statistics_of_update(
     traced: Traced,
     landmarks: Landmarks,
     params: PyTree,
-    updates: PyTree | None,
+    sizes: Mapping[str, Sizes],
     x: PyTree,
     y: PyTree,
     /,
     *,
     loss: Loss,
 ) -> Measured:
-    """``site_statistics`` of params at (x, y), and of ``updates``, what is added to params.
+    """``site_statistics`` of params at (x, y), and what ``update_sizes`` found of an update.
 
     Beside those of ``site_statistics`` there are [rows], NaN where there is nothing to say:
       two_sided: 1 where the function that follows levels off on both sides, as tanh does, else 0.
@@ -58,7 +72,6 @@ def statistics_of_update(
     pass_over = statistics_in_passing if loops(traced.sites) else _all_at_once
     passed, costs, seen = pass_over(traced, landmarks.block, params, x, y, loss=loss)
     softmaxes = {place.key: seen[place.key]["entropy"] for place in landmarks.softmaxes}
-    sizes = update_sizes(params, updates, _layers(traced))
     rows = {
         **passed,
         "two_sided": _constant(traced, [_levels_off(site) for site in traced.sites]),
@@ -87,29 +100,10 @@ def _all_at_once(
     return Passed(statistics_of_pass(traced, signals, ds), costs, seen)
 
 
-class Sizes(NamedTuple):
-    """Of one parameter, or of each layer that is stacked in it: [] or [*layers].
-
-    ``kernel``, ``update``: norms; ``asked``, ``stuck``: how many of its entries the update is not 0
-    for, and how many of those are the same after it.
-    """
-
-    kernel: jax.Array
-    update: jax.Array
-    asked: jax.Array
-    stuck: jax.Array
-
-
-def update_sizes(
-    params: PyTree, updates: PyTree | None, layers: Mapping[str, tuple[int, ...]]
-) -> dict[str, Sizes]:
-    """By the name of each float parameter; none without updates.
-
-    ``layers``: by name, the lengths of the scans that a parameter has a layer for each step of.
-    """
-    if updates is None:
-        return {}
+def update_sizes(traced: Traced, params: PyTree, updates: PyTree) -> dict[str, Sizes]:
+    """By the name of each float parameter; ``updates`` is what is added to params."""
     trees = [list(named_leaves("params", split_floats(tree)[0])) for tree in (params, updates)]
+    layers = _layers(traced)
     return {
         name: _size(old, update, layers.get(name, ()))
         for (name, old), (_, update) in zip(*trees, strict=True)
@@ -220,3 +214,15 @@ def _levels_off(site: Site) -> jax.Array:
         for at in (-FAR, 0.0, FAR)
     )
     return (jnp.maximum(left, right) < SATURATED_SLOPE * middle).astype(jnp.float32)
+
+
+def measured_if(when: bool | jax.Array, measure: Callable[..., T], /, *args: Any) -> T:
+    """``measure(*args)``, floats; where ``when`` is False it isn't done, and all is NaN."""
+    # Jitted, so that the shapes below and the branch come from tracing it once.
+    measure = jax.jit(measure)
+
+    def nothing(*args: Any) -> T:
+        shapes = jax.eval_shape(measure, *args)
+        return jax.tree.map(lambda a: jnp.full(a.shape, jnp.nan, a.dtype), shapes)
+
+    return measure(*args) if when is True else jax.lax.cond(when, measure, nothing, *args)

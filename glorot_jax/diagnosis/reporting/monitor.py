@@ -1,17 +1,15 @@
 """Statistics of every site while a model trains, measured inside one's own jitted update."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics, site_statistics
+from glorot_jax.diagnosis.measuring.watching import measured_if
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
-
-T = TypeVar("T")
 
 
 def monitor(
@@ -45,15 +43,3 @@ def monitor(
 
     values = measured_if(when, measure, params, x, y)
     return Statistics(values, tuple(row.label for row in traced.rows()))
-
-
-def measured_if(when: bool | jax.Array, measure: Callable[..., T], /, *args: Any) -> T:
-    """``measure(*args)``, floats; where ``when`` is False it isn't done, and all is NaN."""
-    # Jitted, so that the shapes below and the branch come from tracing it once.
-    measure = jax.jit(measure)
-
-    def nothing(*args: Any) -> T:
-        shapes = jax.eval_shape(measure, *args)
-        return jax.tree.map(lambda a: jnp.full(a.shape, jnp.nan, a.dtype), shapes)
-
-    return measure(*args) if when is True else jax.lax.cond(when, measure, nothing, *args)

@@ -13,9 +13,14 @@ from glorot_jax.diagnosis.judging.changes import judge_run
 from glorot_jax.diagnosis.judging.finding import Finding
 from glorot_jax.diagnosis.judging.history import History
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
+from glorot_jax.diagnosis.measuring.examination import mean_cost
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics
-from glorot_jax.diagnosis.measuring.watching import statistics_of_update
-from glorot_jax.diagnosis.reporting.monitor import measured_if
+from glorot_jax.diagnosis.measuring.watching import (
+    Sizes,
+    measured_if,
+    statistics_of_update,
+    update_sizes,
+)
 from glorot_jax.diagnosis.reporting.writers import Record, scalars, to_dataset
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.diagnosis.tracing.stations import Landmarks, find_landmarks
@@ -80,7 +85,11 @@ class Watch:
         """The state after this update, and what was seen of it: NaN unless it was due.
 
         Args:
-          params: before the update. grads: of the mean cost in them, for the optimizer.
+          params: before the update.
+          grads: of the mean cost in them, as the optimizer gets them. None: those of ``batch``,
+            computed once more when it is due. Gradients that are given have to wait for the
+            measurement; on a CPU, where they would have been used in the cache, that costs up to a
+            quarter of an update of few examples.
           batch: (x, y), that of the update or one kept for measuring.
           opt_state: the optimizer's state before the update; needed where it has one.
           cost: the mean cost that came with ``grads``. With it the largest cost between two
@@ -130,12 +139,13 @@ class Watch:
         y: PyTree,
         spent: WatchState,
     ) -> tuple[Mapping[str, jax.Array], Mapping[str, jax.Array]]:
-        updates = None
+        sizes: Mapping[str, Sizes] = {}
         if self.optimizer is not None:
+            if grads is None:
+                grads = jax.grad(mean_cost(self.apply_fn, self.loss))(params, x, y)
             updates, _ = self.optimizer.update(grads, opt_state, params)
-        rows, overall = statistics_of_update(
-            traced, landmarks, params, updates, x, y, loss=self.loss
-        )
+            sizes = update_sizes(traced, params, updates)
+        rows, overall = statistics_of_update(traced, landmarks, params, sizes, x, y, loss=self.loss)
         costs = {
             "loss_mean": spent.total / spent.number,
             "loss_max": spent.largest,

@@ -12,7 +12,7 @@ import pytest
 import glorot_jax as gj
 from glorot_jax.diagnosis import site_statistics
 from glorot_jax.diagnosis.judging.gathering import _first_update
-from glorot_jax.diagnosis.measuring.watching import statistics_of_update
+from glorot_jax.diagnosis.measuring.watching import statistics_of_update, update_sizes
 from glorot_jax.diagnosis.tracing.sites import named_leaves
 from glorot_jax.diagnosis.tracing.stations import find_landmarks
 from glorot_jax.losses import cross_entropy
@@ -37,8 +37,9 @@ def _measured(name):
     model, found = traced(name)
 
     def measure(params, updates):
+        sizes = update_sizes(found, params, updates)
         return statistics_of_update(
-            found, _landmarks(name), params, updates, model.x, labels(), loss=cross_entropy
+            found, _landmarks(name), params, sizes, model.x, labels(), loss=cross_entropy
         )
 
     return jax.jit(measure)(model.params, _updates(model.params))
@@ -86,8 +87,9 @@ def test_steps_are_those_of_a_diagnosis():
     updates, _ = optimizer.update(grads, optimizer.init(model.params), model.params)
 
     def measure(params, updates):
+        sizes = update_sizes(found, params, updates)
         return statistics_of_update(
-            found, _landmarks("plain_mlp"), params, updates, model.x, labels(), loss=cross_entropy
+            found, _landmarks("plain_mlp"), params, sizes, model.x, labels(), loss=cross_entropy
         )
 
     rows = jax.jit(measure)(model.params, updates).rows
@@ -107,8 +109,9 @@ def test_entries_that_cannot_move_in_their_type():
 
     found = gj.trace(apply, {"w": kernel}, x)
     landmarks = find_landmarks(found.block, 1, found.n)
+    sizes = update_sizes(found, {"w": kernel}, {"w": update})
     measured = statistics_of_update(
-        found, landmarks, {"w": kernel}, {"w": update}, x, jnp.zeros(4, int), loss=cross_entropy
+        found, landmarks, {"w": kernel}, sizes, x, jnp.zeros(4, int), loss=cross_entropy
     )
     # Three entries are asked to move, and one does.
     np.testing.assert_allclose(measured.rows["unmoved"], [2 / 3], rtol=1e-6)
@@ -127,9 +130,7 @@ def test_entropy_is_that_of_the_attention_fed():
     params, x = {"q": q, "k": k, "out": out}, examples(7, 5)
     found = gj.trace(apply, params, x)
     landmarks = find_landmarks(found.block, 3, found.n)
-    rows = statistics_of_update(
-        found, landmarks, params, None, x, labels(), loss=cross_entropy
-    ).rows
+    rows = statistics_of_update(found, landmarks, params, {}, x, labels(), loss=cross_entropy).rows
     a, b = (np.asarray(x, np.float64) @ np.asarray(w, np.float64) for w in (q, k))
     scores = a @ np.swapaxes(b, 1, 2)
     weights = np.exp(scores - scores.max(-1, keepdims=True))

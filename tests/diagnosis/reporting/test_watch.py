@@ -215,6 +215,21 @@ def test_scalars_are_a_plain_dict_that_a_logger_takes(tmp_path):
     assert logged == len(found)
 
 
+def test_without_gradients_those_of_the_batch_are_taken():
+    model, _ = traced("plain_mlp")
+    watch = gj.watch(model.apply, optax.sgd(0.1))
+
+    @jax.jit
+    def both(params):
+        grads = jax.grad(lambda p: jnp.mean(cross_entropy(model.apply(p, model.x), labels())))
+        state, batch = watch.init(params), (model.x, labels())
+        return [watch(state, params, given, batch)[1] for given in (grads(params), None)]
+
+    given, own = both(model.params)
+    assert (given.values["step"] > 0).all()
+    chex.assert_trees_all_close(given, own, rtol=1e-5)
+
+
 def test_an_optimizer_with_a_state_must_be_given_it():
     model, _ = traced("plain_mlp")
     batch = model.x, labels()
