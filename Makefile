@@ -57,6 +57,7 @@ bench: $(VENV)/.stamp-bench  ## time training, Shapeset and the diagnosis beside
 	$(BIN)/python -m benchmarks.diagnosis
 	$(BIN)/python -m benchmarks.spectra
 	$(BIN)/python -m benchmarks.whole_call
+	$(BIN)/python -m benchmarks.watch
 
 # Many small programs, each run once: compiling takes longer than running.
 clinic: $(VENV)/.stamp-test  ## score the diagnosis on models of known health

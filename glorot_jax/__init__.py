@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from glorot_jax.diagnosis import Model, Report, UnhealthyError, diagnose, trace
     from glorot_jax.diagnosis.reporting.calibrated import Calibrated, calibrate
     from glorot_jax.diagnosis.reporting.monitor import monitor
+    from glorot_jax.diagnosis.reporting.watch import Watch, watch
 
 __version__ = "0.1.0"
 
@@ -18,16 +19,20 @@ __all__ = [
     "Model",
     "Report",
     "UnhealthyError",
+    "Watch",
     "calibrate",
     "diagnose",
     "monitor",
     "trace",
+    "watch",
 ]
 
 _ELSEWHERE = {
     "Calibrated": "reporting.calibrated",
+    "Watch": "reporting.watch",
     "calibrate": "reporting.calibrated",
     "monitor": "reporting.monitor",
+    "watch": "reporting.watch",
 }
 
 

@@ -4,6 +4,7 @@ from typing import assert_type
 
 import jax
 import jax.numpy as jnp
+import optax  # type: ignore[import-untyped]
 import xarray as xr
 
 import glorot_jax as gj
@@ -31,6 +32,16 @@ def diagnosed(params: Weights, x: jax.Array, y: jax.Array) -> gj.Report:
     assert_type(report.findings, tuple[Finding, ...])
     assert_type(report.to_dataset(), xr.Dataset)
     return gj.diagnose(apply_fn, draw, x, y, seeds=3, spectra=False)
+
+
+def watched(params: Weights, batch: tuple[jax.Array, jax.Array]) -> dict[str, float]:
+    watch = gj.watch(apply_fn, optax.sgd(0.1), every=10)
+    assert_type(watch, gj.Watch)
+    state, seen = watch(watch.init(params), params, params, batch)
+    assert_type(watch.findings([(0, seen)]), tuple[Finding, ...])
+    watch.page([(0, seen)]).save("watch.html")
+    watch(state, params, params, batch, cost=jnp.zeros(()))
+    return watch.scalars(seen)
 
 
 def mended(params: Weights, x: jax.Array, y: jax.Array) -> Weights:

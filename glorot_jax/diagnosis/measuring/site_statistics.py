@@ -1,7 +1,7 @@
 """What is measured at each site, as one pure function of (params, x, y)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -95,17 +95,21 @@ def full_site_statistics(
     return _each_site(partial(_one_step_in_full, bins=bins), traced, params, x, y, loss)
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("values",), meta_fields=("sites",))
+@partial(
+    jax.tree_util.register_dataclass, data_fields=("values", "overall"), meta_fields=("sites",)
+)
 @dataclass(frozen=True)
 class Statistics:
     """What ``site_statistics`` measures, as a pytree that leaves a jitted function.
 
     ``values``: arrays by the name of a statistic, [site] or [site, quantile], after the axes that
     vmap and scan put before. ``sites``: their labels, the same for every measurement of a model.
+    ``overall``: numbers of the whole net by name, as ``gj.watch`` measures them.
     """
 
     values: Mapping[str, Any]
     sites: tuple[str, ...]
+    overall: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Values(NamedTuple):
@@ -136,6 +140,13 @@ def _each_site(
 
     ds, signals = jax.grad(total_cost, has_aux=True)(traced.perturbations())
     return _of_signals(measure, traced, signals, ds)
+
+
+def statistics_of_pass(
+    traced: Traced, signals: Signals, ds: Sequence[jax.Array]
+) -> Mapping[str, jax.Array]:
+    """``site_statistics`` of a pass that was already made: its ``signals`` and dC/ds."""
+    return _of_signals(_one_step, traced, signals, ds)
 
 
 def at_each_site(
@@ -175,7 +186,7 @@ def as_rows(traced: Traced, groups: Groups) -> Mapping[str, jax.Array]:
     """
 
     def one_site(site: Site, shown: Shown) -> Shown:
-        return _with_dead(site, jax.lax.map(_finished, shown))
+        return with_dead(site, jax.lax.map(_finished, shown))
 
     return _ordered(
         traced,
@@ -220,7 +231,7 @@ def _groups(
                 return _finished(shown) if finish else shown
 
             measured = each_step(site, one_step, *mine)
-            return _with_dead(site, measured) if finish else measured
+            return with_dead(site, measured) if finish else measured
 
         # One body for all that are alike: what is compiled grows with their kinds.
         stacked = jax.tree.map(lambda *a: jnp.stack(a), *(values[index] for index in alike))
@@ -240,11 +251,8 @@ def _ordered(traced: Traced, groups: Sequence[Shown]) -> Mapping[str, jax.Array]
 
 def _finished(shown: Shown) -> Shown:
     """One step, with statistics in the place of what they are made of; ``alive`` stays."""
-    made = dict(shown)
+    made = finished_forwards(shown)
     dw = made.pop("dw")
-    for name in ("z", "s"):
-        made[f"{name}_mean"] = size_of_centre(made.pop(f"{name}_centre"))
-        made[f"{name}_cosine"] = cosine(made.pop(f"{name}_directions"))
     made.pop("ds_centre")
     made |= {"dw_std": std(dw), "dw_norm": norm(dw)}
     made["dw_ratio"] = made["dw_norm"] / made["kernel_norm"]
@@ -256,7 +264,17 @@ def _finished(shown: Shown) -> Shown:
     return made
 
 
-def _with_dead(site: Site, measured: Shown) -> Shown:
+def finished_forwards(shown: Shown) -> Shown:
+    """What ``forwards`` shows, means and cosines in the place of what they are made of."""
+    made = dict(shown)
+    for name in ("z", "s"):
+        made[f"{name}_mean"] = size_of_centre(made.pop(f"{name}_centre"))
+        made[f"{name}_cosine"] = cosine(made.pop(f"{name}_directions"))
+    return made
+
+
+def with_dead(site: Site, measured: Shown) -> Shown:
+    """``measured`` at each step, with the share of dead units in the place of ``alive``."""
     rest = {name: values for name, values in measured.items() if name != "alive"}
     return rest | {"dead": _dead(site, measured["alive"], ~jnp.isnan(rest["s_mean"]))}
 
@@ -272,37 +290,44 @@ def _dead(site: Site, alive: jax.Array, taken: jax.Array) -> jax.Array:
 
 
 def _one_step(site: Site, n: int, values: Values) -> Shown:
-    z, s, ds, kernel, *_ = values
-    dw = _kernel_gradient(site, values)
+    z, s, ds, kernel, _, others = values
+    dw = weight_gradient(site, n, z, kernel, others, ds)
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
     known = site.differentiable & ~jnp.isnan(s).all()
-    ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw / n))
+    ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw))
+    return {**forwards(site, z, s, kernel), "ds_centre": centre(ds), **sizes(ds), "dw": dw}
+
+
+def weight_gradient(
+    site: Site, n: int, z: jax.Array, kernel: jax.Array, others: Sequence[jax.Array], ds: jax.Array
+) -> jax.Array:
+    """dC/dw of the mean cost of ``n`` examples, by one step."""
+    (dw,) = jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
+    return dw / n
+
+
+def sizes(ds: jax.Array) -> dict[str, jax.Array]:
+    """Of dC/ds."""
+    return {"ds_std": std(ds), "ds_mean_square": mean_square(ds), "ds_norm": norm(ds)}
+
+
+def forwards(site: Site, z: jax.Array, s: jax.Array, kernel: jax.Array) -> Shown:
+    """What one step shows without a gradient, unfinished: centres, directions, samples."""
     kernel_std = std(kernel)
     return {
         **_distribution("z", z, site.z_axis),
         **_distribution("s", s, site.s_axis),
         **_slopes(site, s),
-        "ds_centre": centre(ds),
-        "ds_std": std(ds),
-        "ds_mean_square": mean_square(ds),
-        "ds_norm": norm(ds),
-        "dw": dw,
         "kernel_std": kernel_std,
         "kernel_norm": norm(kernel),
         "gain": site.fan_in * jnp.square(kernel_std),
     }
 
 
-def _kernel_gradient(site: Site, values: Values) -> jax.Array:
-    """dC/dW of the summed cost."""
-    _, pull = jax.vjp(lambda kernel: site.contract(values.z, kernel, *values.others), values.kernel)
-    (gradient,) = pull(values.ds)
-    return gradient
-
-
 def _one_step_with_gradient(site: Site, n: int, values: Values, *, bins: int) -> Shown:
     # The compiler takes the same gradient once.
-    gradient = _kernel_gradient(site, values)
+    z, _, ds, kernel, _, others = values
+    gradient = weight_gradient(site, 1, z, kernel, others, ds)
     return {**_one_step_in_full(site, n, values, bins=bins), "kernel_gradient": gradient}
 
 

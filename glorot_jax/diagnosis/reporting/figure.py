@@ -25,14 +25,14 @@ INK, RULE = "#1c1e22", "#e4e4e5"
 LEAST_DENSITY = 1e-3  # of the highest, the bottom of a logarithmic axis
 
 _TEXT = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-_COLOURS: Any = {**dict.fromkeys(_TEXT, INK), "grid.color": RULE}
+COLOURS: Any = {**dict.fromkeys(_TEXT, INK), "grid.color": RULE}
 
 
 def draw(data: xr.Dataset) -> Figure:
     """All panels that ``data`` has anything for, one under the other."""
     shown = [panel for panel in _PANELS if panel.has(data)]
     profiles = [panel for panel in shown if panel.profile]
-    with context([STYLE, _COLOURS]):
+    with context([STYLE, COLOURS]):
         height = PANEL * len(shown) + 1.4 + NAMES_HEIGHT
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         rows = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
@@ -51,7 +51,7 @@ def panels(data: xr.Dataset) -> list[tuple[str, Figure]]:
 
 
 def _alone(panel: "_Panel", data: xr.Dataset) -> tuple[str, Figure]:
-    with context([STYLE, _COLOURS]):
+    with context([STYLE, COLOURS]):
         height = PANEL + (NAMES_HEIGHT if panel.profile else 1.4)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots()
@@ -72,13 +72,13 @@ def _places(axes: Axes, data: xr.Dataset) -> np.ndarray:
 
 def _name_places(axes: Axes, data: xr.Dataset) -> None:
     """Writes the names of the sites under the axis, of as many as there is room for."""
-    chosen = _evenly(data.sizes["site"], MOST_NAMES)
-    names = _names(data)
+    chosen = evenly(data.sizes["site"], MOST_NAMES)
+    names = short_names(data)
     ticks = [names[index] for index in chosen]
     axes.set_xticks([index + 1 for index in chosen], ticks, rotation=90, fontsize=8)
 
 
-def _names(data: xr.Dataset) -> list[str]:
+def short_names(data: xr.Dataset) -> list[str]:
     labels = [str(site) for site in data.site.values]
     names = names_of(labels)
     return [shortened(names.cut(label), NAME_WIDTH) for label in labels]
@@ -159,7 +159,7 @@ def _finish(axes: Axes, data: xr.Dataset, title: str, ylabel: str, *, log: bool)
     axes.legend(frameon=False, fontsize=9, ncols=2)
 
 
-def _evenly(count: int, most: int) -> list[int]:
+def evenly(count: int, most: int) -> list[int]:
     """Indices of no more than ``most`` of ``count``, the first and the last among them."""
     return sorted({int(index) for index in np.linspace(0, count - 1, min(count, most)).round()})
 
@@ -169,8 +169,8 @@ def _some_sites(data: xr.Dataset) -> list[tuple[int, str, Any]]:
 
     The colours stand out from white and from black.
     """
-    chosen = _evenly(data.sizes["site"], MOST_CURVES)
-    names = _names(data)
+    chosen = evenly(data.sizes["site"], MOST_CURVES)
+    names = short_names(data)
     colours = matplotlib.colormaps["viridis"](np.linspace(0.15, 0.85, len(chosen)))
     return [(index, names[index], colour) for index, colour in zip(chosen, colours, strict=True)]
 

@@ -1,13 +1,13 @@
 """Statistics of every site while a model trains, measured inside one's own jitted update."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics, site_statistics
+from glorot_jax.diagnosis.measuring.watching import measured_if
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
 
@@ -38,18 +38,8 @@ def monitor(
         raise ValueError(f"when: {jax.typeof(when).str_short()} is not one bool")
     traced = trace_with_costs(apply_fn, params, x, y, loss=loss)
 
-    # Jitted, so that the shapes below and the branch come from tracing it once.
-    @jax.jit
     def measure(params: PyTree, x: PyTree, y: PyTree) -> Mapping[str, jax.Array]:
         return site_statistics(traced, params, x, y, loss=loss)
 
-    def nothing(*_: Any) -> Mapping[str, jax.Array]:
-        shapes = jax.eval_shape(measure, params, x, y)
-        return jax.tree.map(lambda a: jnp.full(a.shape, jnp.nan, a.dtype), shapes)
-
-    values = (
-        measure(params, x, y)
-        if when is True
-        else jax.lax.cond(when, measure, nothing, params, x, y)
-    )
+    values = measured_if(when, measure, params, x, y)
     return Statistics(values, tuple(row.label for row in traced.rows()))

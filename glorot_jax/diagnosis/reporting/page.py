@@ -31,7 +31,7 @@ def write(
     # Matplotlib takes long to import, and a notebook's cell has no figure.
     from glorot_jax.diagnosis.reporting import figure
 
-    panels = [(name, _inline(drawn, i)) for i, (name, drawn) in enumerate(figure.panels(data))]
+    panels = [(name, inline(drawn, i)) for i, (name, drawn) in enumerate(figure.panels(data))]
     context = _context(data, findings, unreached)
     html = template(__package__, "page.html.j2").render(**context, panels=panels, opened=OPENED)
     return write_text(path, html)
@@ -71,7 +71,7 @@ def _context(
     }
 
 
-def _inline(drawn: Any, index: int) -> str:
+def inline(drawn: Any, index: int) -> str:
     """A figure as SVG inside the page, in the page's own colours.
 
     Identifiers are those of a whole page there, so each panel's get a letter of their own.

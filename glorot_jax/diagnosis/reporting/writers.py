@@ -1,4 +1,4 @@
-"""What the monitor measured, written down: as labelled arrays, JSON lines or TensorBoard events.
+"""What the monitor or a watch measured, written down: arrays, JSON lines, TensorBoard, any logger.
 
 A record is a number of updates done and the ``Statistics`` of then, with axes [site] or
 [seed, site]. Writers skip a record in which nothing was measured. ``Writer.write`` may be called
@@ -39,7 +39,7 @@ def records(updates: Iterable[Any], stacked: Statistics, /, *, axis: int = 0) ->
     """
     moved = _on_host(jax.tree.map(lambda values: np.moveaxis(values, axis, 0), stacked))
     counts = [int(update) for update in updates]
-    (entries,) = {len(values) for values in moved.values.values()}
+    (entries,) = {len(values) for values in jax.tree.leaves(moved)}
     if entries != len(counts):
         raise ValueError(f"updates: {len(counts)} for {entries} entries along axis {axis}")
     each = (
@@ -51,6 +51,8 @@ def records(updates: Iterable[Any], stacked: Statistics, /, *, axis: int = 0) ->
 
 def to_dataset(history: Iterable[Record], /) -> xr.Dataset:
     """Records as arrays [update, (seed,) site] and [update, (seed,) site, quantile].
+
+    Numbers of the whole net are [update, (seed)].
 
     Raises:
       ValueError: nothing was measured, or the records are of different sites.
@@ -70,8 +72,14 @@ def to_dataset(history: Iterable[Record], /) -> xr.Dataset:
         "site": ("site", list(sites), {"long_name": "site"}),
         "quantile": ("quantile", list(QUANTILES), {"long_name": "quantile", "units": "1"}),
     }
-    stacked = jax.tree.map(lambda *values: np.stack(values), *(one.values for one in statistics))
-    return xr.Dataset({name: _labelled(name, a) for name, a in stacked.items()}, coords)
+    stacked = jax.tree.map(
+        lambda *values: np.stack(values), *((one.values, one.overall) for one in statistics)
+    )
+    return xr.Dataset(
+        {name: _labelled(name, a, _axes) for name, a in stacked[0].items()}
+        | {_OF_NET + name: _labelled(name, a, _axes_overall) for name, a in stacked[1].items()},
+        coords,
+    )
 
 
 _SUBJECTS = {
@@ -94,7 +102,18 @@ _OTHERS = {
     "saturated": "fraction of s where the slope f'(s) is below 5% of the slope at 0",
     "dead": "fraction of units whose slope f'(s) is 0 for every example",
     "gain": "n Var[W], n the fan-in",
+    "two_sided": "whether the function that follows levels off on both sides",
+    "attention_entropy": "entropy of the attention that the site feeds, over ln n",
+    "step": "norm of an update over that of what it changes",
+    "parameter_norm": "norm of the parameters that the kernel is made of",
+    "unmoved": "share of the entries with an update that are the same after it",
+    "loss": "mean cost of the batch that was measured",
+    "loss_mean": "mean cost of the updates since the measurement before",
+    "loss_max": "largest cost of the updates since the measurement before",
+    "loss_max_ago": "updates since the largest cost",
+    "loss_jump_ago": "updates since the first cost far above the mean before",
 }
+_OF_NET = "net_"  # before the name of what has no site, so that it isn't taken for another's
 
 
 def long_name(statistic: str, /) -> str:
@@ -105,9 +124,11 @@ def long_name(statistic: str, /) -> str:
     return _MEANINGS[meaning].format(_SUBJECTS[subject])
 
 
-def _labelled(name: str, values: np.ndarray) -> xr.Variable:
-    axes = _axes(name, values[0])
-    return xr.Variable(("update", *axes), values, {"long_name": long_name(name), "units": "1"})
+def _labelled(
+    name: str, values: np.ndarray, axes_of: Callable[[str, np.ndarray], tuple[str, ...]]
+) -> xr.Variable:
+    axes = ("update", *axes_of(name, values[0]))
+    return xr.Variable(axes, values, {"long_name": long_name(name), "units": "1"})
 
 
 def _axes(name: str, values: np.ndarray) -> tuple[str, ...]:
@@ -119,12 +140,19 @@ def _axes(name: str, values: np.ndarray) -> tuple[str, ...]:
     return axes[-values.ndim :]
 
 
+def _axes_overall(name: str, values: np.ndarray) -> tuple[str, ...]:
+    if values.ndim > 1:
+        given = "x".join(map(str, values.shape))
+        raise ValueError(f"statistics: {name} of one update is {given}, not one number, or [seed]")
+    return ("seed",)[: values.ndim]
+
+
 def json_lines(path: Path | str, /) -> Writer:
     """Appends a line of JSON to ``path`` for each record, complete before ``write`` returns.
 
-    A line is ``{"update": 3, "sites": [..], "values": {"s_std": [..], ..}}``; what isn't finite is
-    null, since JSON has no NaN. An existing file is continued, less a last line that a killed
-    program left unfinished.
+    A line is ``{"update": 3, "sites": [..], "values": {"s_std": [..], ..}}``, with ``"overall"``
+    where there are numbers of the whole net; what isn't finite is null, since JSON has no NaN. An
+    existing file is continued, less a last line that a killed program left unfinished.
 
     Raises:
       OSError: ``path`` can't be written or the disk is full; also from ``write``.
@@ -143,6 +171,9 @@ def json_lines(path: Path | str, /) -> Writer:
                 "sites": statistics.sites,
                 "values": {k: _with_null(np.asarray(v)) for k, v in statistics.values.items()},
             }
+            if statistics.overall:
+                net = {k: _with_null(np.asarray(v)) for k, v in statistics.overall.items()}
+                record["overall"] = net
             append(json.dumps(record, allow_nan=False).encode() + b"\n")
 
     append(b"")  # fails now rather than after an hour of training
@@ -183,8 +214,11 @@ def read_json_lines(path: Path | str, /) -> list[Record]:
                 break
             try:
                 record = json.loads(line)
-                values = {k: np.array(v, np.float32) for k, v in record["values"].items()}
-                found[int(record["update"])] = Statistics(values, tuple(record["sites"]))
+                values, net = (
+                    {k: np.array(v, np.float32) for k, v in one.items()}
+                    for one in (record["values"], record.get("overall", {}))
+                )
+                found[int(record["update"])] = Statistics(values, tuple(record["sites"]), net)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise ValueError(f"{path}: line {number} is not a record of statistics") from error
     return sorted(found.items(), key=lambda record: record[0])
@@ -193,8 +227,7 @@ def read_json_lines(path: Path | str, /) -> list[Record]:
 def tensorboard(folder: Path | str, /) -> Writer:
     """Writes each record as scalars to an event file of its own in ``folder``, for TensorBoard.
 
-    Tags are ``site/statistic``: ``layers/w[3]/s_std``, ``layers/w[3]/s_quantile_0.5``; with seeds,
-    ``layers/w[3]/s_std/seed_0``. NaN is left out. Needs tensorboardX, and no TensorFlow.
+    Tags are those of ``scalars``. NaN is left out. Needs tensorboardX, and no TensorFlow.
 
     Raises:
       ImportError: tensorboardX is missing.
@@ -217,9 +250,10 @@ def tensorboard(folder: Path | str, /) -> Writer:
 
     def write(update: Any, statistics: Statistics) -> None:
         if _is_measured(statistics):
-            scalars = [Summary.Value(tag=tag, simple_value=v) for tag, v in _scalars(statistics)]
+            found = scalars(statistics).items()
+            values = [Summary.Value(tag=tag, simple_value=value) for tag, value in found]
             with naming(folder):
-                events.write_event(Event(step=int(update), summary=Summary(value=scalars)))
+                events.write_event(Event(step=int(update), summary=Summary(value=values)))
                 events.flush()
 
     def close() -> None:
@@ -229,16 +263,31 @@ def tensorboard(folder: Path | str, /) -> Writer:
     return Writer(write, close)
 
 
+def scalars(statistics: Statistics, /) -> dict[str, float]:
+    """A plain dict for any logger: each number that isn't NaN, by its tag.
+
+    Tags are ``site/statistic``: ``layers/w[3]/s_std``, ``layers/w[3]/s_quantile_0.5``; those of
+    the whole net ``net/loss``; with seeds, ``layers/w[3]/s_std/seed_0``. Empty where nothing was
+    measured.
+
+    >>> scalars(Statistics({"s_std": np.ones(1)}, ("first/w",), {"loss": np.float32(0.5)}))
+    {'first/w/s_std': 1.0, 'net/loss': 0.5}
+    """
+    return dict(_scalars(_on_host(statistics)))
+
+
 def _scalars(statistics: Statistics) -> Iterator[tuple[str, float]]:
-    """Tag and value of each number that isn't NaN."""
-    for name, values in _on_host(statistics).values.items():
-        axes = _axes(name, values)
+    for name, values, axes in [
+        *((name, values, _axes(name, values)) for name, values in statistics.values.items()),
+        *((name, value, _axes_overall(name, value)) for name, value in statistics.overall.items()),
+    ]:
         for index, value in np.ndenumerate(values):
             at = dict(zip(axes, index, strict=True))
+            site = statistics.sites[at["site"]] if "site" in at else "net"
             quantile = f"_{QUANTILES[at['quantile']]}" if "quantile" in at else ""
             seed = f"/seed_{at['seed']}" if "seed" in at else ""
             if not math.isnan(value):
-                yield f"{statistics.sites[at['site']]}/{name}{quantile}{seed}", float(value)
+                yield f"{site}/{name}{quantile}{seed}", float(value)
 
 
 def _on_host(statistics: Statistics) -> Any:
@@ -246,4 +295,4 @@ def _on_host(statistics: Statistics) -> Any:
 
 
 def _is_measured(statistics: Statistics) -> bool:
-    return not all(np.isnan(values).all() for values in statistics.values.values())
+    return not all(np.isnan(values).all() for values in jax.tree.leaves(statistics))

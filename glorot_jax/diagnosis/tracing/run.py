@@ -23,10 +23,24 @@ from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen
 
 _Key = tuple[Any, ...]
 _Ran = tuple[Sequence[Any], dict[_Key, Any]]
+# (site, what it sees, its perturbation) to the s that goes on, and what is kept of it.
+Look = Callable[[Order, Seen, Any], tuple[jax.Array, Any]]
 
 
-def run_block(block: Block, args: Sequence[Any], perturbations: Mapping[_Key, jax.Array]) -> _Ran:
-    """Outputs of ``block``, and what its sites saw; ``perturbations[site]`` is added to its s."""
+def as_it_is(site: Order, values: Seen, perturbation: jax.Array) -> tuple[jax.Array, Seen]:
+    """All values of a site, its perturbation added to s."""
+    s = values.s + perturbation
+    return s, values._replace(s=s)
+
+
+def run_block(
+    block: Block, args: Sequence[Any], perturbations: Mapping[_Key, Any], look: Look = as_it_is
+) -> _Ran:
+    """Outputs of ``block``, and what its sites saw; ``perturbations[site]`` is added to its s.
+
+    ``look`` says what is kept of a site. Where that isn't all of it, the steps of a scan are
+    computed again on the way back: what they hold is never there for all of them at once.
+    """
     seen: dict[_Key, Any] = {}
 
     def special(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | None:
@@ -34,14 +48,14 @@ def run_block(block: Block, args: Sequence[Any], perturbations: Mapping[_Key, ja
         if blocks := block.inner.get(index):
             keys = frozenset().union(*(inner.perturbed for inner in blocks))
             theirs = {key: one for key, one in perturbations.items() if key in keys}
-            outs, within = _RUNS[eqn.primitive.name](eqn, blocks, values, theirs)
+            outs, within = _RUNS[eqn.primitive.name](eqn, blocks, values, theirs, look)
             seen.update(within)
             return outs
         if one := block.exposed.get(index):
-            s = bind(eqn, values)[0] + perturbations[one.site]
             bias = None if one.bias is None else read(one.bias)
             others = tuple(read(other) for other in one.others)
-            seen[one.site] = Seen(read(one.z), s, read(one.kernel), bias, others)
+            whole = Seen(read(one.z), bind(eqn, values)[0], read(one.kernel), bias, others)
+            s, seen[one.site] = look(one.site, whole, perturbations[one.site])
             return [s]
         if index in block.stations and block.stations[index] in perturbations:
             key = block.stations[index]
@@ -62,7 +76,8 @@ def _run_scan(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[_Key, jax.Array],
+    perturbations: Mapping[_Key, Any],
+    look: Look,
 ) -> _Ran:
     """The scan again: perturbations among its inputs, what the sites saw among its outputs.
 
@@ -72,8 +87,8 @@ def _run_scan(
     consts, init, xs = scan_parts(eqn, values)
 
     def body(carry: Any, step: Any) -> Any:
-        outs, seen = run_block(block, [*consts, *carry[0], *step[0]], step[1])
-        shared = {site: seen[site].kernel for site in block.shared}
+        outs, seen = run_block(block, [*consts, *carry[0], *step[0]], step[1], look)
+        shared = _kernels(block, seen)
         stacked = {
             key: values._replace(kernel=None) if key in shared else values
             for key, values in seen.items()
@@ -82,22 +97,29 @@ def _run_scan(
 
     def kernels_of_first_step() -> dict[Order, jax.Array]:
         x, first = jax.tree.map(lambda steps: steps[0], (xs, dict(perturbations)))
-        seen = run_block(block, [*consts, *init, *x], first)[1]
-        return {site: seen[site].kernel for site in block.shared}
+        return _kernels(block, run_block(block, [*consts, *init, *x], first, look)[1])
 
     empty = _filled(jax.eval_shape(kernels_of_first_step), 0)
     steps = (xs, dict(perturbations))
+    if look is not as_it_is:
+        body = jax.checkpoint(body, prevent_cse=False)
     (last, shared), (ys, seen) = jax.lax.scan(body, (init, empty), steps, **scan_options(eqn))
     for site, kernel in shared.items():
         seen[site] = seen[site]._replace(kernel=kernel)
     return [*last, *ys], seen
 
 
+def _kernels(block: Block, seen: Mapping[_Key, Any]) -> dict[Order, jax.Array]:
+    """Of the sites that have the same one at each step, where they are kept."""
+    return {site: seen[site].kernel for site in block.shared if isinstance(seen[site], Seen)}
+
+
 def _run_while(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[_Key, jax.Array],
+    perturbations: Mapping[_Key, Any],
+    look: Look,
 ) -> _Ran:
     """The while again, with the carry before its last turn; then its first and last turn.
 
@@ -118,16 +140,17 @@ def _run_while(
     )
 
     def one_turn(which: int, carry: Sequence[Any]) -> dict[Order, Seen]:
-        theirs = {site: one[which] for site, one in _stopped(perturbations).items()}
+        theirs = jax.tree.map(lambda both: both[which], _stopped(perturbations))
         stopped = [jax.lax.stop_gradient(value) for value in (*consts, *carry)]
-        return run_block(block, stopped, theirs)[1]
+        return run_block(block, stopped, theirs, look)[1]
 
     first, final = one_turn(0, init), one_turn(1, before)
     seen = {}
     for site, both in first.items():
         stacked = jax.tree.map(lambda *turn: jnp.stack(turn), both, final[site])
         stacked = jax.tree.map(partial(_where, turns > 0), stacked)
-        seen[site] = stacked._replace(kernel=both.kernel) if site in block.shared else stacked
+        whole = site in _kernels(block, first)
+        seen[site] = stacked._replace(kernel=both.kernel) if whole else stacked
     return last, seen
 
 
@@ -136,7 +159,7 @@ def _where(taken: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.where(taken, values, jnp.asarray(missing, values.dtype))
 
 
-def _stopped(perturbations: Mapping[_Key, jax.Array]) -> dict[Order, jax.Array]:
+def _stopped(perturbations: Mapping[_Key, Any]) -> dict[Order, Any]:
     return {site: jax.lax.stop_gradient(one) for site, one in perturbations.items()}
 
 
@@ -144,15 +167,16 @@ def _run_shard_map(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[_Key, jax.Array],
+    perturbations: Mapping[_Key, Any],
+    look: Look,
 ) -> _Ran:
     """The shard_map again, over its mesh of one device."""
     options = shard_map_options(eqn)
     everywhere = jax.sharding.PartitionSpec()
     each = jax.sharding.PartitionSpec(options["mesh"].axis_names)
 
-    def body(perturbations: Mapping[_Key, jax.Array], *values: Any) -> Any:
-        outs, seen = run_block(blocks[0], values, perturbations)
+    def body(perturbations: Mapping[_Key, Any], *values: Any) -> Any:
+        outs, seen = run_block(blocks[0], values, perturbations, look)
         return outs, jax.tree.map(lambda a: a[None], seen)
 
     mapped = jax.shard_map(
@@ -170,7 +194,8 @@ def _run_cond(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[_Key, jax.Array],
+    perturbations: Mapping[_Key, Any],
+    look: Look,
 ) -> _Ran:
     """The cond again; what the sites of the branches not taken saw is NaN."""
     index, *operands = values
@@ -178,7 +203,7 @@ def _run_cond(
     not_taken: dict[Order, Seen] = {}
 
     def branch(block: Block) -> Any:
-        outs, seen = run_block(block, operands, perturbations)
+        outs, seen = run_block(block, operands, perturbations, look)
         return outs, {**not_taken, **seen}
 
     branches = [partial(branch, block) for block in blocks]
@@ -199,14 +224,15 @@ def _run_custom(
     eqn: core.JaxprEqn,
     blocks: Sequence[Block],
     values: Sequence[Any],
-    perturbations: Mapping[_Key, jax.Array],
+    perturbations: Mapping[_Key, Any],
+    look: Look,
 ) -> _Ran:
     """The function as it is, its own derivatives included; its equations run beside it."""
     outs = bind(eqn, values)
     stopped = [jax.lax.stop_gradient(value) for value in values]
     if not blocks[0].differentiable:
-        return outs, run_block(blocks[0], stopped, _stopped(perturbations))[1]
-    within, seen = run_block(blocks[0], stopped, perturbations)
+        return outs, run_block(blocks[0], stopped, _stopped(perturbations), look)[1]
+    within, seen = run_block(blocks[0], stopped, perturbations, look)
     return [_with_tangent(out, also) for out, also in zip(outs, within, strict=True)], seen
 
 
