@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glorot_jax.diagnosis import Model, Report, UnhealthyError, diagnose, trace
     from glorot_jax.diagnosis.reporting.calibrated import Calibrated, calibrate
+    from glorot_jax.diagnosis.reporting.coordinate_check import coordinate_check
+    from glorot_jax.diagnosis.reporting.coordinate_report import CoordinateCheck
     from glorot_jax.diagnosis.reporting.monitor import monitor
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Calibrated",
+    "CoordinateCheck",
     "Model",
     "Report",
     "UnhealthyError",
     "calibrate",
+    "coordinate_check",
     "diagnose",
     "monitor",
     "trace",
@@ -26,7 +30,9 @@ __all__ = [
 
 _ELSEWHERE = {
     "Calibrated": "reporting.calibrated",
+    "CoordinateCheck": "reporting.coordinate_report",
     "calibrate": "reporting.calibrated",
+    "coordinate_check": "reporting.coordinate_check",
     "monitor": "reporting.monitor",
 }
 
