@@ -2,7 +2,10 @@
 
 What is wanted is maximal update: in every layer s, and what its update adds to s, neither grow nor
 shrink with width (Yang & Hu 2021, section 5), but for a readout, which starts at width^-1/2, or at
-0, and has its size of 1 once it is trained.
+0, and has its size of 1 once it is trained. The scores of attention are sums over a head's width
+whose terms come to agree, too: they start at its power -1/2 (Yang et al. 2022, section 4). Until
+values have moved, dC/d(scores) is such a sum as well, so that gradient descent moves queries and
+keys by that power at first; that is no fault either.
 """
 
 from collections.abc import Sequence
@@ -15,13 +18,13 @@ import xarray as xr
 
 from glorot_jax.theory.parametrizations import PARAMETRIZATIONS, Role, growth
 
-SiteRole: TypeAlias = Role | Literal["fixed", "logits"]
-"""``fixed``: neither fan grows with width. ``logits``: all outputs of the model."""
+SiteRole: TypeAlias = Role | Literal["fixed", "scores", "outputs"]
+"""``fixed``: neither fan grows with width. ``scores``: of attention. ``outputs``: the model's."""
 
 MARGIN = 0.25  # half of the way between two exponents that theory knows
 PROPORTIONAL, INVARIANT = "proportional", "invariant"
 _NEARLY = 0.1  # how near to 0 or 1 an optimizer's response is for either of them
-_READOUT_STARTS = -0.5
+_SUM_STARTS = -0.5  # of a sum that is to be of size 1 once its terms agree
 
 
 class Exponent(NamedTuple):
@@ -48,7 +51,8 @@ class SiteGrowth:
     ``start``: of std(s); ``gain``: of std(s) over rms(z), both at the start. ``update``: of what
     the kernel's own change adds to s, after ``step`` updates, the first at which there is any.
     ``change``: of s less s at the start, after the last update. ``like``: the parametrisations
-    in which such a layer has these exponents.
+    in which such a layer has these exponents. ``wanted``: what muP wants ``gain`` to be, or less;
+    ``least``: what it allows ``update`` to be at first, short of 0.
     """
 
     site: str
@@ -59,6 +63,8 @@ class SiteGrowth:
     step: int
     change: Exponent
     like: tuple[str, ...]
+    wanted: float
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,17 @@ def role_of(fans_in: Sequence[int], fans_out: Sequence[int], widths: Sequence[in
     return "input" if gives else "fixed"
 
 
+def wanted_start(role: SiteRole, scores: Sequence[int], widths: Sequence[int]) -> float:
+    """The exponent at the start that muP has; of ``scores``, by how many of them each width has.
+
+    They grow with the number of heads, and what doesn't widen the heads' number widens each.
+    """
+    if role == "scores":
+        heads = np.log(scores[-1] / scores[0]) / np.log(widths[-1] / widths[0])
+        return float(_SUM_STARTS * (1 - heads))
+    return _SUM_STARTS if role in ("output", "outputs") else 0.0
+
+
 def response_of(measured: np.ndarray) -> str:
     """Whether an optimizer is ``proportional``, ``invariant`` or neither, "", as ``Response``."""
     typical = float(np.nanmedian(measured)) if np.isfinite(measured).any() else np.nan
@@ -111,16 +128,23 @@ def _growth(data: xr.Dataset, row: int) -> SiteGrowth:
 
     known = np.flatnonzero(np.isfinite(data.update_exponent.values[:, row]))
     step = int(known[0]) if known.size else 0
-    start, gain, role = exponent("s", 0), exponent("gain"), str(data.role.values[row])
+    role, response = str(data.role.values[row]), str(data.attrs["response"])
+    start, gain = exponent("s", 0), exponent("gain")
     gain = start if isnan(gain.value) else gain
     update = exponent("update", step) if known.size else Exponent(np.nan, np.nan)
-    like = tuple(
-        name
-        for name in PARAMETRIZATIONS
-        if _is_like(name, role, str(data.attrs["response"]), gain, update)
+    slow = bool(data.feeds_scores.values[row]) and response == PROPORTIONAL
+    return SiteGrowth(
+        str(data.site.values[row]),
+        role,  # type: ignore[arg-type]
+        start,
+        gain,
+        update,
+        step,
+        exponent("change", -1),
+        tuple(name for name in PARAMETRIZATIONS if _is_like(name, role, response, gain, update)),
+        float(data.wanted.values[row]),
+        _SUM_STARTS if slow else 0.0,
     )
-    site = str(data.site.values[row])
-    return SiteGrowth(site, role, start, gain, update, step, exponent("change", -1), like)  # type: ignore[arg-type]
 
 
 def _is_like(name: str, role: str, response: str, gain: Exponent, update: Exponent) -> bool:
@@ -147,20 +171,26 @@ def find_faults(sites: Sequence[SiteGrowth], response: str) -> tuple[Fault, ...]
     if starts or rates:
         order = list(roles)
         return tuple(sorted([*starts, *rates], key=lambda fault: order.index(fault.site)))
-    return tuple(_left_over(site) for site in sites if site.change.differs(0))
+    return tuple(
+        _left_over(site) for site in sites if site.change.differs(_allowed(site.change.value, site))
+    )
 
 
 def _initial_scale(site: SiteGrowth) -> Fault | None:
-    wanted = _READOUT_STARTS if site.role == "output" else 0.0
+    wanted = round(site.wanted, 2)
     away = site.gain.value - wanted
-    if site.role == "logits" or not site.gain.differs(wanted):
+    if site.role == "outputs" or not site.gain.differs(wanted):
         return None
-    if site.role == "output" and away < 0:
+    if site.role in ("output", "scores") and away < 0:
         return None
     power = -_rounded(away)
-    text = f"std(s) over rms(z) {goes(site.gain)} at the start; muP wants {wanted:g}"
-    cure = f"{_by(power)} the kernel's initial standard deviation"
-    return Fault(site.site, "initial scale", site.gain, wanted, power, text, _filled(cure, power))
+    what = "std" if site.role == "scores" else "std(s) over rms(z)"
+    whose = "the scores" if site.role == "scores" else "the kernel's initial standard deviation"
+    text = f"{what} {goes(site.gain)} at the start; muP wants {wanted:g}"
+    cure = _filled(f"{_by(power)} {whose}", power)
+    if site.role == "scores" and power == _SUM_STARTS:
+        cure += " more: by a head's width, in place of its root"
+    return Fault(site.site, "initial scale", site.gain, wanted, power, text, cure)
 
 
 def _learning_rate(site: SiteGrowth, readout: Fault | None) -> Fault | None:
@@ -169,8 +199,9 @@ def _learning_rate(site: SiteGrowth, readout: Fault | None) -> Fault | None:
         return None
     below = readout is not None and site.role in ("input", "hidden") and site.step == 1
     then = readout.power if readout is not None and below else 0.0
-    differs = site.update.differs(0)
-    power = -_rounded(site.update.value * differs) - then
+    differs = site.update.differs(_allowed(site.update.value, site))
+    after = then + (_rounded(site.update.value) if differs else 0.0)
+    power = _allowed(after, site) - after
     if not differs and not power:
         return None
     text = f"its update {goes(site.update)}; muP wants 0"
@@ -180,6 +211,11 @@ def _learning_rate(site: SiteGrowth, readout: Fault | None) -> Fault | None:
         cure = _filled(f"{_by(power)} its learning rate", power)
         cure += f", as {readout.site} starts smaller" if readout is not None and below else ""
     return Fault(site.site, "learning rate", site.update, 0.0, power, text, cure)
+
+
+def _allowed(exponent: float, site: SiteGrowth) -> float:
+    """The nearest one that is no fault of an update."""
+    return min(max(exponent, site.least), 0.0)
 
 
 def _left_over(site: SiteGrowth) -> Fault:

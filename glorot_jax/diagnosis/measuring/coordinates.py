@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,21 +11,58 @@ import numpy as np
 import optax
 
 from glorot_jax.diagnosis.measuring.examination import join_floats, mean_cost, split_floats
+from glorot_jax.diagnosis.tracing.landmarks import MASKED
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, flat_steps
 from glorot_jax.diagnosis.tracing.programs import compiled_once
+from glorot_jax.diagnosis.tracing.scores import Scores
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.typing import ApplyFn, InitFn, Loss, PyTree
 
 
+class CoordinateRow(NamedTuple):
+    """A site at one step of its scans, by its fans; or attention's scores, by their number.
+
+    ``feeds_scores``: whether it makes queries or keys.
+    """
+
+    label: str
+    fan_in: int = 0
+    fan_out: int = 0
+    scores: int = 0
+    feeds_scores: bool = False
+
+
 @dataclass(frozen=True)
 class Learner:
-    """A traced model with all that trains it."""
+    """A traced model with all that trains it; ``scores`` are exposed by ``traced``."""
 
     traced: Traced
+    scores: tuple[Scores, ...]
     init: InitFn[Any]
     apply_fn: ApplyFn[Any]
     loss: Loss
     optimizer: optax.GradientTransformation
+
+    def rows(self) -> tuple[CoordinateRow, ...]:
+        """Sites in the order of the program, then scores; the outputs follow."""
+        feeding = {name for one in self.scores for name in one.feeding}
+        sites = [
+            CoordinateRow(a.label, a.fan_in, a.fan_out, feeds_scores=a.name in feeding)
+            for a in self.traced.rows()
+        ]
+        scores = [
+            CoordinateRow(label, scores=prod(one.value.shape))
+            for one in self.scores
+            for label in one.labels
+        ]
+        return (*sites, *scores)
+
+
+class _Shown(NamedTuple):
+    """One forward pass: ``scores``, one array [steps, ..] of each of the learner's."""
+
+    signals: Signals
+    scores: tuple[jax.Array, ...]
 
 
 def coordinates(
@@ -32,12 +70,13 @@ def coordinates(
 ) -> dict[str, np.ndarray]:
     """How large signals are in ``steps`` updates on (x, y), of one net a key, in one program.
 
-    Returns, with R the rows of ``traced.rows()`` and one more for the outputs as a whole:
+    Returns, with R the number of ``learner.rows()`` and one more for the outputs as a whole:
       ``s_std`` [keys, steps + 1, R + 1]: over all units and examples, at the start and after
-        each update. ``change_std`` [keys, steps, R + 1]: of s less s at the start.
-      ``update_std`` [keys, steps, R]: of (W - W at the start) z, with z as it was at the start.
+        each update; of scores over those that no mask hides.
+      ``change_std`` [keys, steps, R + 1]: of s less s at the start.
+      ``update_std`` [keys, steps, sites]: of (W - W at the start) z, with z as it was at the start.
         That is what the site's own update does; the rest of its change comes from below.
-      ``z_rms`` [keys, R]: the root mean square of z at the start, NaN where z are indices.
+      ``z_rms`` [keys, sites]: the root mean square of z at the start, NaN where z are indices.
       ``response`` [keys]: as ``_response``.
     """
 
@@ -54,7 +93,7 @@ def _trained(
     traced, optimizer = learner.traced, learner.optimizer
     cost = mean_cost(learner.apply_fn, learner.loss)
     floats, rest = split_floats(params)
-    start = traced.run(params, x)
+    start = _run(learner, params, x)
 
     def gradient(floats: PyTree) -> PyTree:
         made = jax.grad(lambda f: cost(join_floats(f, rest), x, y))(floats)
@@ -64,29 +103,56 @@ def _trained(
         floats, state = carry
         updates, state = optimizer.update(gradient(floats), state, floats)
         floats = optax.apply_updates(floats, updates)
-        return (floats, state), _sizes(traced, start, traced.run(join_floats(floats, rest), x))
+        now = _run(learner, join_floats(floats, rest), x)
+        return (floats, state), _sizes(learner, start, now)
 
     state = optimizer.init(floats)
     _, measured = jax.lax.scan(update, (floats, state), None, length=steps)
-    first = _sizes(traced, start, start)["s_std"]
+    first = _sizes(learner, start, start)["s_std"]
     return {
         **measured,
         "s_std": jnp.concatenate([first[None], measured["s_std"]]),
         "z_rms": traced.layout.to_rows(
-            [_rms(flat_steps(site, z)) for site, z in zip(traced.sites, start.z, strict=True)]
+            [_rms(flat_steps(*pair)) for pair in zip(traced.sites, start.signals.z, strict=True)]
         ),
         "response": _response(optimizer, floats, gradient(floats)),
     }
 
 
-def _sizes(traced: Traced, start: Signals, now: Signals) -> dict[str, jax.Array]:
-    sites = [_at_site(site, k, start, now) for k, site in enumerate(traced.sites)]
+def _run(learner: Learner, params: PyTree, x: PyTree) -> _Shown:
+    traced, scores = learner.traced, learner.scores
+    zeros = {one.key: one.zeros() for one in scores}
+    signals, seen = traced.expose(params, x, traced.perturbations(), zeros)
+    flat = [seen[one.key].reshape(prod(one.steps), *one.value.shape) for one in scores]
+    return _Shown(signals, tuple(flat))
+
+
+def _sizes(learner: Learner, start: _Shown, now: _Shown) -> dict[str, jax.Array]:
+    traced = learner.traced
+    pair = start.signals, now.signals
+    sites = [_at_site(site, k, *pair) for k, site in enumerate(traced.sites)]
     rows: Mapping[str, jax.Array] = traced.layout.to_rows(sites)
-    before, after = _joined(start.outputs), _joined(now.outputs)
-    outputs = {"s_std": _std(after), "change_std": _std(after - before)}
+    before, after = (_joined(one.outputs) for one in pair)
+    rest = [
+        _of_scores(one.axis + 1, *values)
+        for one, *values in zip(learner.scores, start.scores, now.scores, strict=True)
+    ]
+    rest.append({"s_std": _std(after), "change_std": _std(after - before)})
     return {
-        name: jnp.concatenate([values, outputs[name]]) if name in outputs else values
+        name: jnp.concatenate([values, *(one[name] for one in rest if name in one)])
         for name, values in rows.items()
+    }
+
+
+def _of_scores(axis: int, start: jax.Array, now: jax.Array) -> dict[str, jax.Array]:
+    """Of [steps, ..], where no mask, a very low number, hides them at the start."""
+    start, now = (a.astype(jnp.float32) for a in (start, now))
+    seen = start - jnp.max(start, axis=axis, keepdims=True) > MASKED
+    axes = tuple(range(1, start.ndim))
+    changed = jnp.where(seen, now, 0.0) - jnp.where(seen, start, 0.0)
+    return {
+        "s_std": jnp.std(now, axis=axes, where=seen),
+        "change_std": jnp.std(changed, axis=axes, where=seen),
     }
 
 

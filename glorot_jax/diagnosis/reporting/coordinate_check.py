@@ -10,10 +10,10 @@ import numpy as np
 import optax
 
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
-from glorot_jax.diagnosis.measuring.coordinates import Learner, coordinates
+from glorot_jax.diagnosis.measuring.coordinates import CoordinateRow, Learner, coordinates
 from glorot_jax.diagnosis.measuring.examination import differentiable, mean_cost
 from glorot_jax.diagnosis.reporting.coordinate_report import CoordinateCheck, Sizes, build_dataset
-from glorot_jax.diagnosis.tracing.layout import SiteRow
+from glorot_jax.diagnosis.tracing.scores import expose_scores
 from glorot_jax.dotted import reason
 from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
@@ -87,12 +87,12 @@ def coordinate_check(
     key = jax.random.key(0) if key is None else key
     given = optax.adam(RATE) if optimizer is None else optimizer
     found: list[Sizes] = []
-    rows: list[list[SiteRow]] = []
+    rows: list[list[CoordinateRow]] = []
     for width in widths:
         learner = _learner(make, width, x, y, loss, given)
         keys = jax.random.split(named(key, "coordinate check", width), seeds)
         sizes = coordinates(learner, x, y, keys, steps=steps)
-        by_label = {row.label: row for row in learner.traced.rows()}
+        by_label = {row.label: row for row in learner.rows()}
         first = list(by_label) if not rows else [row.label for row in rows[0]]
         _check_sites(first, list(by_label), widths[0], width)
         _check_finite([*by_label, "the outputs"], sizes, width)
@@ -131,7 +131,7 @@ def _learner(
     traced = trace_with_costs(apply_fn, params, x, y, loss=loss)
     if not differentiable(mean_cost(apply_fn, loss), params, x, y):
         raise ValueError(f"make: apply_fn has no gradient in its parameters at width {width}")
-    return Learner(traced, init, apply_fn, loss, transformation)
+    return Learner(*expose_scores(traced), init, apply_fn, loss, transformation)
 
 
 def _functions(make: Make, width: int) -> tuple[InitFn[Any], ApplyFn[Any]]:
@@ -185,11 +185,8 @@ def _check_finite(labels: Sequence[str], sizes: Sizes, width: int) -> None:
 
 def _in_order(sizes: Sizes, labels: Sequence[str], wanted: Sequence[str]) -> Mapping[str, Any]:
     """The rows of ``labels`` in the order that is ``wanted``; what is of no row as it is."""
-    order = [labels.index(label) for label in wanted]
-    with_outputs = [*order, len(labels)]
+    order = [*(labels.index(label) for label in wanted), len(labels)]
     return {
-        name: values
-        if name == "response"
-        else values[..., with_outputs if values.shape[-1] > len(labels) else order]
+        name: values if name == "response" else values[..., order[: values.shape[-1]]]
         for name, values in sizes.items()
     }

@@ -12,7 +12,8 @@ from matplotlib.style import context
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from glorot_jax.confidence import mean_interval
-from glorot_jax.diagnosis.reporting.names import names_of, shortened
+from glorot_jax.diagnosis.reporting.coordinate_text import site_names
+from glorot_jax.diagnosis.reporting.names import shortened
 from glorot_jax.files import write_text
 from glorot_jax.plotting import STYLE, WIDTH, layer_colours, legend_below, widen
 
@@ -27,7 +28,7 @@ def draw(data: xr.Dataset) -> Figure:
     """
     count = data.sizes["site"]
     chosen = sorted({*np.linspace(0, count - 1, min(count, MOST_SITES)).round().astype(int)})
-    names = names_of([*map(str, data.site.values)])
+    names = site_names(data)
     with context(STYLE):
         figure = Figure(figsize=(WIDTH, _PANEL * len(chosen) + 1.3), layout="constrained")
         panels = figure.subplots(len(chosen), 2, squeeze=False, sharex=True)

@@ -13,13 +13,15 @@ from glorot_jax.confidence import slope_interval
 from glorot_jax.diagnosis.judging.scaling import (
     Fault,
     SiteGrowth,
+    SiteRole,
     find_faults,
     response_of,
     role_of,
     site_growths,
+    wanted_start,
 )
+from glorot_jax.diagnosis.measuring.coordinates import CoordinateRow
 from glorot_jax.diagnosis.reporting import coordinate_text
-from glorot_jax.diagnosis.tracing.layout import SiteRow
 from glorot_jax.files import write_netcdf
 
 # Matplotlib takes longer to import than all the rest.
@@ -92,14 +94,15 @@ class CoordinateCheck:
 
 
 def build_dataset(
-    found: Sequence[Sizes], rows: Sequence[Sequence[SiteRow]], widths: Sequence[int]
+    found: Sequence[Sizes], rows: Sequence[Sequence[CoordinateRow]], widths: Sequence[int]
 ) -> xr.Dataset:
     """``found``, what ``coordinates`` measured at each width, with rows in one order.
 
     ``rows``: those of each width, in that order.
 
-    Returns a Dataset with dims width, seed, step and site, in which the last site is the outputs.
-    The change and the update of step 0 are NaN, and so is the update of the outputs.
+    Returns a Dataset with dims width, seed, step and site, in which scores of attention and,
+    last, the outputs follow the sites. The change and the update of step 0 are NaN, and so is the
+    update of what is no site.
     """
     sizes = {name: np.stack([one[name] for one in found]) for name in found[0]}
     labels = [row.label for row in rows[0]]
@@ -107,10 +110,13 @@ def build_dataset(
     values = {name: _filled(sizes[name], shape) for name in ("s_std", "change_std", "update_std")}
     values["gain"] = np.full((*shape[:2], shape[3]), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values["gain"][..., :-1] = sizes["s_std"][:, :, 0, :-1] / sizes["z_rms"]
-    roles = [
-        role_of([row.fan_in for row in alike], [row.fan_out for row in alike], widths)
-        for alike in zip(*rows, strict=True)
+        sites = sizes["z_rms"].shape[-1]
+        values["gain"][..., :sites] = sizes["s_std"][:, :, 0, :sites] / sizes["z_rms"]
+    each = list(zip(*rows, strict=True))
+    roles = [_role(alike, widths) for alike in each]
+    wanted = [
+        wanted_start(role, [row.scores for row in alike], widths)
+        for role, alike in zip(roles, each, strict=True)
     ]
     return xr.Dataset(
         {**_measured(values), **_exponents(values, widths)},
@@ -119,13 +125,21 @@ def build_dataset(
             "seed": np.arange(shape[1]),
             "step": np.arange(shape[2]),
             "site": [*labels, OUTPUTS if OUTPUTS not in labels else f"{OUTPUTS} (outputs)"],
-            "role": ("site", [*roles, "logits"]),
+            "role": ("site", [*roles, "outputs"]),
+            "feeds_scores": ("site", [*(row.feeds_scores for row in rows[0]), False]),
+            "wanted": ("site", [*wanted, wanted_start("outputs", (), widths)]),
         },
         attrs={
             "response": response_of(sizes["response"][0]),
             "interval": "over seeds" if shape[1] > 1 else "of the regression",
         },
     )
+
+
+def _role(alike: Sequence[CoordinateRow], widths: Sequence[int]) -> SiteRole:
+    if alike[0].scores:
+        return "scores"
+    return role_of([row.fan_in for row in alike], [row.fan_out for row in alike], widths)
 
 
 def _filled(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

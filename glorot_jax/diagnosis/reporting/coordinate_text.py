@@ -32,7 +32,7 @@ _LEGEND = (
 
 def as_text(data: xr.Dataset, sites: Sequence[SiteGrowth], faults: Sequence[Fault]) -> str:
     """What ``print`` shows."""
-    names = names_of([*map(str, data.site.values)])
+    names = site_names(data)
     table = rows(sites, faults, names)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
@@ -54,7 +54,7 @@ def as_text(data: xr.Dataset, sites: Sequence[SiteGrowth], faults: Sequence[Faul
 
 def as_html(data: xr.Dataset, sites: Sequence[SiteGrowth], faults: Sequence[Fault]) -> str:
     """The same for a notebook's cell, the table folded away."""
-    names = names_of([*map(str, data.site.values)])
+    names = site_names(data)
     titles, *cells = rows(sites, faults, names)
     return template(__package__, "coordinates.html.j2").render(
         sizes=sizes(data),
@@ -65,6 +65,12 @@ def as_html(data: xr.Dataset, sites: Sequence[SiteGrowth], faults: Sequence[Faul
         left_out=max(0, len(sites) - MOST_ROWS),
         legend=_LEGEND,
     )
+
+
+def site_names(data: xr.Dataset) -> Names:
+    """Of the sites, whose shared prefix the rows of other roles don't have."""
+    sites = ~data.role.isin(["scores", "outputs"])
+    return names_of([*map(str, data.site.values[sites.values])])
 
 
 def sizes(data: xr.Dataset) -> str:
@@ -104,7 +110,7 @@ def rows(
         (
             "!" if site.site in marked else "",
             name,
-            site.role if site.role != "logits" else "outputs",
+            site.role,
             _cell(site.start),
             _cell(site.update),
             _cell(site.change),
