@@ -93,25 +93,33 @@ def _trained(
     traced, optimizer = learner.traced, learner.optimizer
     cost = mean_cost(learner.apply_fn, learner.loss)
     floats, rest = split_floats(params)
-    start = _run(learner, params, x)
 
+    # Jitted, so that each is traced once though it is used twice.
+    @jax.jit
+    def run(floats: PyTree) -> _Shown:
+        return _run(learner, join_floats(floats, rest), x)
+
+    @jax.jit
     def gradient(floats: PyTree) -> PyTree:
         made = jax.grad(lambda f: cost(join_floats(f, rest), x, y))(floats)
         return jax.tree.map(jnp.conj, made)  # the direction of ascent, where values are complex
+
+    @jax.jit
+    def measured(now: _Shown) -> dict[str, jax.Array]:
+        return _sizes(learner, start, now)
 
     def update(carry: Any, _: None) -> Any:
         floats, state = carry
         updates, state = optimizer.update(gradient(floats), state, floats)
         floats = optax.apply_updates(floats, updates)
-        now = _run(learner, join_floats(floats, rest), x)
-        return (floats, state), _sizes(learner, start, now)
+        return (floats, state), measured(run(floats))
 
-    state = optimizer.init(floats)
-    _, measured = jax.lax.scan(update, (floats, state), None, length=steps)
-    first = _sizes(learner, start, start)["s_std"]
+    start = run(floats)
+    _, sizes = jax.lax.scan(update, (floats, optimizer.init(floats)), None, length=steps)
+    first = measured(start)["s_std"]
     return {
-        **measured,
-        "s_std": jnp.concatenate([first[None], measured["s_std"]]),
+        **sizes,
+        "s_std": jnp.concatenate([first[None], sizes["s_std"]]),
         "z_rms": traced.layout.to_rows(
             [_rms(flat_steps(*pair)) for pair in zip(traced.sites, start.signals.z, strict=True)]
         ),
@@ -201,11 +209,12 @@ def _response(
     direction or the signs of a gradient count, as with Adam.
     """
 
-    def first(scale: float) -> PyTree:
-        scaled = jax.tree.map(lambda g: g * jnp.asarray(scale, g.dtype), gradient)
+    @jax.jit
+    def first(scale: jax.Array) -> PyTree:
+        scaled = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradient)
         return optimizer.update(scaled, optimizer.init(floats), floats)[0]
 
-    none, once, twice = map(first, (0.0, 1.0, 2.0))
+    none, once, twice = map(first, jnp.arange(3.0))
     return _distance(twice, once) / _distance(once, none)
 
 

@@ -20,8 +20,8 @@ _SCORES = -3  # first in a key: of no site, station or softmax
 class Scores:
     """What an attention's softmax takes, masks included.
 
-    ``feeding``: the sites behind it, which ``name`` names. ``value``: its shape at one step of ``steps``, the lengths
-    of the scans around it; ``axis``: along which the softmax is taken.
+    ``feeding``: the sites behind it, which ``name`` names. ``value``: its shape at one step of
+    ``steps``, the lengths of the scans around it; ``axis``: along which the softmax is taken.
     """
 
     name: str
