@@ -209,16 +209,11 @@ def _response(
     direction or the signs of a gradient count, as with Adam.
     """
 
-    @jax.jit
     def first(scale: jax.Array) -> PyTree:
         scaled = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradient)
         return optimizer.update(scaled, optimizer.init(floats), floats)[0]
 
-    none, once, twice = map(first, jnp.arange(3.0))
-    return _distance(twice, once) / _distance(once, none)
-
-
-def _distance(one: PyTree, other: PyTree) -> jax.Array:
-    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    squares = [jnp.sum(jnp.square(jnp.abs(a - b)).astype(jnp.float32)) for a, b in pairs]
-    return jnp.sqrt(jnp.sum(jnp.stack(squares)))
+    firsts = jax.tree.leaves(jax.vmap(first)(jnp.arange(3.0)))
+    squares = [jnp.sum(jnp.square(jnp.abs(jnp.diff(a, axis=0))).reshape(2, -1), 1) for a in firsts]
+    once, twice = jnp.sqrt(jnp.sum(jnp.stack([a.astype(jnp.float32) for a in squares]), axis=0))
+    return twice / once
