@@ -108,7 +108,7 @@ def transformer(width, mup, score):
     """
     size = width // HEADS
     shapes = {
-        **{name: ((width, HEADS, size), width**-0.5) for name in ("q", "k", "v")},
+        **dict.fromkeys(("q", "k", "v"), ((width, HEADS, size), width ** (-0.5))),
         "o": ((HEADS, size, width), width**-0.5),
         "up": ((width, 2 * width), width**-0.5),
         "down": ((2 * width, width), (2 * width) ** -0.5),

@@ -141,7 +141,9 @@ def _functions(make: Make, width: int) -> tuple[InitFn[Any], ApplyFn[Any]]:
         raise ValueError(f"make: fails at width {width} ({reason(error)})") from error
     if isinstance(made, tuple) and len(made) == 2 and all(map(callable, made)):
         return made
-    kinds = [type(one).__name__ for one in made] if isinstance(made, tuple) else type(made).__name__
+    kinds = type(made).__name__
+    if isinstance(made, tuple):
+        kinds = f"({', '.join(type(one).__name__ for one in made)})"
     wanted = "two functions (init, apply_fn)"
     raise ValueError(f"make: returns {kinds} at width {width}, not {wanted}")
 
