@@ -38,6 +38,10 @@ class Exponent(NamedTuple):
         away = abs(self.value - wanted)
         return away > MARGIN and not away < self.half
 
+    def is_close(self, wanted: float) -> bool:
+        """Whether its interval reaches to where ``wanted`` would be the nearer one."""
+        return abs(self.value - wanted) - self.half < MARGIN
+
     def __str__(self) -> str:
         """As a sentence has it."""
         half = "" if isnan(self.half) else f"±{self.half:.2f}"
@@ -85,7 +89,9 @@ class Fault:
 
     def __str__(self) -> str:
         """One line."""
-        return f"{self.site}: {self.text}: {self.cure}"
+        close = " (a close call: wider nets or more seeds)"
+        unsure = close if self.exponent.is_close(self.wanted) else ""
+        return f"{self.site}: {self.text}: {self.cure}{unsure}"
 
 
 def role_of(fans_in: Sequence[int], fans_out: Sequence[int], widths: Sequence[int]) -> SiteRole:

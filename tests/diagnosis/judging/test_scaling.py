@@ -130,6 +130,12 @@ def test_what_chance_explains_is_not_said():
     assert _said([_site(update=0.5, half=np.nan)]) == [("hidden", "learning rate", -0.5)]
 
 
+def test_a_close_call_is_said_to_be_one():
+    near, clear = (find_faults([_site(update=one, half=0.2)], "invariant") for one in (0.4, 0.5))
+    assert str(near[0]).endswith("by sqrt(width) (a close call: wider nets or more seeds)")
+    assert str(clear[0]).endswith("by sqrt(width)")
+
+
 def test_an_exponent_in_words():
     assert str(Exponent(0.481, 0.024)) == "width^0.48±0.02"
     assert str(Exponent(-0.5, np.nan)) == "width^-0.50"
