@@ -186,7 +186,9 @@ def _joined(outputs: PyTree) -> jax.Array:
 
 def _std(values: jax.Array) -> jax.Array:
     """[steps, ..] to [steps]."""
-    return jnp.std(_wide(values), axis=1)
+    wide = _wide(values)
+    away = wide - jnp.mean(wide, axis=1, keepdims=True)
+    return jnp.sqrt(jnp.mean(jnp.square(jnp.abs(away)), axis=1))
 
 
 def _rms(values: jax.Array) -> jax.Array:

@@ -96,6 +96,7 @@ def test_what_the_faults_say_mends_them(kind):
         powers[fault.kind][fault.site] = fault.power
     mended = _check(
         lambda width: mlp(width, "SP", powers["initial scale"]),
+        (64, 128, 256),
         optimizer=widths.optimizer(kind, powers["learning rate"]),
         seeds=4,
         steps=5,
