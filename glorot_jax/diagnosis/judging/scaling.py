@@ -38,6 +38,10 @@ class Exponent(NamedTuple):
         away = abs(self.value - wanted)
         return away > MARGIN and not away < self.half
 
+    def is_unclear(self, wanted: float) -> bool:
+        """Whether it is nearer to another exponent of theory, but chance may have made it so."""
+        return abs(self.value - wanted) > MARGIN and not self.differs(wanted)
+
     def is_close(self, wanted: float) -> bool:
         """Whether its interval reaches to where ``wanted`` would be the nearer one."""
         return abs(self.value - wanted) - self.half < MARGIN
@@ -69,6 +73,20 @@ class SiteGrowth:
     like: tuple[str, ...]
     wanted: float
     least: float = 0.0
+
+    @property
+    def unclear(self) -> bool:
+        """Whether more seeds are needed to say what is wrong, if anything."""
+        starts_large = self.role != "outputs" and self.gain.value > self.wanted
+        return (
+            (starts_large and self.gain.is_unclear(self.wanted))
+            or self.update.is_unclear(self.allowed(self.update.value))
+            or self.change.is_unclear(self.allowed(self.change.value))
+        )
+
+    def allowed(self, exponent: float) -> float:
+        """The nearest one that is no fault of an update."""
+        return min(max(exponent, self.least), 0.0)
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,7 @@ def role_of(fans_in: Sequence[int], fans_out: Sequence[int], widths: Sequence[in
 def wanted_start(role: SiteRole, scores: Sequence[int], widths: Sequence[int]) -> float:
     """The exponent at the start that muP has; of ``scores``, by how many of them each width has.
 
-    They grow with the number of heads, and what doesn't widen the heads' number widens each.
+    More scores are more heads; by what their number doesn't grow, each head is wider.
     """
     if role == "scores":
         heads = np.log(scores[-1] / scores[0]) / np.log(widths[-1] / widths[0])
@@ -138,7 +156,7 @@ def _growth(data: xr.Dataset, row: int) -> SiteGrowth:
     start, gain = exponent("s", 0), exponent("gain")
     gain = start if isnan(gain.value) else gain
     update = exponent("update", step) if known.size else Exponent(np.nan, np.nan)
-    slow = bool(data.feeds_scores.values[row]) and response == PROPORTIONAL
+    slow = bool(data.feeds_scores.values[row]) or role == "scores"
     return SiteGrowth(
         str(data.site.values[row]),
         role,  # type: ignore[arg-type]
@@ -149,7 +167,7 @@ def _growth(data: xr.Dataset, row: int) -> SiteGrowth:
         exponent("change", -1),
         tuple(name for name in PARAMETRIZATIONS if _is_like(name, role, response, gain, update)),
         float(data.wanted.values[row]),
-        _SUM_STARTS if slow else 0.0,
+        _SUM_STARTS if slow and response == PROPORTIONAL else 0.0,
     )
 
 
@@ -178,7 +196,7 @@ def find_faults(sites: Sequence[SiteGrowth], response: str) -> tuple[Fault, ...]
         order = list(roles)
         return tuple(sorted([*starts, *rates], key=lambda fault: order.index(fault.site)))
     return tuple(
-        _left_over(site) for site in sites if site.change.differs(_allowed(site.change.value, site))
+        _left_over(site) for site in sites if site.change.differs(site.allowed(site.change.value))
     )
 
 
@@ -205,9 +223,9 @@ def _learning_rate(site: SiteGrowth, readout: Fault | None) -> Fault | None:
         return None
     below = readout is not None and site.role in ("input", "hidden") and site.step == 1
     then = readout.power if readout is not None and below else 0.0
-    differs = site.update.differs(_allowed(site.update.value, site))
+    differs = site.update.differs(site.allowed(site.update.value))
     after = then + (_rounded(site.update.value) if differs else 0.0)
-    power = _allowed(after, site) - after
+    power = site.allowed(after) - after
     if not differs and not power:
         return None
     text = f"its update {goes(site.update)}; muP wants 0"
@@ -217,11 +235,6 @@ def _learning_rate(site: SiteGrowth, readout: Fault | None) -> Fault | None:
         cure = _filled(f"{_by(power)} its learning rate", power)
         cure += f", as {readout.site} starts smaller" if readout is not None and below else ""
     return Fault(site.site, "learning rate", site.update, 0.0, power, text, cure)
-
-
-def _allowed(exponent: float, site: SiteGrowth) -> float:
-    """The nearest one that is no fault of an update."""
-    return min(max(exponent, site.least), 0.0)
 
 
 def _left_over(site: SiteGrowth) -> Fault:

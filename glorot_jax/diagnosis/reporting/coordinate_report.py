@@ -57,8 +57,8 @@ class CoordinateCheck:
 
     @property
     def level(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.faults
+        """Whether nothing is wrong, and every exponent is known well enough to say so."""
+        return not self.faults and not any(site.unclear for site in self.sites)
 
     def to_dataset(self) -> xr.Dataset:
         """Every number, labelled; each variable's ``long_name`` says what it is."""

@@ -90,6 +90,9 @@ def sizes(data: xr.Dataset) -> str:
 def verdict(sites: Sequence[SiteGrowth], faults: Sequence[Fault]) -> str:
     """One sentence."""
     outputs = f"the change of the outputs {goes(sites[-1].change)}"
+    unclear = [site.site for site in sites if site.unclear]
+    if not faults and unclear:
+        return f"Verdict: unclear at {', '.join(unclear)}, more seeds would tell; {outputs}"
     if not faults:
         return f"Verdict: level, as maximal update (muP) wants it; {outputs}"
     likes = [set(site.like) for site in sites if site.like]

@@ -136,6 +136,21 @@ def test_a_close_call_is_said_to_be_one():
     assert str(clear[0]).endswith("by sqrt(width)")
 
 
+@pytest.mark.parametrize(
+    ("site", "unclear"),
+    [
+        (_site(update=0.5, half=0.6), True),
+        (_site("output", gain=0.0, half=0.6), True),
+        (_site("output", gain=-0.9, half=0.6), False),
+        (_site("outputs", gain=-0.5, change=0.4, update=np.nan, half=0.6), True),
+        (_site(update=0.5), False),
+        (_site(), False),
+    ],
+)
+def test_what_more_seeds_would_tell(site, unclear):
+    assert site.unclear == unclear
+
+
 def test_an_exponent_in_words():
     assert str(Exponent(0.481, 0.024)) == "width^0.48±0.02"
     assert str(Exponent(-0.5, np.nan)) == "width^-0.50"

@@ -192,6 +192,16 @@ def _deep(width):
     return init, apply_fn
 
 
+def test_too_few_seeds_are_no_proof_of_being_level():
+    data = checked("SP", "adam").data.copy(deep=True)
+    for name in ("gain", "update", "change", "s"):
+        data[f"{name}_exponent_half"][:] = 2.0
+    check = gj.CoordinateCheck(data)
+    assert check.faults == ()
+    assert not check.level
+    assert "Verdict: unclear at mid, top, out, logits, more seeds would tell" in str(check)
+
+
 def test_many_sites_are_cut_in_print_only():
     check = _check(_deep, (8, 12, 16), steps=1, seeds=1)
     lines = str(check).splitlines()
