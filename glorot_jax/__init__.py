@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glorot_jax.diagnosis import Model, Report, UnhealthyError, diagnose, trace
     from glorot_jax.diagnosis.reporting.calibrated import Calibrated, calibrate
+    from glorot_jax.diagnosis.reporting.coordinate_check import coordinate_check
+    from glorot_jax.diagnosis.reporting.coordinate_report import CoordinateCheck
     from glorot_jax.diagnosis.reporting.monitor import monitor
     from glorot_jax.diagnosis.reporting.watch import Watch, watch
 
@@ -16,11 +18,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Calibrated",
+    "CoordinateCheck",
     "Model",
     "Report",
     "UnhealthyError",
     "Watch",
     "calibrate",
+    "coordinate_check",
     "diagnose",
     "monitor",
     "trace",
@@ -30,7 +34,9 @@ __all__ = [
 _ELSEWHERE = {
     "Calibrated": "reporting.calibrated",
     "Watch": "reporting.watch",
+    "CoordinateCheck": "reporting.coordinate_report",
     "calibrate": "reporting.calibrated",
+    "coordinate_check": "reporting.coordinate_check",
     "monitor": "reporting.monitor",
     "watch": "reporting.watch",
 }
