@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from experiments.claims import CLAIMS, Claim, Status, Verdict
 from experiments.data.registry import SHAPESET
@@ -75,12 +76,17 @@ def judged(claim: Claim, group: xr.Dataset, /) -> list[Judged]:
 
 
 def needs(groups: Sequence[xr.Dataset], /) -> dict[str, list[Judged]]:
-    """By claim, all that is judged of it; claims whose verdict never changes are left out."""
+    """By claim, all that is judged of it.
+
+    Claims whose verdict never changes are left out, and those that no interval decides.
+    """
     every = {
         claim.id: [one for group in groups for one in judged(claim, group)] for claim in CLAIMS
     }
     return {
-        claim: ones for claim, ones in every.items() if len({o.verdict.status for o in ones}) > 1
+        claim: ones
+        for claim, ones in every.items()
+        if len({one.verdict.status for one in ones}) > 1 and any(one.estimate for one in ones)
     }
 
 
@@ -91,9 +97,11 @@ def draw(every: Mapping[str, Sequence[Judged]], /) -> Figure:
         figure = Figure(figsize=(2 * WIDTH, PANEL_HEIGHT * rows), layout="constrained")
         panels = np.ravel(figure.subplots(rows, COLUMNS, squeeze=False))
         widths = sorted({one.width for ones in every.values() for one in ones})
+        done = [one.updates for ones in every.values() for one in ones if one.estimate]
+        reach = (0.8 * min(done), 1.25 * max(done))
         colours = dict(zip(widths, COLOURS, strict=False))
         for axes, (claim, ones) in zip(panels, every.items(), strict=False):
-            _draw_claim(axes, claim, ones, colours)
+            _draw_claim(axes, claim, ones, colours, reach)
         for axes in panels[len(every) :]:
             axes.set_visible(False)
         handles = [
@@ -109,7 +117,13 @@ def _sample(colour: str, line: Any, marker: str, label: str) -> Line2D:
     return Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
 
 
-def _draw_claim(axes: Axes, claim: str, ones: Sequence[Judged], colours: Mapping[int, str]) -> None:
+def _draw_claim(
+    axes: Axes,
+    claim: str,
+    ones: Sequence[Judged],
+    colours: Mapping[int, str],
+    reach: tuple[float, float],
+) -> None:
     for width, colour in colours.items():
         known = [(o, o.estimate) for o in ones if o.width == width and o.estimate is not None]
         if not known:
@@ -122,7 +136,8 @@ def _draw_claim(axes: Axes, claim: str, ones: Sequence[Judged], colours: Mapping
             axes.plot(one.updates, height, SIGNS[one.verdict.status], color=colour)
     for bound in _bounds(ones):
         axes.axhline(bound, color="#999999", linestyle=":", linewidth=1)
-    axes.set(title=claim, xscale="log")
+    axes.set(title=claim, xscale="log", xlim=reach)
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _bounds(ones: Iterable[Judged]) -> set[float]:
