@@ -118,6 +118,22 @@ def write_netcdf(data: "xr.Dataset | xr.DataTree", path: Path | str, /) -> Path:
     return write_atomically(path, write)
 
 
+def save_as(
+    path: Path | str, data: "xr.Dataset | xr.DataTree", page: Callable[[Path], Path], /
+) -> Path:
+    """``data`` as netCDF where ``path`` ends in .nc, what ``page(path)`` writes where in .html.
+
+    Raises:
+      ValueError: ``path`` ends in neither. OSError: it can't be written.
+    """
+    path = Path(path)
+    if path.suffix == ".nc":
+        return write_netcdf(data, path)
+    if path.suffix in (".html", ".htm"):
+        return page(path)
+    raise ValueError(f"path: {path} ends in neither .html nor .nc")
+
+
 def _encoding(data: "xr.Dataset | xr.DataTree") -> dict:
     """Compression of every array of numbers, by node where there are any."""
     if hasattr(data, "subtree"):

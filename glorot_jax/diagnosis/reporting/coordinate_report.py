@@ -22,7 +22,7 @@ from glorot_jax.diagnosis.judging.scaling import (
 )
 from glorot_jax.diagnosis.measuring.coordinates import CoordinateRow
 from glorot_jax.diagnosis.reporting import coordinate_text
-from glorot_jax.files import write_netcdf
+from glorot_jax.files import save_as
 
 # Matplotlib takes longer to import than all the rest.
 if TYPE_CHECKING:
@@ -83,14 +83,13 @@ class CoordinateCheck:
         Raises:
           ValueError: ``path`` ends in neither. OSError: it can't be written.
         """
-        path = Path(path)
-        if path.suffix == ".nc":
-            return write_netcdf(self.data, path)
-        if path.suffix in (".html", ".htm"):
+
+        def write(path: Path) -> Path:
             from glorot_jax.diagnosis.reporting import coordinate_figure
 
             return coordinate_figure.write(self.data, self._repr_html_(), path)
-        raise ValueError(f"path: {path} ends in neither .html nor .nc")
+
+        return save_as(path, self.data, write)
 
 
 def build_dataset(

@@ -15,7 +15,7 @@ from glorot_jax.diagnosis.judging.finding import NOTE, SEVERE, WARNING, Finding
 from glorot_jax.diagnosis.reporting.table import Order
 from glorot_jax.diagnosis.reporting.text import as_text, table_text
 from glorot_jax.diagnosis.tracing.layout import Unreached
-from glorot_jax.files import write_netcdf
+from glorot_jax.files import save_as
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss
 
@@ -104,14 +104,13 @@ class Report:
         Raises:
           ValueError: ``path`` ends in neither. OSError: it can't be written.
         """
-        path = Path(path)
-        if path.suffix == ".nc":
-            return write_netcdf(self.data, path)
-        if path.suffix in (".html", ".htm"):
+
+        def write(path: Path) -> Path:
             from glorot_jax.diagnosis.reporting import page
 
             return page.write(self.data, self.findings, self.unreached, path)
-        raise ValueError(f"path: {path} ends in neither .html nor .nc")
+
+        return save_as(path, self.data, write)
 
     def _repr_html_(self) -> str:
         from glorot_jax.diagnosis.reporting import page

@@ -14,7 +14,7 @@ from glorot_jax.diagnosis.judging.history import counted
 from glorot_jax.diagnosis.reporting import wording
 from glorot_jax.diagnosis.reporting.names import names_of
 from glorot_jax.diagnosis.reporting.table import MARKS
-from glorot_jax.files import write_netcdf, write_text
+from glorot_jax.files import save_as, write_text
 from glorot_jax.templates import template
 
 OPENED = 4  # panels that aren't folded away
@@ -84,12 +84,7 @@ class RunPage:
         Raises:
           ValueError: ``path`` ends in neither. OSError: it can't be written.
         """
-        path = Path(path)
-        if path.suffix == ".nc":
-            return write_netcdf(self.data, path)
-        if path.suffix in (".html", ".htm"):
-            return write_text(path, self.html)
-        raise ValueError(f"path: {path} ends in neither .html nor .nc")
+        return save_as(path, self.data, lambda path: write_text(path, self.html))
 
 
 def _for_slider(data: xr.Dataset) -> Mapping[str, Any]:
