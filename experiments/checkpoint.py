@@ -59,7 +59,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, identity: Mapping[str
 
     def save(temporary: Path) -> None:
         belongs_to = np.array(json.dumps(identity))
-        np.savez(temporary, allow_pickle=False, **{_IDENTITY: belongs_to, **arrays})
+        np.savez(temporary, **{_IDENTITY: belongs_to, **arrays})
         seal(temporary)
 
     try:

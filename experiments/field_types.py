@@ -34,7 +34,7 @@ def check_types(config: Any, reference: ConfigDict, /, *, field: str = "config")
         raise ConfigError(f"{field}: {_shown(config)} is not a group of fields")
     for name in config:
         if name not in reference:
-            raise ConfigError(f"{field}.{name}: there is no such field")
+            raise ConfigError(f"{field}: there is no field {name!r} in it")
     for name, usual in reference.items():
         if name not in config:
             raise ConfigError(f"{field}.{name}: missing")
@@ -60,6 +60,7 @@ def _check_rates_by_name(value: Any, field: str) -> None:
     if not isinstance(value, Mapping | ConfigDict):
         raise ConfigError(f"{field}: {_shown(value)} is not learning rates by name")
     for name, rates in value.items():
+        _check_str(name, field)
         _check_tuple(rates, float, f"{field}.{name}", length=None)
 
 

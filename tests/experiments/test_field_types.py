@@ -92,7 +92,7 @@ def test_a_field_too_many_and_one_too_few_are_named():
     more, fewer = copy.deepcopy(SMOKE), copy.deepcopy(SMOKE)
     with more.unlocked():
         more.online.momentum = 0.9
-    with pytest.raises(ConfigError, match=r"^config.online.momentum: there is no such field$"):
+    with pytest.raises(ConfigError, match=r"^config.online: there is no field 'momentum' in it$"):
         validate(more)
     with fewer.unlocked():
         del fewer.online.width
