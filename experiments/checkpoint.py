@@ -58,8 +58,8 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, identity: Mapping[str
     """
 
     def save(temporary: Path) -> None:
-        belongs_to = np.array(json.dumps(identity))
-        np.savez(temporary, **{_IDENTITY: belongs_to, **arrays})
+        entries: dict[str, Any] = {_IDENTITY: np.array(json.dumps(identity)), **arrays}
+        np.savez(temporary, **entries)
         seal(temporary)
 
     try:
