@@ -38,6 +38,7 @@ from experiments.claims import (
     table1,
 )
 from experiments.claims.verdict import STATUSES, Claim, Status, Verdict, decide, interval
+from glorot_jax.confidence import CONFIDENCE
 
 CLAIMS: tuple[Claim, ...] = (
     *fig01.CLAIMS,
@@ -98,6 +99,29 @@ def q_values(judgements: Sequence[Judgement], /) -> list[float | None]:
     return corrected
 
 
+FALSE_DISCOVERY_RATE = 0.05
+
+
+def at_false_discovery_rate(judgements: Sequence[Judgement], /) -> str:
+    """One sentence: how many verdicts by an interval stand at ``FALSE_DISCOVERY_RATE``; "" of none.
+
+    Each interval alone is wrong one time in twenty, which over many claims is more than a few.
+    """
+    decided = [
+        q
+        for one, q in zip(judgements, q_values(judgements), strict=True)
+        if q is not None and one.verdict.status in ("holds", "contradicted")
+    ]
+    if not decided:
+        return ""
+    standing = sum(q < FALSE_DISCOVERY_RATE for q in decided)
+    return (
+        f"Of {len(decided)} claims decided by a {CONFIDENCE:.0%} interval {standing} stand at a "
+        f"false discovery rate of {FALSE_DISCOVERY_RATE:.0%} (q below {FALSE_DISCOVERY_RATE}, "
+        f"Benjamini and Hochberg): about {FALSE_DISCOVERY_RATE * standing:.0f} of these by chance."
+    )
+
+
 def to_json(judgements: Iterable[Judgement], /) -> str:
     """The contents of ``claims.json``: a list of objects, one per claim."""
     judgements = list(judgements)
@@ -130,6 +154,7 @@ __all__ = [
     "Judgement",
     "Status",
     "Verdict",
+    "at_false_discovery_rate",
     "counts",
     "decide",
     "interval",

@@ -20,7 +20,7 @@ from glorot_jax.data.stream import Batch, Task
 from glorot_jax.initialization import DATA_DEPENDENT, draw
 from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES
-from glorot_jax.network import MLP, Params
+from glorot_jax.network import MLP, Params, logits
 from glorot_jax.probes import QUANTILES
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.training import ensemble as ensembles
@@ -29,6 +29,7 @@ from glorot_jax.training.optimizers import OPTIMIZERS, make_train
 
 GRID = ("condition", "learning_rate", "seed")
 OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
+WRONG = "test_wrong"
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         batch_size=settings.batch_size,
         mesh=mesh,
     )
-    _, history = train(
+    trained, history = train(
         f"{shared.checkpoints.folder.name} {program.name}",
         advance,
         ensemble,
@@ -165,6 +166,8 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         ),
     )
 
+    history[WRONG] = _wrong(program.model, trained.members.params, task.test)[None]
+
     def of_condition(values: np.ndarray, condition: NetworkSpec) -> np.ndarray:
         members = [place for place, (_, other, _) in enumerate(grid) if other == condition]
         values = values[:, members].reshape(len(values), settings.seeds, -1, *values.shape[2:])
@@ -175,6 +178,16 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         | dict(initialised[condition].measured)
         for condition in program.conditions
     }
+
+
+def _wrong(model: MLP, params: Params, test: Batch) -> np.ndarray:
+    """Which test examples each member of ``params`` gets wrong, [member, example]."""
+
+    def of_one(params: Params) -> jax.Array:
+        return loop.wrong(logits(model, params, test.x), test.y)
+
+    over = ensembles.map_members(jax.devices()[0].platform)
+    return np.asarray(ensembles.over_devices(over(of_one), params))
 
 
 @dataclass(frozen=True)
@@ -259,12 +272,16 @@ def _dataset(
         int(np.flatnonzero(place == index)[0]) if index >= 0 else -1
         for place, index in zip(places, chosen, strict=True)
     ]
+    in_order = [histories[condition] for condition in networks]
+    variables["final_test_wrong"] = (
+        ("condition", "seed", "example"),
+        np.stack([h[WRONG][i, :, 0] for h, i in zip(in_order, at_own_rates, strict=True)]),
+    )
     classes = np.asarray(task.test.y)
     variables["test_class_count"] = (
         ("class",),
         np.bincount(classes, minlength=len(task.class_names)).astype(np.int64),
     )
-    in_order = [histories[condition] for condition in networks]
     variables |= _probe_variables(in_order, np.array(at_own_rates))
     variables |= _reconstruction(in_order, depth=max(c.depth for c in networks))
     coords = {
@@ -307,20 +324,22 @@ def _probe_variables(
     histories: Sequence[Mapping[str, np.ndarray]], chosen: np.ndarray
 ) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
     """What the probes saw in the members at the chosen rate; NaN above a condition's depth."""
-    groups = ("activation_", "backprop_", "weight_gradient_")
-    names = [name for name in histories[0] if name.startswith(groups)]
-    depth = max(history[names[0]].shape[3] for history in histories)
+    of_layers = ("activation_", "backprop_", "weight_gradient_")
+    names = [name for name in histories[0] if name.startswith((*of_layers, "output_"))]
+    depth = max(history["activation_mean"].shape[3] for history in histories)
     variables = {}
     for name in names:
         rows = []
         for history, index in zip(histories, chosen, strict=True):
             values = history[name][index]
-            missing = [(0, 0)] * values.ndim
-            missing[2] = (0, depth - values.shape[2])
-            padded = np.pad(values, missing, constant_values=np.nan)
-            rows.append(padded if index >= 0 else np.full_like(padded, np.nan))
+            if name.startswith(of_layers):
+                missing = [(0, 0)] * values.ndim
+                missing[2] = (0, depth - values.shape[2])
+                values = np.pad(values, missing, constant_values=np.nan)
+            rows.append(values if index >= 0 else np.full_like(values, np.nan))
+        layer = ("layer",) if name.startswith(of_layers) else ()
         last = {"quantile": ("quantile",), "histogram": ("bin",)}.get(name.rsplit("_", 1)[-1], ())
-        variables[name] = (("condition", "seed", "update", "layer", *last), np.stack(rows))
+        variables[name] = (("condition", "seed", "update", *layer, *last), np.stack(rows))
     return variables
 
 

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import xarray as xr
 
-from experiments.claims import Judgement, Verdict, counts, judge, to_json
+from experiments.claims import (
+    Judgement,
+    Verdict,
+    at_false_discovery_rate,
+    counts,
+    judge,
+    q_values,
+    to_json,
+)
 from experiments.data.registry import DATA_SETS
 from experiments.exhibits import EXHIBITS
 from experiments.report import facts, rerun, story, tables
@@ -46,9 +54,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class ShownClaim:
-    """A claim as the template shows it; ``numbers`` are (name, value), ``config`` its command."""
+    """A claim as the template shows it; ``numbers`` are (name, value), ``command`` makes it again.
+
+    ``q`` is as ``q_values`` gives it, in words, "" where there is none.
+    """
 
     judgement: Judgement
+    q: str
     numbers: Sequence[tuple[str, str]]
     source: str
     command: str
@@ -112,7 +124,10 @@ def write_page(
 
 def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path) -> str:
     """The page's HTML."""
-    claims = [_shown_claim(results, judgement) for judgement in judgements]
+    claims = [
+        _shown_claim(results, judgement, q)
+        for judgement, q in zip(judgements, q_values(judgements), strict=True)
+    ]
     shown = {one.key: one for one in _shown(results, claims, figures)}
     chapters = [(c, [shown[key] for key in inside]) for c, inside in story.in_chapters(shown)]
     return template(__package__, TEMPLATE).render(
@@ -128,6 +143,7 @@ def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path)
         counted=counted,
         chapters=chapters,
         links={one.key: one.short for one in shown.values()},
+        false_discoveries=at_false_discovery_rate(judgements),
         claims=sorted(claims, key=lambda one: ORDER.index(one.judgement.verdict.status)),
         panel=panel(),
         origins=_origins(results),
@@ -143,10 +159,11 @@ def _counts(judgements: Sequence[Judgement]) -> dict[str, int]:
     return {status: count[status] for status in ORDER}
 
 
-def _shown_claim(results: xr.DataTree, judgement: Judgement) -> ShownClaim:
+def _shown_claim(results: xr.DataTree, judgement: Judgement, q: float | None) -> ShownClaim:
     claim = judgement.claim
     return ShownClaim(
         judgement,
+        "" if q is None else tables.probability(q),
         _numbers(judgement.verdict),
         rerun.source(claim),
         rerun.command(results, claim),

@@ -4,28 +4,41 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from experiments.claims import Judgement, Status, counts
+from experiments.claims import Judgement, Status, at_false_discovery_rate, counts, q_values
 from experiments.report import facts, tables
 from experiments.report.scope import left_out
 from experiments.report.states import ORDER, counted
-from experiments.report.tables import Table, in_order, to_markdown
+from experiments.report.tables import Table, probability, to_markdown
 
 UNTESTED: Status = "not tested"
 
 
 def summary(results: xr.DataTree, judgements: Sequence[Judgement]) -> str:
     """Counts, every claim that was tested with its numbers, and what was measured in tables."""
-    decided = [
-        judgement for judgement in in_order(judgements) if judgement.verdict.status != UNTESTED
-    ]
+    decided = sorted(
+        (judgement for judgement in judgements if judgement.verdict.status != UNTESTED),
+        key=lambda judgement: ORDER.index(judgement.verdict.status),
+    )
     count = counts(judgements)
     told = ", ".join(counted(status, count[status]) for status in ORDER)
     head = f"**{told} at this scale.** {_provenance(results)}"
+    q = {one.claim.id: q for one, q in zip(judgements, q_values(judgements), strict=True)}
     rows = tuple(
-        (one.verdict.status, f"{one.claim.paper} ({one.claim.where})", one.verdict.reason)
+        (
+            one.verdict.status,
+            f"{one.claim.paper} ({one.claim.where})",
+            one.verdict.reason,
+            probability(q[one.claim.id]),
+        )
         for one in decided
     )
-    table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
+    table = Table(
+        "claims",
+        "Claims",
+        ("", "the paper", "this run", "q"),
+        rows,
+        at_false_discovery_rate(judgements),
+    )
     measured = [
         tables.table_1(results),
         tables.selection(results),

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.data.registry import DATA_SETS
-from experiments.networks import NetworkSpec, coordinates
+from experiments.networks import DENOISING, NetworkSpec, coordinates
 from experiments.results import schema as schema
 from experiments.studies import STUDIES
 from tests.experiments.made_up_baseline import baseline_part
@@ -376,6 +376,8 @@ class Training(NamedTuple):
     ``sigmoid_4_leaves``, when it leaves, None for never; ``lower_mean``, mean of layer 1, with
     ``lower_step`` more for each layer above it; ``first_layer_saturates``, by how much when the
     top leaves; ``sigmoid_top_saturated``, fraction while the top is at 0.
+    ``pretrained_mean``: of the top layer of a sigmoid net that was pre-trained, all along.
+    ``bias_over_signal``: of the two parts of the logits, all along.
     ``reconstruction``: first and last cost of the autoencoders, where a condition has any.
     ``class_shares``: of the test set, by class; Shapeset's own, or all alike, where None.
     """
@@ -400,6 +402,8 @@ class Training(NamedTuple):
     lower_step: float = 0.02
     first_layer_saturates: float = 0.3
     sigmoid_top_saturated: float = 0.9
+    pretrained_mean: float = 0.4
+    bias_over_signal: float = 3.0
     reconstruction: tuple[float, float] = (1.0, 0.3)
     test_examples: int = 10_000
     noise: float = NOISE
@@ -442,6 +446,7 @@ def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
     variables = {
         **_error_variables(error),
         **_course_variables(stacked),
+        **_output_variables(made, stacked["mean"].shape[:3], random),
         **pretraining,
         "test_class_count": (("class",), counts, "examples of each class", "1"),
     }
@@ -577,6 +582,8 @@ def _course(
 
     courses = _sigmoid if spec.activation == "sigmoid" else _symmetric
     mean, high, saturated = courses(made, label, spec.depth, time)
+    if spec.kind == ("sigmoid", DENOISING):
+        mean[1:, -1] = made.pretrained_mean
     mean, high = noisy(mean), np.minimum(noisy(high), 0.999)
     last_spread = (GRADIENT_SPREAD | dict(made.gradient_spread)).get(label, 1.5)
     spread = made.first_spread + (last_spread - made.first_spread) * time
@@ -642,6 +649,18 @@ def _error_variables(error: np.ndarray) -> dict[str, Entry]:
         "chosen_learning_rate": (whole[:1], chosen, "chosen learning rate", "1"),
         "selection_margin": (whole[:1], margin, "margin over the next best rate", "fraction"),
         "final_test_error": (("condition", "seed"), final[:, 1], "final test error", "fraction"),
+    }
+
+
+def _output_variables(
+    made: Training, shape: tuple[int, ...], random: np.random.Generator
+) -> dict[str, Entry]:
+    """The two parts of the logits, [condition, seed, update]."""
+    signal = 0.1 * np.exp(made.noise * random.standard_normal(shape))
+    dims = ("condition", "seed", "update")
+    return {
+        "output_bias_std": (dims, made.bias_over_signal * signal, "of the biases", "nat"),
+        "output_signal_std": (dims, signal, "of the rest", "nat"),
     }
 
 

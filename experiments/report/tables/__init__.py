@@ -6,8 +6,7 @@ from experiments.data.registry import DATA_SETS
 from experiments.report.tables.errors import of_group, table_1, table_1_p
 from experiments.report.tables.initial import singular_values, variances
 from experiments.report.tables.studies import baseline, selection
-from experiments.report.tables.table import Table, to_markdown
-from experiments.report.tables.verdicts import claims, in_order
+from experiments.report.tables.table import Table, probability, to_markdown
 from experiments.studies import STUDIES
 
 DEPTHS = "selection"  # has a table of its own
@@ -15,10 +14,9 @@ DEPTHS = "selection"  # has a table of its own
 __all__ = [
     "Table",
     "baseline",
-    "claims",
     "every",
-    "in_order",
     "of_group",
+    "probability",
     "selection",
     "singular_values",
     "table_1",

@@ -19,6 +19,7 @@ from experiments.claims import (
     Claim,
     Judgement,
     Verdict,
+    at_false_discovery_rate,
     counts,
     judge,
     q_values,
@@ -396,13 +397,18 @@ def test_json_and_counts(everything: xr.DataTree):
 def test_the_rate_of_false_discoveries_is_that_of_benjamini_and_hochberg():
     p = [0.04, None, 0.001, 0.03, 0.2]
     verdicts = [Verdict("holds", {}, "so", value) for value in p]
-    made = q_values([Judgement(CLAIMS[0], verdict) for verdict in verdicts])
+    judgements = [Judgement(CLAIMS[0], verdict) for verdict in verdicts]
+    made = q_values(judgements)
     # By hand: p m / rank, then no larger than that of a larger p.
     assert made[1] is None
     np.testing.assert_allclose(
         [made[2], made[3], made[0], made[4]], [0.001 * 4, 0.04 * 4 / 3, 0.04 * 4 / 3, 0.2]
     )
     assert q_values([]) == []
+    # 0.004, 0.053, 0.053 and 0.2: one of four.
+    told = at_false_discovery_rate(judgements)
+    assert told.startswith("Of 4 claims decided by a 95% interval 1 stand at")
+    assert at_false_discovery_rate(judgements[1:2]) == ""
 
 
 def test_a_fast_judge_of_a_part_of_the_results(everything: xr.DataTree):
