@@ -166,7 +166,9 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         ),
     )
 
-    history[WRONG] = _wrong(program.model, trained.members.params, task.test)[None]
+    seeds = [seed for seed, *_ in grid]
+    at_end = ensembles.without_padding(trained, seeds, mesh=mesh).members.params
+    history[WRONG] = _wrong(program.model, at_end, len(grid), task.test)[None]
 
     def of_condition(values: np.ndarray, condition: NetworkSpec) -> np.ndarray:
         members = [place for place, (_, other, _) in enumerate(grid) if other == condition]
@@ -180,14 +182,11 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
     }
 
 
-def _wrong(model: MLP, params: Params, test: Batch) -> np.ndarray:
-    """Which test examples each member of ``params`` gets wrong, [member, example]."""
-
-    def of_one(params: Params) -> jax.Array:
-        return loop.wrong(logits(model, params, test.x), test.y)
-
-    over = ensembles.map_members(jax.devices()[0].platform)
-    return np.asarray(ensembles.over_devices(over(of_one), params))
+def _wrong(model: MLP, params: Params, members: int, test: Batch) -> np.ndarray:
+    """Which test examples each member of stacked ``params`` gets wrong, [member, example]."""
+    each = [jax.tree.map(lambda leaf, i=i: leaf[i], params) for i in range(members)]
+    # Not compiled: it is done once, and would take longer to compile than to run.
+    return np.stack([np.asarray(loop.wrong(logits(model, p, test.x), test.y)) for p in each])
 
 
 @dataclass(frozen=True)
