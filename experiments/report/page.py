@@ -100,6 +100,13 @@ def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     return write_page(results, judgements, folder, workdir / INDEX)
 
 
+def report_files(workdir: Path | str) -> list[Path]:
+    """What ``write_report`` wrote there."""
+    workdir = Path(workdir)
+    figures = (each for each in (workdir / FIGURE_FOLDER).iterdir() if each.is_file())
+    return [*(workdir / name for name in (CLAIMS, SUMMARY, INDEX)), *figures]
+
+
 def write_page(
     results: xr.DataTree,
     judgements: Sequence[Judgement],

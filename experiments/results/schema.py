@@ -166,7 +166,7 @@ def load(path: Path | str) -> xr.DataTree:
       ResultsError: the file is missing, has changed since it was written or isn't one of results.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise ResultsError(f"results file: {path} is not there; run experiments.launch first")
     try:
         check_seal(path)
