@@ -23,6 +23,7 @@ from experiments.report.panel import panel
 from experiments.report.scope import left_out, scale
 from experiments.report.states import ORDER, STATES, counted
 from experiments.report.summary import summary
+from experiments.results import schema
 from glorot_jax.files import write_text
 from glorot_jax.templates import template
 
@@ -88,9 +89,11 @@ def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     Returns the path of index.html.
 
     Raises:
+      ResultsError: ``results`` lack what claims and figures need; nothing is written.
       OSError: the folder can't be written or the disk is full.
     """
     workdir = Path(workdir)
+    schema.check(results, workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     judgements = judge(results)
     write_text(workdir / CLAIMS, to_json(judgements))
