@@ -29,7 +29,7 @@ from experiments.configs.custom import with_custom
 from experiments.data.errors import DataMissing
 from experiments.provenance import provenance
 from experiments.report import write_report
-from experiments.report.page import INDEX
+from experiments.report.page import INDEX, report_files
 from experiments.results import schema
 from experiments.stages import STAGES
 from experiments.validate import validate
@@ -72,7 +72,7 @@ def _run(config: ConfigDict, folder: Workdir) -> Path:
         else:
             groups |= schema.groups(measured)
     page = folder.path / INDEX
-    if folder.finished() and not folder.measured and page.exists():
+    if folder.finished() and not folder.measured:
         print(f"nothing to do: {folder.path} holds this run, finished", file=sys.stderr)
         return page
     attrs = provenance(config, wall_time_s=folder.seconds())
@@ -80,7 +80,7 @@ def _run(config: ConfigDict, folder: Workdir) -> Path:
     folder.write(whole, folder.path / RESULTS)
     interrupts.doing("drawing the figures and writing the page")
     write_report(whole, folder.path)
-    folder.finish()
+    folder.finish(report_files(folder.path))
     return page
 
 

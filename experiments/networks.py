@@ -13,6 +13,7 @@ from glorot_jax.losses import LOSSES
 from glorot_jax.training.optimizers import OPTIMIZERS
 
 PAPER_DEPTH = 5
+MOST_LAYERS = 10_000  # that are counted out before anything else is asked of them
 DENOISING = "denoising"
 SCHEME_EXAMPLES = 300  # that a data-dependent scheme sees
 # Width of each layer, from the first to the last, as a multiple of the config's.
@@ -120,7 +121,10 @@ def parse(text: str, *, field: str, loss: str = DEFAULTS["loss"]) -> NetworkSpec
       ConfigError: it is written wrongly, or names something that there isn't.
     """
     words = text.split()
-    options = dict(word.partition("=")[::2] for word in words if "=" in word)
+    given = [word.partition("=")[::2] for word in words if "=" in word]
+    options = dict(given)
+    if len(options) < len(given):
+        raise ConfigError(f'{field}: "{text}" says one of {", ".join(options)} twice')
     plain = [word for word in words if "=" not in word]
     if len(plain) not in (2, 3):
         raise ConfigError(
@@ -130,6 +134,7 @@ def parse(text: str, *, field: str, loss: str = DEFAULTS["loss"]) -> NetworkSpec
     depth = plain[2] if len(plain) == 3 else str(PAPER_DEPTH)
     if not depth.isdecimal() or int(depth) < 1:
         raise ConfigError(f'{field}: depth {depth} in "{text}" is not a positive integer')
+    check_depth(int(depth), field=f"{field}: depth")
     for name, value in options.items():
         choose(name, OPTIONS, field=f'{field}: "{text}"')
         choose(value, OPTIONS[name], field=f"{field}: {name}")
@@ -139,6 +144,16 @@ def parse(text: str, *, field: str, loss: str = DEFAULTS["loss"]) -> NetworkSpec
         int(depth),
         **{"loss": loss, **options},
     )
+
+
+def check_depth(depth: int, *, field: str) -> None:
+    """Refuses fewer hidden layers than one, or more than ``MOST_LAYERS``.
+
+    Raises:
+      ConfigError: it is one of these.
+    """
+    if not 1 <= depth <= MOST_LAYERS:
+        raise ConfigError(f"{field}: {depth} is not in 1..{MOST_LAYERS}")
 
 
 def check_activation(name: str, *, field: str) -> str:

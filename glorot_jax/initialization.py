@@ -104,6 +104,22 @@ def scheme(name: str) -> InitScheme:
     return partial(from_initializer, _initializer(name))
 
 
+@cache
+def depends_on_key(name: str) -> bool:
+    """Whether the scheme called ``name`` draws other kernels from another key.
+
+    >>> depends_on_key("orthogonal"), depends_on_key("jax.nn.initializers:ones")
+    (True, False)
+
+    Raises:
+      ValueError: as ``scheme``.
+    """
+    model, x = MLP((3,), 2), jnp.ones((4, 5)) * jnp.arange(4.0)[:, None]
+    drawn = [draw(name, model, jax.random.key(seed), x) for seed in (0, 1)]
+    pairs = zip(*map(jax.tree.leaves, drawn), strict=True)
+    return not all(jnp.array_equal(one, other) for one, other in pairs)
+
+
 def draw(name: str, model: MLP, key: jax.Array, x: jax.Array) -> Params:
     """Parameters of ``model`` by the scheme ``name``, as one program.
 
@@ -140,9 +156,13 @@ def _initializer(name: str) -> Initializer:
 
 def _gaussian(name: str, stddev: str) -> Initializer:
     try:
-        return gaussian(float(stddev))
+        number = float(stddev)
     except ValueError:
-        raise ValueError(f"{name}: {stddev or 'nothing'} is not a positive number") from None
+        number = 0.0
+    limits = jnp.finfo(jnp.float32)
+    if not float(limits.tiny) <= number <= float(limits.max):
+        raise ValueError(f"{name}: {stddev or 'nothing'} is not a positive number of float32")
+    return gaussian(number)
 
 
 def _users_own(path: str) -> Initializer:
@@ -150,7 +170,7 @@ def _users_own(path: str) -> Initializer:
     if _accepts(function, 0):
         try:
             function = function()
-        except Exception as error:  # whatever the user's factory raises
+        except dotted.FAILURES as error:
             raise ValueError(f"{path}: fails when called ({dotted.reason(error)})") from error
     if not _accepts(function, 3):
         raise ValueError(
@@ -182,7 +202,7 @@ def _checked(name: str, initializer: Initializer) -> Initializer:
         if not dotted.is_array(made, shape, jnp.float32):
             raise TypeError(f"returns {made}")
         finite = jnp.all(jnp.isfinite(jax.jit(draw)(key)))
-    except Exception as error:  # whatever the user's function raises
+    except dotted.FAILURES as error:
         raise ValueError(
             f"{name}: fails for a float32 kernel of shape {shape} ({dotted.reason(error)})"
         ) from error

@@ -172,7 +172,7 @@ def untraceable(key, shape, dtype):
         ("gaussian(much)", "much is not a positive number"),
         ("gaussian()", "nothing is not a positive number"),
         ("gaussian(-1)", "-1 is not a positive number"),
-        ("gaussian(inf)", "draws numbers that are not finite"),
+        ("gaussian(inf)", "inf is not a positive number"),
         ("no_such_package.x:f", "there is no module no_such_package"),
         ("jax.nn.no_such:f", "there is no module jax.nn.no_such"),
         ("jax.nn:no_such_name", "there is no no_such_name in jax.nn"),

@@ -31,6 +31,7 @@ from experiments.report.panel import panel
 from experiments.report.scope import left_out, scale
 from experiments.report.states import ORDER, STATES, counted
 from experiments.report.summary import summary
+from experiments.results import schema
 from glorot_jax.files import write_text
 from glorot_jax.templates import template
 
@@ -100,9 +101,11 @@ def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     Returns the path of index.html.
 
     Raises:
+      ResultsError: ``results`` lack what claims and figures need; nothing is written.
       OSError: the folder can't be written or the disk is full.
     """
     workdir = Path(workdir)
+    schema.check(results, workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     judgements = judge(results)
     write_text(workdir / CLAIMS, to_json(judgements))
@@ -110,6 +113,13 @@ def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     folder = workdir / FIGURE_FOLDER
     save_figures(results, folder)
     return write_page(results, judgements, folder, workdir / INDEX)
+
+
+def report_files(workdir: Path | str) -> list[Path]:
+    """What ``write_report`` wrote there."""
+    workdir = Path(workdir)
+    figures = (each for each in (workdir / FIGURE_FOLDER).iterdir() if each.is_file())
+    return [*(workdir / name for name in (CLAIMS, SUMMARY, INDEX)), *figures]
 
 
 def write_page(

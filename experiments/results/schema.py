@@ -84,6 +84,29 @@ import xarray as xr
 from glorot_jax.files import check_seal, first_line
 
 LEFT_OUT = "left_out"
+# What claims, figures and tables take for granted, by group; they do without the rest.
+_NEEDED = {
+    "examples": ("image_32", "label_32", "image_64", "label_64", "class_name"),
+    "surface": ("cross_entropy", "quadratic", "plateau_cross_entropy", "plateau_quadratic"),
+    "initial": (
+        *("activation", "initializer", "gradient_bin_edge"),
+        *("activation_std", "activation_histogram", "singular_value", "meanfield_singular_value"),
+        *(f"backprop_{name}" for name in ("std", "mean_square", "unit", "histogram")),
+        *(f"weight_gradient_{name}" for name in ("std", "mean_square", "unit", "histogram")),
+        *(f"predicted_{name}" for name in ("activation", "backprop", "weight_gradient")),
+        *(f"predicted_{name}_spread" for name in ("activation", "backprop", "weight_gradient")),
+        "predicted_singular_value_mean",
+    ),
+    "baseline": (
+        *("svm_test_error", "learning_rate", "net_test_error_course", "net_chosen_learning_rate"),
+        *("net_chosen_update", "net_test_error"),
+    ),
+    "selection": ("depth_error", "chosen_depth", "model_activation", "model_initializer"),
+}
+_TRAINED = (  # of every group of networks that were trained
+    *("activation", "initializer", "learning_rate", "chosen_learning_rate"),
+    *("validation_error", "test_error", "final_test_error", "activation_std"),
+)
 
 
 class ResultsError(ValueError):
@@ -165,6 +188,27 @@ def left_out(results: xr.DataTree, /) -> dict[str, str]:
     return dict(json.loads(results.attrs.get(LEFT_OUT, "{}")))
 
 
+def check(results: xr.DataTree, path: Path | str, /) -> None:
+    """Refuses results of a run in ``path`` that no report can be made of.
+
+    Raises:
+      ResultsError: no group is one of this project, or one lacks what claims and figures need.
+    """
+    known = 0
+    for name, group in groups(results).items():
+        trained = "condition" in group.dims and "update" in group.dims
+        needed = (*_NEEDED.get(name, ()), *(_TRAINED if trained else ()))
+        known += bool(needed)
+        lacking = [each for each in needed if each not in group.variables]
+        if lacking:
+            raise ResultsError(
+                f"results file: {path} lacks {lacking[0]} in {name}: it is of another version; "
+                "run the config again"
+            )
+    if not known:
+        raise ResultsError(f"results file: {path} holds no results of this project")
+
+
 def load(path: Path | str) -> xr.DataTree:
     """Reads a results file whole into memory.
 
@@ -172,7 +216,7 @@ def load(path: Path | str) -> xr.DataTree:
       ResultsError: the file is missing, has changed since it was written or isn't one of results.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise ResultsError(f"results file: {path} is not there; run experiments.launch first")
     try:
         check_seal(path)
