@@ -313,7 +313,7 @@ def _initial_coordinates(
         "fan_out": (("layer",), fan_out, "units", "1"),
         "gradient_bin_edge": (("edge",), np.linspace(-5, 5, BINS + 1), "edge", "top layer's std"),
     }
-    of_training = ("depth", "optimizer", "shape", "loss")
+    of_training = ("depth", "optimizer", "shape", "loss", "pixels")
     return {name: entry for name, entry in places.items() if name not in of_training}
 
 
