@@ -7,7 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from experiments.claims import Judgement, Verdict, counts, judge, to_json
+from experiments.claims import Judgement, Verdict, counts, judge, judge_ours, to_json
 from experiments.data.registry import DATA_SETS
 from experiments.exhibits import EXHIBITS
 from experiments.report import facts, rerun, story, tables
@@ -30,6 +30,7 @@ TITLE = "Understanding the difficulty of training deep feedforward neural networ
 TEMPLATE = "page.html.j2"
 INDEX = "index.html"
 CLAIMS = "claims.json"
+OUR_CLAIMS = "our_claims.json"  # there where a question of our own was asked
 SUMMARY = "summary.md"
 FIGURE_FOLDER = "figures"
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -76,6 +77,11 @@ class Shown:
         return self.title.split(":")[0]
 
     @property
+    def ours(self) -> bool:
+        """Whether its claims are our own."""
+        return any(one.judgement.claim.ours for one in self.claims)
+
+    @property
     def states(self) -> list[tuple[str, int]]:
         """How many of its claims are in each state, without the empty ones."""
         count = counts(one.judgement for one in self.claims)
@@ -85,6 +91,8 @@ class Shown:
 def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     """Judges the claims and writes claims.json, summary.md, figures/ and index.html.
 
+    What is ours and not the paper's goes to our_claims.json, if anything of it was measured.
+
     Returns the path of index.html.
 
     Raises:
@@ -92,12 +100,14 @@ def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     """
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    judgements = judge(results)
+    judgements, ours = judge(results), judge_ours(results)
     write_text(workdir / CLAIMS, to_json(judgements))
-    write_text(workdir / SUMMARY, summary(results, judgements))
+    if ours:
+        write_text(workdir / OUR_CLAIMS, to_json(ours))
+    write_text(workdir / SUMMARY, summary(results, judgements, ours))
     folder = workdir / FIGURE_FOLDER
     save_figures(results, folder)
-    return write_page(results, judgements, folder, workdir / INDEX)
+    return write_page(results, judgements, folder, workdir / INDEX, ours=ours)
 
 
 def write_page(
@@ -105,15 +115,27 @@ def write_page(
     judgements: Sequence[Judgement],
     figures: Path | str,
     path: Path | str,
+    *,
+    ours: Sequence[Judgement] = (),
 ) -> Path:
-    """Writes the page, with the images found in the folder ``figures`` inside it, atomically."""
-    return write_text(path, render(results, judgements, Path(figures)))
+    """Writes the page, with the images found in the folder ``figures`` inside it, atomically.
+
+    ``ours`` are judgements of claims of our own.
+    """
+    return write_text(path, render(results, judgements, Path(figures), ours=ours))
 
 
-def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path) -> str:
+def render(
+    results: xr.DataTree,
+    judgements: Sequence[Judgement],
+    figures: Path,
+    *,
+    ours: Sequence[Judgement] = (),
+) -> str:
     """The page's HTML."""
     claims = [_shown_claim(results, judgement) for judgement in judgements]
-    shown = {one.key: one for one in _shown(results, claims, figures)}
+    our_claims = [_shown_claim(results, judgement) for judgement in ours]
+    shown = {one.key: one for one in _shown(results, [*claims, *our_claims], figures)}
     chapters = [(c, [shown[key] for key in inside]) for c, inside in story.in_chapters(shown)]
     return template(__package__, TEMPLATE).render(
         title=TITLE,
@@ -121,14 +143,17 @@ def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path)
         changed=facts.changed(results),
         smoke=facts.is_smoke(results),
         verdict=story.verdict(results, judgements),
+        our_verdict=story.our_verdict(results, ours),
         badges=story.badges(results),
         provenance=facts.provenance(results),
         states=STATES,
-        counts=[(status, count) for status, count in _counts(judgements).items()],
+        counts=list(_counts(judgements).items()),
+        our_counts=[(status, count) for status, count in _counts(ours).items() if count],
         counted=counted,
         chapters=chapters,
         links={one.key: one.short for one in shown.values()},
         claims=sorted(claims, key=lambda one: ORDER.index(one.judgement.verdict.status)),
+        our_claims=our_claims,
         panel=panel(),
         origins=_origins(results),
         left_out=left_out(results),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import matplotlib
 import numpy as np
@@ -46,7 +47,8 @@ from glorot_jax.theory import meanfield
 
 THOUSAND = 1000.0
 MAP = "viridis_r"
-BIAS_COLOURS = (BLACK, NAVY, SKY, VERMILION, AMBER, GREEN)
+LUMINANCE, HALF_LIGHT = (0.299, 0.587, 0.114), 0.55  # of red, green, blue; below it text is white
+BIAS_COLOURS = (BLACK, NAVY, SKY, AMBER)
 OPTIMIZER_COLOURS = {"sgd": NAVY, "adam": VERMILION}
 OPTIMIZER_NAMES = {"sgd": "SGD", "adam": "Adam"}
 START_NAMES = {"pytorch": "PyTorch's"}
@@ -142,11 +144,19 @@ def _draw_map(axes: Axes, grid: Grid) -> None:
     for (row, column), mean in np.ndenumerate(means):
         stays = grid.stayed[row, column]
         text = f">{mean:.2g}" if stays else f"{mean:.2g}"
-        dark = np.dot(matplotlib.colormaps[MAP](norm(mean))[:3], (0.299, 0.587, 0.114)) < 0.55
+        cell = matplotlib.colormaps[MAP](norm(mean))
+        # On the cell's colour, so that the line doesn't cross the number.
         axes.text(
-            float(grid.kernels[column]), row, text, ha="center", va="center", fontsize=10,
-            color="#fefefe" if dark else "#010101",
-        )  # fmt: skip
+            float(grid.kernels[column]),
+            row,
+            text,
+            ha="center",
+            va="center",
+            fontsize=10,
+            color="#fefefe" if np.dot(cell[:3], LUMINANCE) < HALF_LIGHT else "#010101",
+            bbox={"fc": cell, "lw": 0, "pad": 1.5},
+            zorder=3,
+        )
     kernels, height = _critical(grid.biases)
     axes.plot(kernels, height, color=VERMILION, lw=2.5, label="critical line of mean field")
     axes.set_xscale("log")
@@ -182,8 +192,15 @@ def _critical(biases: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _kernel_ticks(axes: Axes, kernels: np.ndarray) -> None:
-    axes.set_xticks(kernels, [f"{value:.2g}" for value in kernels])
+    axes.set_xticks(kernels, [_number(value) for value in kernels])
     axes.set_xticks([], minor=True)
+
+
+def _number(value: float) -> str:
+    """1/3 where Python would write 0.333."""
+    part = Fraction(value).limit_denominator(6)
+    exact = part.denominator in (3, 6) and np.isclose(float(part), value, atol=0)
+    return str(part) if exact else f"{value:.2g}"
 
 
 def _draw_times(
@@ -203,7 +220,7 @@ def _start(spec: NetworkSpec) -> str:
     if variances is None:
         return START_NAMES.get(spec.scheme, spec.scheme.rsplit(":")[-1])
     kernels, biases = variances
-    return f"n Var[W] {kernels:.2g}, Var[b] {biases:g}"
+    return f"n Var[W] {_number(kernels)}, Var[b] {biases:g}"
 
 
 def adam(results: xr.DataTree) -> Figure:

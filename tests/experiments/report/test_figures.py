@@ -21,6 +21,7 @@ from tests.experiments import made_up
 
 TRAINING = ("fig02", "fig03", "fig04", "fig09", "fig10", "fig11")
 STUDIES = {"selection", "section5", "costs", "gaussians", "modern", "baseline"}
+STUDIES |= {"plateau", "adam", "first_layer"}
 LONG = "my.module:a_rather_long_name_of_an_initializer"
 
 
