@@ -80,10 +80,13 @@ _PLATEAU = (
     NetworkSpec("tanh", "pytorch"),
 )
 STARTS = ("standard", "pytorch", "normalized", "uniform(1,0.003)")
-_ADAM = tuple(
-    NetworkSpec("tanh", scheme, optimizer=optimizer)
-    for optimizer in ("sgd", "adam")
-    for scheme in STARTS
+_ADAM = (
+    *(
+        NetworkSpec("tanh", scheme, optimizer=optimizer)
+        for optimizer in ("sgd", "adam")
+        for scheme in STARTS
+    ),
+    *(NetworkSpec("tanh", scheme, 10, "adam") for scheme in ("standard", "normalized")),
 )
 _FIRST_LAYER = tuple(
     NetworkSpec("tanh", "standard").replace(**option)
@@ -160,10 +163,11 @@ _ALL = (
         "our question (b): initialisation with Adam",
         _ADAM,
         {
-            "smoke": {"networks": _ADAM[::4]},
+            "smoke": {"networks": _ADAM[:8:4]},
             "quick": {
                 **_FIVE_SEEDS,
-                **{"updates": 20_000, "points": 40},
+                **{"updates": 20_000, "points": 40, "learning_rates": (0.01, 0.03, 0.1)},
+                "optimizer_learning_rates": {"adam": (1e-4, 3e-4, 1e-3)},
                 **{"validation_examples": 1000, "test_examples": 2000, "probe_examples": 100},
             },
         },
@@ -174,10 +178,11 @@ _ALL = (
         "our question (c): why layer 1 saturates first",
         _FIRST_LAYER,
         {
-            # The order of all five layers shows from 40 000 updates on.
+            # At this rate the 98th percentiles of layers 1 to 4 have saturated by 50 000 updates;
+            # a net with layer 1 frozen takes longest to begin.
             "quick": {
                 **_FIVE_SEEDS,
-                **{"updates": 100_000, "points": 40, "learning_rates": (0.03,)},
+                **{"updates": 80_000, "points": 40, "learning_rates": (0.1,)},
                 **{"validation_examples": 1000, "test_examples": 2000},
             },
         },

@@ -5,27 +5,31 @@ import xarray as xr
 
 from experiments.claims.plateau import at_the_earliest, learning_begun
 from experiments.claims.verdict import Claim, Verdict, decide, on
+from experiments.networks import PAPER_DEPTH
 from experiments.results.queries import condition, values
 
 WHERE = "our question (b)"
 OPTIMIZERS = ("sgd", "adam")
+DEEPER = 10  # layers
 _RATES = (
     "Each net is at the better of a few learning rates; a finer grid, or one that is warmed up, "
     "may change who is ahead."
 )
 
 
-def gain(group: xr.Dataset, optimizer: str, better: str, /) -> np.ndarray:
+def gain(
+    group: xr.Dataset, optimizer: str, better: str, /, *, depth: int = PAPER_DEPTH
+) -> np.ndarray:
     """Log of the updates to leave, standard over ``better``, with that optimizer, [seed]."""
     when = [
-        np.log(np.maximum(at_the_earliest(_net(group, scheme, optimizer)), 1.0))
+        np.log(np.maximum(at_the_earliest(_net(group, scheme, optimizer, depth)), 1.0))
         for scheme in ("standard", better)
     ]
     return when[0] - when[1]
 
 
-def _net(group: xr.Dataset, scheme: str, optimizer: str) -> xr.Dataset:
-    return condition(group, "tanh", scheme, optimizer=optimizer)
+def _net(group: xr.Dataset, scheme: str, optimizer: str, depth: int = PAPER_DEPTH) -> xr.Dataset:
+    return condition(group, "tanh", scheme, depth=depth, optimizer=optimizer)
 
 
 def _updates(group: xr.Dataset, *schemes: str) -> dict[str, np.ndarray]:
@@ -54,6 +58,17 @@ def matters_less(group: xr.Dataset, /, *, better: str) -> Verdict:
         what=f"log of updates to leave, standard over {better}, SGD less Adam",
         above=0.0,
         numbers={"with SGD": with_sgd, "with Adam": with_adam},
+    )
+
+
+def matters_more_when_deeper(group: xr.Dataset, /, *, better: str) -> Verdict:
+    """With Adam, the same in a net of ``DEEPER`` layers less that of 5."""
+    deep, usual = (gain(group, "adam", better, depth=depth) for depth in (DEEPER, PAPER_DEPTH))
+    return decide(
+        deep - usual,
+        what=f"log of updates to leave with Adam, standard over {better}, {DEEPER} layers less 5",
+        above=0.0,
+        numbers={f"{DEEPER} layers": deep, "5 layers": usual},
     )
 
 
@@ -102,6 +117,17 @@ CLAIMS = (
         "than with Adam.",
         figure="adam",
         test=on("adam", matters_less, better="normalized"),
+        if_it_fails=_RATES,
+        ours=True,
+    ),
+    Claim(
+        id="our-adam-deeper",
+        where=WHERE,
+        paper="With Adam the initialisation matters the more the deeper the net.",
+        sentence="The ratio of the times to leave, standard over normalized, is larger with 10 "
+        "layers than with 5.",
+        figure="adam",
+        test=on("adam", matters_more_when_deeper, better="normalized"),
         if_it_fails=_RATES,
         ours=True,
     ),

@@ -8,7 +8,7 @@ from experiments.claims.verdict import Claim, NotTested, Verdict, decide, on
 from experiments.results.queries import condition
 
 WHERE = "our question (c)"
-LEAST_SATURATED = 0.05  # of the layer that leads: less is no saturation
+LEAST_SATURATED = 0.01  # of the layer that leads: less is no saturation
 _LONGER = "A longer run would show whether the order comes later."
 
 

@@ -87,7 +87,7 @@ TIME_CONSTANT = {
 }
 # When each layer saturates, as fractions of the whole run.
 SATURATION = {"Tanh": (0.1, 0.25, 0.4, 0.55, 0.7)}
-TOGETHER = (0.4, 0.4, 0.4, 0.4, 0.4)
+TOGETHER = (0.4,) * 10
 # 98th percentile that each activation ends at.
 CEILING = {"Tanh": 0.995, "Tanh N": 0.85, "Softsign": 0.8, "Softsign N": 0.8}
 FINAL_SHAPE = {"tanh": "extremes", "softsign": "knee", "sigmoid": "knee"}
@@ -172,6 +172,8 @@ ADAM_TIME = {
     "Tanh pytorch, Adam": 0.12,
     "Tanh N, Adam": 0.08,
     "Tanh uniform(1,0.003), Adam": 0.08,
+    "Tanh, depth 10, Adam": 0.5,
+    "Tanh N, depth 10, Adam": 0.08,
 }
 FIRST_LAYER = {
     "Tanh": (0.6, 0.3, 0.2, 0.1, 0.05),

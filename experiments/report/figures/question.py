@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.claims.plateau import at_the_earliest, leaving
-from experiments.networks import NetworkSpec
+from experiments.networks import PAPER_DEPTH, NetworkSpec
 from experiments.report.figures.common import (
     AMBER,
     BLACK,
@@ -217,20 +217,21 @@ def _draw_times(
 def _start(spec: NetworkSpec) -> str:
     """How a network starts, in words that fit beside an axis."""
     variances = uniform_variances(spec.scheme)
+    deep = "" if spec.depth == PAPER_DEPTH else f", {spec.depth} layers"
     if variances is None:
-        return START_NAMES.get(spec.scheme, spec.scheme.rsplit(":")[-1])
+        return START_NAMES.get(spec.scheme, spec.scheme.rsplit(":")[-1]) + deep
     kernels, biases = variances
-    return f"n Var[W] {_number(kernels)}, Var[b] {biases:g}"
+    return f"n Var[W] {_number(kernels)}, Var[b] {biases:g}{deep}"
 
 
 def adam(results: xr.DataTree) -> Figure:
     """Updates to leave the plateau, and final test error, by start and optimiser."""
     study = needed(results, "adam")
     specs = _learned(study)
-    starts = list(dict.fromkeys(spec.scheme for spec in specs))
+    starts = list(dict.fromkeys((spec.depth, spec.scheme) for spec in specs))
     optimizers = list(dict.fromkeys(spec.optimizer for spec in specs))
-    names = [_start(NetworkSpec("tanh", start)) for start in starts]
-    figure = new_figure(7.0)
+    names = [_start(NetworkSpec("tanh", scheme, depth)) for depth, scheme in starts]
+    figure = new_figure(0.8 * len(starts) + 3.6)
     name_set(figure, dataset_of(study))
     panels = stack(figure, 2, sharex=False)
     measures: tuple[tuple[str, Callable[[NetworkSpec], tuple[float, float, float]]], ...] = (
@@ -244,7 +245,7 @@ def adam(results: xr.DataTree) -> Figure:
             middle = 0.5 * (i - (len(optimizers) - 1) / 2) / len(optimizers)
             axes.errorbar(
                 mean,
-                [starts.index(spec.scheme) + middle for spec in mine],
+                [starts.index((spec.depth, spec.scheme)) + middle for spec in mine],
                 xerr=(mean - low, high - mean),
                 fmt="o",
                 ms=5,
@@ -326,10 +327,10 @@ FIGURES = {
     ),
     "adam": _spec(
         "adam",
-        "Tanh nets of 5 layers by initialisation, with SGD and with Adam, each at the learning "
-        "rate of least validation error. Above, updates until the test error is a tenth below "
-        "guessing's, geometric mean over seeds with its 95% t interval; below, test error at the "
-        "end, mean with its 95% t interval.",
+        "Tanh nets of 5 layers, unless said, by initialisation, with SGD and with Adam, each at "
+        "the learning rate of least validation error. Above, updates until the test error is a tenth "
+        "below guessing's, geometric mean over seeds with its 95% t interval; below, test error at "
+        "the end, mean with its 95% t interval.",
         adam,
     ),
     "first_layer": _spec(

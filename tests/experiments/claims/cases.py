@@ -114,6 +114,7 @@ OUR_CASES: dict[str, Case] = {
     "our-adam-scale-matters": Case(adam(), adam(time_constant={"Tanh N, Adam": 0.4})),
     "our-adam-biases-matter": Case(adam(), adam(time_constant={"Tanh pytorch, Adam": 0.4})),
     "our-adam-matters-less": Case(adam(), adam(time_constant={"Tanh, Adam": 0.9})),
+    "our-adam-deeper": Case(adam(), adam(time_constant={"Tanh, depth 10, Adam": 0.1})),
     "our-adam-ends-lower": Case(adam(), adam(**_error("Tanh N, Adam", 0.7))),
     "our-first-layer-leads": Case(first_layer(), _saturated("Tanh", 0.1, 0.3, 0.2, 0.1, 0.1)),
     "our-first-layer-frozen": Case(
