@@ -103,10 +103,7 @@ def our_verdict(results: xr.DataTree, ours: Sequence[Judgement]) -> str:
     """How many claims of our own are in each state, "" where there are none to tell of."""
     if not ours or facts.is_smoke(results):
         return ""
-    return (
-        f"Of {len(ours)} claims of our own, which aren't the paper's, {_by_state(ours)}: "
-        f"{QUESTION.title[3:].lower()}."
-    )
+    return f"Of {len(ours)} claims of our own, which aren't the paper's, {_by_state(ours)}."
 
 
 def badges(results: xr.DataTree) -> list[str]:

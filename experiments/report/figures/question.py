@@ -328,9 +328,9 @@ FIGURES = {
     "adam": _spec(
         "adam",
         "Tanh nets of 5 layers, unless said, by initialisation, with SGD and with Adam, each at "
-        "the learning rate of least validation error. Above, updates until the test error is a tenth "
-        "below guessing's, geometric mean over seeds with its 95% t interval; below, test error at "
-        "the end, mean with its 95% t interval.",
+        "the learning rate of least validation error. Above, updates until the test error is a "
+        "tenth below guessing's, geometric mean over seeds with its 95% t interval; below, test "
+        "error at the end, mean with its 95% t interval.",
         adam,
     ),
     "first_layer": _spec(

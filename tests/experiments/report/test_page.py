@@ -225,7 +225,7 @@ def test_what_speaks_against_the_paper_is_explained(results, page):
 
 def test_ours_are_seen_to_be_ours_and_are_not_counted_among_the_papers(whole):
     results = made_up.results()
-    listed = whole.one("section", id="our-claims").all("li", id=True)
+    listed = whole.one("section", id="our-claims").one("ul", class_="claims").elements
     assert [one.attributes["id"] for one in listed] == [f"claim-{c.id}" for c in OUR_CLAIMS]
     assert all(one.all("p")[0].text.startswith("ours ") for one in listed)
     papers = whole.one("ul", id="list")
