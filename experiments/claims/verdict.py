@@ -42,15 +42,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that the paper asserts.
+    """One thing that the paper asserts, or that we expected.
 
     Attributes:
-      where: in the paper.
-      paper: what it says, retold.
+      where: in the paper, or in a question of our own.
+      paper: what it says, retold; what we expected where the claim is ours.
       sentence: what exactly is tested.
       figure: the key of the figure or table that shows it.
       test: a pure predicate on the whole results.
       if_it_fails: our best explanation and what would decide it.
+      ours: whether it is ours and not the paper's, with which it is never counted.
 
     Raises:
       ValueError: ``figure`` is not one of ``EXHIBITS``.
@@ -63,6 +64,7 @@ class Claim:
     figure: str
     test: Callable[[xr.DataTree], Verdict]
     if_it_fails: str
+    ours: bool = False
 
     def __post_init__(self) -> None:
         if self.figure not in EXHIBITS:

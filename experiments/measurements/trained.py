@@ -1,8 +1,8 @@
 """Groups of trained networks (Figs. 2-4, 9-12, Table 1 and the studies): each grid as ensembles."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -12,11 +12,19 @@ from ml_collections import ConfigDict
 from experiments.checkpoint import Place
 from experiments.measurements import pretrained
 from experiments.measurements.selected import at_the_end, choose_depth, select
-from experiments.networks import DENOISING, SCHEME_EXAMPLES, NetworkSpec, coordinates, parse
+from experiments.networks import (
+    DENOISING,
+    SCHEME_EXAMPLES,
+    WHITENED,
+    NetworkSpec,
+    coordinates,
+    parse,
+)
 from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import resolve
 from glorot_jax.data.stream import Batch, Task
+from glorot_jax.data.whitening import whitened
 from glorot_jax.initialization import DATA_DEPENDENT, draw
 from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES
@@ -40,6 +48,7 @@ class Program:
     model: MLP
     optimizer: str
     loss: str
+    pixels: str
     conditions: tuple[NetworkSpec, ...]
 
 
@@ -54,18 +63,23 @@ class Setting:
     key: jax.Array
     checkpoints: Place
 
+    def given(self, pixels: str) -> "Setting":
+        """The same for networks whose inputs are one of ``PIXELS``."""
+        if pixels != WHITENED:
+            return self
+        task = whitened(self.task, named(self.key, "whitening"))
+        return replace(self, task=task, sets=_held_out(self.settings, task))
+
 
 def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Place) -> xr.Dataset:
     """Trains every condition x learning rate x seed of ``settings`` on ``task``.
 
     Checkpoints go to ``checkpoints/<program>``; a program found there goes on where it stopped.
     """
-    # The stand-in for a finite set can be smaller than the set that the config asks for.
-    sets = loop.held_out(task, probe_examples=min(settings.probe_examples, len(task.test.y)))
     shared = Setting(
         settings,
         task,
-        sets,
+        _held_out(settings, task),
         schedule(
             updates=settings.updates,
             points=settings.points,
@@ -78,9 +92,15 @@ def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Pl
     )
     networks = conditions(settings, field="conditions")
     histories: dict[NetworkSpec, dict[str, np.ndarray]] = {}
+    seen = cache(shared.given)
     for program in programs(networks, settings, classes=len(task.class_names)):
-        histories |= _train(program, shared)
+        histories |= _train(program, seen(program.pixels))
     return _dataset(histories, networks, shared)
+
+
+def _held_out(settings: ConfigDict, task: Task) -> loop.HeldOut:
+    # The stand-in for a finite set can be smaller than the set that the config asks for.
+    return loop.held_out(task, probe_examples=min(settings.probe_examples, len(task.test.y)))
 
 
 def conditions(settings: ConfigDict, *, field: str) -> list[NetworkSpec]:
@@ -111,7 +131,7 @@ def programs(
         activation = shared.activation.replace(":", "~")
         name = "-".join([activation, str(shared.depth), *shared.unusual.values()])
         members = tuple(condition for condition in networks if kind(condition) == shared)
-        made.append(Program(name, model, shared.optimizer, shared.loss, members))
+        made.append(Program(name, model, shared.optimizer, shared.loss, shared.pixels, members))
     return made
 
 

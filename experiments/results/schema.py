@@ -36,10 +36,12 @@ Groups of networks that were trained, one a data set or study. A data set's grou
 (``shapeset``, ``mnist``, ``fashion_mnist``, ``digits``, ``cifar10``, ``small_imagenet``,
 ``imagenette``): Figs. 2-4, 9-12, Table 1. Studies: ``selection`` (section 2.3), ``section5``
 (per-parameter rates, widths that grow or shrink), ``costs`` (section 4.1, quadratic cost),
-``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows).
+``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows); and of our own
+question ``plateau`` (scales of kernels and biases), ``adam``, ``first_layer`` (frozen, slow, with
+whitened inputs).
   coordinates [condition]: activation; initializer, how the network starts (see
-  ``glorot_jax/initialization.py``; ``denoising`` is pre-training); depth; optimizer (sgd,
-  hessian_diagonal, gradient_variance); shape (equal, growing, shrinking: widths by layer); loss;
+  ``glorot_jax/initialization.py``; ``denoising`` is pre-training); depth; optimizer (one of
+  ``OPTIMIZERS``); pixels (raw, whitened); shape (equal, growing, shrinking: widths by layer); loss;
   update [update] counts updates done;
   validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
   diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have

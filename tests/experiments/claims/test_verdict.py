@@ -198,7 +198,7 @@ def test_condition_is_trained_as_usual_unless_told_otherwise():
 
 
 def test_results_without_the_coordinates_are_as_usual():
-    names = ["optimizer", "shape", "loss"]
+    names = ["optimizer", "shape", "loss", "pixels"]
     old = made_up.training_part().drop_vars(names)
     assert condition(old, "tanh", "standard")["condition"].item() == "Tanh"
     with pytest.raises(NotMeasured):
