@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +38,16 @@ def never() -> tuple[str, xr.Dataset]:
     raise AssertionError("measured again")
 
 
+def staged(folder: Workdir, measure: Callable[[], tuple[str, xr.Dataset]]) -> xr.DataTree:
+    folder.stage("online", measure)
+    return schema.build(folder.groups, {})
+
+
 @pytest.fixture
 def path(tmp_path) -> Path:
     """A folder with one finished stage, and results."""
     with opened(tmp_path, CONFIG) as folder:
-        folder.write(folder.stage("online", measure), tmp_path / "results.nc")
+        folder.write(staged(folder, measure), tmp_path / "results.nc")
         assert folder.measured
         folder.finish()
     return tmp_path
@@ -61,14 +67,14 @@ def refusal(path: Path, config: ConfigDict = CONFIG, *, kind: type = ConfigError
 
 def test_a_finished_stage_is_read_again(path):
     with opened(path, CONFIG) as folder:
-        xr.testing.assert_equal(folder.stage("online", never), schema.load(path / "results.nc"))
+        xr.testing.assert_equal(staged(folder, never), schema.load(path / "results.nc"))
         assert folder.finished()
         assert not folder.measured
 
 
 def test_results_that_have_changed_are_not_finished(path):
     with opened(path, CONFIG) as folder:
-        results = folder.stage("online", never)
+        results = staged(folder, never)
         results.attrs["new"] = 1
         folder.write(results, path / "results.nc")
         assert not folder.finished()
@@ -94,7 +100,7 @@ def test_of_two_configs_that_differ_throughout_three_fields_are_named(path):
 def test_a_file_of_another_run_is_refused(path, file, tmp_path_factory):
     foreign = tmp_path_factory.mktemp("foreign")
     with opened(foreign, OTHER) as folder:
-        folder.write(folder.stage("online", measure), foreign / "results.nc")
+        folder.write(staged(folder, measure), foreign / "results.nc")
     (path / file).write_bytes((foreign / file).read_bytes())
     message = refusal(path)
     assert str(path / file) in message
