@@ -33,7 +33,7 @@ from experiments.report.page import INDEX
 from experiments.results import schema
 from experiments.stages import STAGES
 from experiments.validate import validate
-from experiments.workdir import PROGRAMS, RESULTS, Workdir, opened
+from experiments.workdir import PROGRAMS, RESULTS, Workdir, check_same_everywhere, opened
 from glorot_jax import command, process_flags, processes
 from glorot_jax.keys import named
 
@@ -55,6 +55,7 @@ def run(config: ConfigDict, workdir: str) -> Path:
     """
     config = with_custom(config)
     validate(config)
+    check_same_everywhere(config)
     with opened(workdir, config) as folder:
         return _run(config, folder)
 

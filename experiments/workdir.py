@@ -264,20 +264,38 @@ def _check_config(path: Path, wanted: dict, load: Callable[[Path], object]) -> N
 MOST_NAMED = 3  # fields in which two configs differ
 
 
+def check_same_everywhere(config: ConfigDict) -> None:
+    """Refuses processes of one run that were started with different configs.
+
+    Raises:
+      ConfigError: in all of them; it names the fields.
+    """
+    first, *others = processes.from_all(_plain(config))
+    for number, other in enumerate(others, start=1):
+        if changed := _changed(
+            first, other, f"{{}} is {{}} in process 0 and {{}} in process {number}"
+        ):
+            raise ConfigError(f"config: {changed}; give all processes the same flags")
+
+
 def _refuse_another(known: dict, wanted: dict, path: Path) -> None:
+    if changed := _changed(known, wanted, "{} was {} there and is {} now"):
+        raise ConfigError(
+            f"workdir: {path} holds a run of another config: {changed}; name another folder"
+        )
+
+
+def _changed(known: dict, wanted: dict, saying: str) -> str:
+    """The fields in which two configs differ, each as ``saying`` has it; empty if none."""
     known, wanted = _flat(known), _flat(wanted)
     changed = [
-        f"{field} was {known.get(field, 'absent')} there and is {wanted.get(field, 'absent')} now"
+        saying.format(field, known.get(field, "absent"), wanted.get(field, "absent"))
         for field in [*known, *(field for field in wanted if field not in known)]
         if known.get(field) != wanted.get(field)
     ]
-    if changed:
-        more = len(changed) - MOST_NAMED
-        rest = [f"and {more} more fields"] if more > 0 else []
-        raise ConfigError(
-            f"workdir: {path} holds a run of another config: "
-            f"{'; '.join([*changed[:MOST_NAMED], *rest])}; name another folder"
-        )
+    more = len(changed) - MOST_NAMED
+    rest = [f"and {more} more fields"] if more > 0 else []
+    return "; ".join([*changed[:MOST_NAMED], *rest])
 
 
 def _flat(config: dict, prefix: str = "config") -> dict[str, Any]:

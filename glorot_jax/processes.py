@@ -32,10 +32,12 @@ _AT_ONCE = 1 << 26  # bytes sent from one process to the others in one piece
 
 # What JAX's C++ code says of processes; what else it says is passed on.
 _GONE = re.compile(rb"detected fatal errors|tasks are unhealthy|Polled an error")
-_CHATTER = re.compile(rb"\[Gloo\]|[IWE]\d{4} .*coordination_service")
+_LOG_LINE = re.compile(rb"[IWEF]\d{4} |\[Gloo\]")
+_CHATTER = re.compile(rb"coordination_service|\[Gloo\]")
 
 _ending = threading.Lock()
 _name = "this process"
+_status: int | None = None  # what this process ends with, once it is ending
 
 
 def connect(
@@ -71,9 +73,8 @@ def connect(
         _name = f"process {jax.process_index()} of {jax.process_count()}"
     except Exception as error:  # of many kinds, by cluster
         raise ValueError(
-            f"distributed: {first_line(error)} (coordinator_address: {coordinator_address}, "
-            f"num_processes: {num_processes}, process_id: {process_id}; what is None is looked for "
-            "in the cluster's environment)"
+            f"distributed: {first_line(error)}; what of coordinator_address, num_processes and "
+            "process_id isn't given is looked for in the cluster's environment"
         ) from error
 
 
@@ -85,6 +86,12 @@ def several() -> bool:
 def is_first() -> bool:
     """Whether this is the process that reads, writes and speaks."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def share(count: int, /) -> range:
+    """What of 0, 1, .., ``count`` - 1 this process takes; all take as many, or one more."""
+    number, size = (jax.process_index(), jax.process_count()) if several() else (0, 1)
+    return range(count * number // size, count * (number + 1) // size)
 
 
 def first(make: Callable[[], T], /) -> T:
@@ -181,17 +188,21 @@ def ending() -> Iterator[None]:
             traceback.print_exc()
         _leave(error.code if isinstance(error, SystemExit) else 1)
     if jax.distributed.is_initialized():
-        jax.distributed.shutdown()
+        global _status
+        _status = 0
+        with suppress(Exception):
+            jax.distributed.shutdown()
 
 
 def _leave(status: Any) -> NoReturn:
-    status = status if isinstance(status, int) else int(bool(status))
+    global _status
     _ending.acquire()  # from here on nobody is missed
+    _status = status if isinstance(status, int) else int(bool(status))
     sys.stdout.flush()
     sys.stderr.flush()
     with suppress(Exception):
         jax.distributed.shutdown()  # waits for the others, who may end for the same reason
-    os._exit(status)
+    os._exit(_status)
 
 
 def _sent_by_first(value: Any) -> Any:
@@ -261,10 +272,13 @@ def _own(descriptor: int, name: str) -> int:
 
 
 def _listen(lines: IO[bytes], err: int) -> None:
+    passed_on = True
     for line in lines:
-        if _ending.locked():
-            continue
         if _GONE.search(line):
-            lost("its heartbeat stopped")
-        if not _CHATTER.search(line):
+            if _status is not None:
+                os._exit(_status)
+            lost("says the coordination service")
+        if _LOG_LINE.match(line):  # else it belongs to the one before
+            passed_on = not _CHATTER.search(line)
+        if passed_on:
             os.write(err, line)
