@@ -7,7 +7,7 @@ CONFIG ?= paper:quick
 NEWEST ?= $(shell .ci/newest_python)
 PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: help reproduce report test test-lowest test-newest lint docs bench clinic notebooks wheel clean
+.PHONY: help reproduce report test test-lowest test-newest lint docs bench clinic soak notebooks wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -62,6 +62,9 @@ bench: $(VENV)/.stamp-bench  ## time training, Shapeset and the diagnosis beside
 # Many small programs, each run once: compiling takes longer than running.
 clinic: $(VENV)/.stamp-test  ## score the diagnosis on models of known health
 	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m benchmarks.clinic.score
+
+soak: $(VENV)/.stamp-paper  ## stop a small run 100 times, by signals at random moments, and compare its end
+	$(BIN)/python -m benchmarks.soak
 
 notebooks: $(VENV)/.stamp-notebooks  ## make and execute the .ipynb from their .py sources
 	$(BIN)/jupytext --to ipynb --execute notebooks/*.py

@@ -17,7 +17,11 @@ class _ByName(flags.ArgumentParser):
         self._of_files = of_files
 
     def parse(self, argument: str) -> ConfigDict:
-        return self._of_files.parse(configs.path(argument))
+        path = configs.path(argument)
+        try:
+            return self._of_files.parse(path)
+        except SystemExit as error:
+            raise ValueError(f"config: {path} exits ({error})") from error
 
 
 class _List(flags.BooleanFlag):

@@ -29,7 +29,7 @@ from experiments.configs.custom import with_custom
 from experiments.data.errors import DataMissing
 from experiments.provenance import provenance
 from experiments.report import write_report
-from experiments.report.page import INDEX
+from experiments.report.page import INDEX, report_files
 from experiments.results import schema
 from experiments.stages import STAGES
 from experiments.validate import validate
@@ -77,8 +77,7 @@ def _run(config: ConfigDict, folder: Workdir) -> Path:
 
 
 def _write(config: ConfigDict, folder: Workdir, left_out: Mapping[str, str]) -> None:
-    page = folder.path / INDEX
-    if folder.finished() and not folder.measured and page.exists():
+    if folder.finished() and not folder.measured:
         print(f"nothing to do: {folder.path} holds this run, finished", file=sys.stderr)
         return
     attrs = provenance(config, wall_time_s=folder.seconds())
@@ -88,7 +87,7 @@ def _write(config: ConfigDict, folder: Workdir, left_out: Mapping[str, str]) -> 
     folder.write(whole, folder.path / RESULTS)
     interrupts.doing("drawing the figures and writing the page")
     write_report(whole, folder.path)
-    folder.finish()
+    folder.finish(report_files(folder.path))
 
 
 def set_up_jax(workdir: str, *, compile_fast: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import xarray as xr
 from absl import flags
 
 from experiments.data.registry import SHAPESET
@@ -21,9 +22,15 @@ _RUNS = flags.DEFINE_list("runs", [], "Folders of finished runs that trained on 
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for needs.png, needs.svg and needs.md.")
 
 
+def _shapeset(path: Path) -> xr.Dataset | None:
+    results = schema.load(path)
+    schema.check(results, path)
+    return schema.find_group(results, SHAPESET)
+
+
 def main(argv: Sequence[str]) -> None:
     del argv
-    found = [schema.find_group(schema.load(Path(run) / RESULTS), SHAPESET) for run in _RUNS.value]
+    found = [_shapeset(Path(run) / RESULTS) for run in _RUNS.value]
     groups = [group for group in found if group is not None]
     if len(groups) < len(found) or not groups:
         raise schema.ResultsError(

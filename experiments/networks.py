@@ -13,18 +13,30 @@ from glorot_jax.losses import LOSSES
 from glorot_jax.training.optimizers import OPTIMIZERS
 
 PAPER_DEPTH = 5
+MOST_LAYERS = 10_000  # that are counted out before anything else is asked of them
 DENOISING = "denoising"
 SCHEME_EXAMPLES = 300  # that a data-dependent scheme sees
 # Width of each layer, from the first to the last, as a multiple of the config's.
 SHAPES = {"equal": (1.0, 1.0), "growing": (0.5, 1.5), "shrinking": (1.5, 0.5)}
+WHITENED = "whitened"
+PIXELS = ("raw", WHITENED)  # as the data set has them, or see glorot_jax/data/whitening.py
 OPTIONS: Mapping[str, Iterable[str]] = MappingProxyType(
-    {"optimizer": OPTIMIZERS, "shape": SHAPES, "loss": LOSSES}
+    {"optimizer": OPTIMIZERS, "shape": SHAPES, "loss": LOSSES, "pixels": PIXELS}
 )
 # How networks are trained where nothing else is said, and where results have no such coordinate.
-DEFAULTS = MappingProxyType({"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy"})
+DEFAULTS = MappingProxyType(
+    {"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy", "pixels": "raw"}
+)
 
 _SCHEME_NAMES = {"standard": "", "normalized": "N", DENOISING: "pre-trained"}
-_OPTION_NAMES = {"hessian_diagonal": "Hessian rates", "gradient_variance": "variance rates"}
+_OPTION_NAMES = {
+    "hessian_diagonal": "Hessian rates",
+    "gradient_variance": "variance rates",
+    "adam": "Adam",
+    "first_frozen": "layer 1 frozen",
+    "first_slow": "layer 1 slow",
+    WHITENED: "whitened inputs",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class NetworkSpec:
       optimizer: one of ``OPTIMIZERS``.
       shape: one of ``SHAPES``, how widths change from layer to layer.
       loss: one of ``LOSSES``.
+      pixels: one of ``PIXELS``.
     """
 
     activation: str
@@ -46,6 +59,7 @@ class NetworkSpec:
     optimizer: str = DEFAULTS["optimizer"]
     shape: str = DEFAULTS["shape"]
     loss: str = DEFAULTS["loss"]
+    pixels: str = DEFAULTS["pixels"]
 
     @property
     def name(self) -> str:
@@ -86,7 +100,7 @@ class NetworkSpec:
 
     @property
     def unusual(self) -> dict[str, str]:
-        """Those of optimizer, shape and loss that aren't ``DEFAULTS``."""
+        """Those of optimizer, shape, loss and pixels that aren't ``DEFAULTS``."""
         options = {option: getattr(self, option) for option in DEFAULTS}
         return {option: value for option, value in options.items() if value != DEFAULTS[option]}
 
@@ -112,15 +126,18 @@ def parse(text: str, *, field: str, loss: str = DEFAULTS["loss"]) -> NetworkSpec
     """The network that ``text`` names.
 
     ``text`` is ``"activation scheme"``, then, where they aren't 5, sgd, equal and ``loss``: a
-    depth and ``optimizer=... shape=... loss=...``. An activation or scheme is a name of ours or a
-    dotted path to one's own, ``my_package.my_module:my_init``. ``field`` is where the config says
-    it.
+    depth and ``optimizer=... shape=... loss=... pixels=...``. An activation or scheme is a name of
+    ours or a dotted path to one's own, ``my_package.my_module:my_init``. ``field`` is where the
+    config says it.
 
     Raises:
       ConfigError: it is written wrongly, or names something that there isn't.
     """
     words = text.split()
-    options = dict(word.partition("=")[::2] for word in words if "=" in word)
+    given = [word.partition("=")[::2] for word in words if "=" in word]
+    options = dict(given)
+    if len(options) < len(given):
+        raise ConfigError(f'{field}: "{text}" says one of {", ".join(options)} twice')
     plain = [word for word in words if "=" not in word]
     if len(plain) not in (2, 3):
         raise ConfigError(
@@ -130,6 +147,7 @@ def parse(text: str, *, field: str, loss: str = DEFAULTS["loss"]) -> NetworkSpec
     depth = plain[2] if len(plain) == 3 else str(PAPER_DEPTH)
     if not depth.isdecimal() or int(depth) < 1:
         raise ConfigError(f'{field}: depth {depth} in "{text}" is not a positive integer')
+    check_depth(int(depth), field=f"{field}: depth")
     for name, value in options.items():
         choose(name, OPTIONS, field=f'{field}: "{text}"')
         choose(value, OPTIONS[name], field=f"{field}: {name}")
@@ -139,6 +157,16 @@ def parse(text: str, *, field: str, loss: str = DEFAULTS["loss"]) -> NetworkSpec
         int(depth),
         **{"loss": loss, **options},
     )
+
+
+def check_depth(depth: int, *, field: str) -> None:
+    """Refuses fewer hidden layers than one, or more than ``MOST_LAYERS``.
+
+    Raises:
+      ConfigError: it is one of these.
+    """
+    if not 1 <= depth <= MOST_LAYERS:
+        raise ConfigError(f"{field}: {depth} is not in 1..{MOST_LAYERS}")
 
 
 def check_activation(name: str, *, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.configs import presets
@@ -11,12 +12,14 @@ from experiments.errors import ConfigError, at_least, choose
 from experiments.field_types import check_types
 from experiments.footprint import check_memory
 from experiments.measurements.trained import conditions
-from experiments.networks import DENOISING, check_activation, check_scheme
+from experiments.networks import DENOISING, check_activation, check_depth, check_scheme
 from experiments.stages import STAGES
 from experiments.training import SPACINGS
+from glorot_jax import dotted, initialization
 from glorot_jax.losses import LOSSES
 from glorot_jax.training.optimizers import OPTIMIZERS
 
+SMALLEST, LARGEST = (float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max))
 FINITE_STAGES = tuple(stage for stage in SET_STAGES if stage != ONLINE)
 
 
@@ -31,6 +34,8 @@ def validate(config: ConfigDict) -> None:
     _some(config.stages, field="config.stages")
     for stage in config.stages:
         choose(stage, STAGES, field="config.stages")
+        if config.stages.count(stage) > 1:
+            raise ConfigError(f"config.stages: {stage} is named twice")
     at_least(config.seed, 0, field="config.seed")
     at_least(config.checkpoint_seconds, 0, field="config.checkpoint_seconds")
     low, high = config.pixel_range
@@ -52,9 +57,9 @@ def validate(config: ConfigDict) -> None:
 
 def _validate_custom(config: ConfigDict) -> None:
     for path in config.custom_initializers:
-        check_scheme(path, field="config.custom_initializers:")
+        check_scheme(path, field="config.custom_initializers")
     for path in config.custom_activations:
-        check_activation(path, field="config.custom_activations:")
+        check_activation(path, field="config.custom_activations")
 
 
 def _validate_data_sets(config: ConfigDict) -> None:
@@ -83,7 +88,9 @@ def _validate_initial(settings: ConfigDict) -> None:
         for value in settings[name]:
             if value == DENOISING:
                 raise ConfigError(f"{prefix}.{name}: {value} is trained, not drawn")
-            check(value, field=f"{prefix}.{name}:")
+            check(value, field=f"{prefix}.{name}")
+    check_depth(settings.depth, field=f"{prefix}.depth")
+    _validate_seeds(settings.initializers, settings.seeds, field=f"{prefix}.initializers")
     if settings.jacobian_examples > settings.examples:
         raise ConfigError(
             f"{prefix}.jacobian_examples: {settings.jacobian_examples} is more than the "
@@ -105,10 +112,12 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
         )
     choose(settings.dataset, DATA_SETS, field=f"{prefix}.dataset")
     choose(settings.fallback, ("", *FINITE), field=f"{prefix}.fallback")
+    if settings.fallback == settings.dataset:
+        raise ConfigError(f"{prefix}.fallback: {settings.fallback} is {prefix}.dataset itself")
     choose(settings.loss, LOSSES, field=f"{prefix}.loss")
     _some(settings.conditions, field=f"{prefix}.conditions")
     for depth in settings.depths:
-        at_least(depth, 1, field=f"{prefix}.depths")
+        check_depth(depth, field=f"{prefix}.depths")
     named = conditions(settings, field=f"{prefix}.conditions")
     if len(set(named)) < len(named):
         raise ConfigError(f"{prefix}.conditions: {', '.join(settings.conditions)} repeats one")
@@ -119,6 +128,8 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
                 f"{prefix}.conditions: two networks of {', '.join(settings.conditions)} would both "
                 f"be called {name!r}; rename one's function"
             )
+    schemes = [condition.scheme for condition in named]
+    _validate_seeds(schemes, settings.seeds, field=f"{prefix}.conditions")
     for condition in named:
         if settings.widths and len(settings.widths) != condition.depth:
             raise ConfigError(
@@ -145,8 +156,18 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
 def _validate_rates(rates: tuple[float, ...], *, field: str) -> None:
     _some(rates, field=field)
     for rate in rates:
-        if not 0 < rate < float("inf"):
-            raise ConfigError(f"{field}: {rate} is not a positive number")
+        if not SMALLEST <= rate <= LARGEST:
+            raise ConfigError(f"{field}: {rate} is not a positive number of float32")
+
+
+def _validate_seeds(schemes: Iterable[str], seeds: int, *, field: str) -> None:
+    """Seeds are taken for independent: a scheme that ignores its key has one."""
+    for scheme in schemes:
+        if seeds > 1 and dotted.is_path(scheme) and not initialization.depends_on_key(scheme):
+            raise ConfigError(
+                f"{field}: {scheme} draws the same kernels from every key, and {seeds} seeds would "
+                "be taken for independent; let it use its key, or set seeds to 1"
+            )
 
 
 def _validate_pretraining(settings: ConfigDict, *, prefix: str) -> None:

@@ -5,25 +5,34 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 from ml_collections import ConfigDict
 
-from experiments import interrupts
+from experiments import checksums, interrupts
 from experiments.checkpoint import Place
 from experiments.errors import ConfigError
 from experiments.results import schema
 from glorot_jax import processes
-from glorot_jax.files import sweep, write_netcdf, write_text
+from glorot_jax.files import (
+    DamagedFile,
+    first_line,
+    read_sealed,
+    sweep,
+    write_netcdf,
+    write_text,
+)
 
 CONFIG = "config.json"
 RESULTS = "results.nc"
 PROGRAMS = "checkpoints/programs"  # compiled ones, kept by JAX
 CONFIG_HASH = "config_sha256"
+_FILES = ("lock", "seconds", "finished", "programs.sha256")  # in checkpoints
+_SUFFIXES = (".nc", ".npz", ".json", ".html", ".md", ".png", ".svg")
 
 
 class Workdir:
@@ -94,6 +103,7 @@ class Workdir:
     def _keep(self, measured: xr.DataTree, path: Path) -> None:
         self.write(measured, path)
         self.note_time()
+        self.note_programs()
 
     def _read(self, path: Path) -> list[str]:
         found = schema.groups(self._load(path))
@@ -106,16 +116,13 @@ class Workdir:
         results.attrs[CONFIG_HASH] = self.config_hash
         write_netcdf(results, path)
 
-    def finish(self) -> None:
-        """Notes that the page of ``results.nc`` as it is now is written."""
-        write_text(self._finished, self._results_hash())
+    def finish(self, report: Iterable[Path]) -> None:
+        """Notes that ``report``, the files made of ``results.nc`` as it is now, is written."""
+        checksums.note(self._finished, [self.path / RESULTS, *report], root=self.path)
 
     def finished(self) -> bool:
-        """Whether ``finish`` was called, and ``results.nc`` is as it was then."""
-        try:
-            return self._finished.read_text() == self._results_hash()
-        except OSError:
-            return False
+        """Whether ``finish`` was called, and all is as it was then."""
+        return checksums.unchanged(self._finished, root=self.path)
 
     def seconds(self) -> float:
         """Seconds that this run has taken, in all its starts."""
@@ -123,7 +130,11 @@ class Workdir:
 
     def note_time(self) -> None:
         """Keeps ``seconds`` for the next start."""
-        write_text(self._clock, f"{self.seconds():.1f}")
+        write_text(self._clock, f"{self.seconds():.1f}", sealed=True)
+
+    def note_programs(self) -> None:
+        """Keeps what the compiled programs are: JAX runs whatever it finds in its files."""
+        checksums.note(self._sums, self._programs(), root=self.path)
 
     def tidy(self) -> None:
         """Leaves the folder as one that can be gone on with."""
@@ -151,6 +162,7 @@ class Workdir:
         """Notes that the run ended in its own way."""
         if self._locked is not None:
             self.note_time()
+            self.note_programs()
             os.ftruncate(self._locked, 0)
 
     def close(self) -> None:
@@ -160,12 +172,13 @@ class Workdir:
 
     def _prepare(self, config: ConfigDict, *, died: bool) -> None:
         """Checks that the folder is this run's before anything is changed in it."""
+        _check_places(self.path, config.get("stages", ()))
+        _check_config(self.path, _plain(config), self._load)
+        self._spent_before = self._seconds_before()
         sweep(self.path)
         if died:
             self._drop_last_program()
-        _check_config(self.path, _plain(config), self._load)
-        with suppress(OSError, ValueError):
-            self._spent_before = float(self._clock.read_text())
+        self._drop_changed_programs()
 
     def _load(self, path: Path) -> xr.DataTree:
         try:
@@ -178,19 +191,40 @@ class Workdir:
             )
         return found
 
+    def _seconds_before(self) -> float:
+        if not self._clock.exists():
+            return 0.0
+        try:
+            return float(read_sealed(self._clock))
+        except (DamagedFile, OSError) as error:
+            raise ConfigError(
+                f"workdir: {self._clock} is damaged ({first_line(error)}); remove it, "
+                "and the time of earlier starts isn't counted"
+            ) from error
+
+    def _programs(self) -> list[Path]:
+        return [path for path in (self.path / PROGRAMS).rglob("*") if path.is_file()]
+
     def _drop_last_program(self) -> None:
         # JAX doesn't write these atomically, and would warn of half of one at every start.
-        programs = list((self.path / PROGRAMS).glob("*"))
+        programs = self._programs()
         if programs:
             max(programs, key=lambda path: path.stat().st_mtime).unlink()
 
-    def _results_hash(self) -> str:
-        with (self.path / RESULTS).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+    def _drop_changed_programs(self) -> None:
+        # With zstandard one flipped bit of a program can go unseen until it computes other numbers.
+        for name, sha256 in checksums.noted(self._sums).items():
+            program = self.path / name
+            if program.is_file() and checksums.sha256(program) != sha256:
+                program.unlink()
 
     @property
     def _finished(self) -> Path:
         return self.checkpoints / "finished"
+
+    @property
+    def _sums(self) -> Path:
+        return self.checkpoints / "programs.sha256"
 
     @property
     def _clock(self) -> Path:
@@ -243,13 +277,27 @@ def _unwritable(path: Path | str, error: OSError) -> ConfigError:
     return ConfigError(f"workdir: {path} can't be written ({reason}); name another folder")
 
 
+def _check_places(path: Path, stages: Iterable[str]) -> None:
+    """Refuses a folder where the run has a file, and the other way round."""
+    checkpoints = path / "checkpoints"
+    folders = [path / "figures", path / PROGRAMS, *(checkpoints / stage for stage in stages)]
+    files = [checkpoints / name for name in _FILES]
+    files += [each for each in path.rglob("*") if each.suffix in _SUFFIXES]
+    wrong = [(each, "a folder, not a file") for each in files if each.is_dir()]
+    wrong += [(each, "not a folder") for each in folders if each.exists() and not each.is_dir()]
+    for each, what in wrong:
+        raise ConfigError(f"workdir: {each} is {what}; remove it or name another folder")
+
+
 def _check_config(path: Path, wanted: dict, load: Callable[[Path], object]) -> None:
     known = path / CONFIG
     if known.exists():
         try:
             there = json.loads(known.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"workdir: {known} is damaged ({error}); remove it") from error
+        except (ValueError, RecursionError, OSError) as error:
+            raise ConfigError(
+                f"workdir: {known} is damaged ({first_line(error)}); remove it"
+            ) from error
         if not isinstance(there, dict):
             raise ConfigError(f"workdir: {known} is damaged (it holds no config); remove it")
         _refuse_another(there, wanted, path)
@@ -302,7 +350,7 @@ def _flat(config: dict, prefix: str = "config") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in config.items():
         field = f"{prefix}.{name}"
-        flat |= _flat(value, field) if isinstance(value, dict) else {field: value}
+        flat |= _flat(value, field) if value and isinstance(value, dict) else {field: value}
     return flat
 
 

@@ -74,7 +74,7 @@ def _check(path: str, activation: Activation) -> None:
         values, backward = jax.jit(lambda s: jax.vjp(activation, s))(s)
         jacobian = jax.vmap(lambda d: backward(d)[0])(jnp.eye(s.size).reshape(-1, *s.shape))
         slopes = jax.jit(lambda s: slope(activation, s))(s)
-    except Exception as error:  # whatever the user's function raises
+    except dotted.FAILURES as error:
         raise ValueError(
             f"{path}: fails for float32{list(s.shape)} ({dotted.reason(error)})"
         ) from error

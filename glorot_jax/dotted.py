@@ -6,6 +6,10 @@ from typing import Any
 
 import jax
 
+# Whatever a user's module or function raises. One that exits isn't to end the program with its own
+# status, which may be 0.
+FAILURES = (Exception, SystemExit)
+
 
 def is_path(name: str) -> bool:
     """Whether ``name`` is written as a path and not as one of our own names."""
@@ -25,7 +29,7 @@ def load(path: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ValueError(f"{path}: there is no module {error.name}") from error
-    except Exception as error:  # whatever the user's module raises
+    except FAILURES as error:
         raise ValueError(f"{path}: importing {module_name} fails ({reason(error)})") from error
     try:
         return attrgetter(name)(module)

@@ -1,10 +1,11 @@
 """Files that are either whole or not there."""
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _TEMPORARY = ".partial-"  # how the name of a file that is being written begins
 _SEAL = b"\nsha256 "
 _SEAL_SIZE = len(_SEAL) + hashlib.sha256().digest_size * 2 + 1
+_writing: set[str] = set()  # absolute paths, by this process
 
 
 class DamagedFile(ValueError):
@@ -24,7 +26,8 @@ def write_atomically(path: Path | str, write: Callable[[Path], object], /) -> Pa
     """Calls ``write(temporary path)`` and moves what it wrote to ``path`` in one step.
 
     A reader, or a run started after a power cut, sees the old file or the new one, never a part.
-    The temporary file keeps the suffix of ``path`` and is removed if anything fails.
+    The temporary file keeps the suffix of ``path`` and is removed if anything fails; what writers
+    that were killed left in the folder is removed first.
 
     Raises:
       OSError: the folder can't be written or the disk is full; ``path`` is then as it was.
@@ -44,11 +47,14 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> Path:
+    for left in path.parent.glob(f"{_TEMPORARY}*"):
+        _remove_if_dead(left)
     prefix = f"{_TEMPORARY}{path.stem}-"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
-    os.close(handle)
     temporary = Path(name)
+    _writing.add(os.path.abspath(name))
     try:
+        _lock(handle)
         write(temporary)
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
@@ -56,13 +62,40 @@ def _write(path: Path, write: Callable[[Path], object]) -> Path:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        _writing.discard(os.path.abspath(name))
+        os.close(handle)
     return path
 
 
 def sweep(folder: Path) -> None:
-    """Removes what writers that were killed left unfinished in ``folder`` and the folders in it."""
+    """Removes what this process is writing in ``folder`` and the folders in it, and what others
+    that were killed left unfinished. What others are writing stays.
+    """
     for temporary in folder.rglob(f"{_TEMPORARY}*"):
-        temporary.unlink(missing_ok=True)
+        if os.path.abspath(temporary) in _writing:
+            temporary.unlink(missing_ok=True)
+        else:
+            _remove_if_dead(temporary)
+
+
+def _remove_if_dead(temporary: Path) -> None:
+    """Removes a file that nobody has locked: the system unlocks it when its writer dies."""
+    with suppress(OSError):  # another's, or gone
+        handle = os.open(temporary, os.O_RDWR)
+        try:
+            if _lock(handle):
+                temporary.unlink()
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Whether it could be locked; some network drives know no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def seal(path: Path) -> None:
@@ -97,9 +130,25 @@ def check_seal(path: Path) -> None:
         raise DamagedFile("its checksum is wrong: a part of it has changed since it was written")
 
 
-def write_text(path: Path | str, text: str, /) -> Path:
-    """``text`` as UTF-8 to ``path``, atomically."""
-    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+def write_text(path: Path | str, text: str, /, *, sealed: bool = False) -> Path:
+    """``text`` as UTF-8 to ``path``, atomically, and sealed for ``read_sealed`` where asked for."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+        if sealed:
+            seal(temporary)
+
+    return write_atomically(path, write)
+
+
+def read_sealed(path: Path) -> str:
+    """The text that ``write_text`` sealed.
+
+    Raises:
+      DamagedFile: it has changed since. OSError: ``path`` can't be read.
+    """
+    check_seal(path)
+    return path.read_bytes()[:-_SEAL_SIZE].decode()
 
 
 def write_netcdf(data: "xr.Dataset | xr.DataTree", path: Path | str, /) -> Path:
@@ -146,5 +195,9 @@ def _encoding(data: "xr.Dataset | xr.DataTree") -> dict:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of any library says, in one line; its kind where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What an error of any library says, in one line; its kind where it says nothing.
+
+    Errors of the system without the path, which whoever shows the line names anyway.
+    """
+    text = getattr(error, "strerror", None) or str(error)
+    return (text.strip() or type(error).__name__).splitlines()[0]

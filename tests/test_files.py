@@ -3,12 +3,22 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glorot_jax.files import DamagedFile, check_seal, seal, sweep, write_atomically, write_text
+from glorot_jax.files import (
+    DamagedFile,
+    check_seal,
+    read_sealed,
+    seal,
+    sweep,
+    write_atomically,
+    write_text,
+)
 
 OLD, NEW = "old", "new ñ"
 
@@ -140,3 +150,61 @@ def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path):
         kept.append(write_atomically(folder / "b.nc", killed))
     sweep(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
+WRITE = """
+import sys, time
+from pathlib import Path
+from glorot_jax.files import write_atomically
+
+def write(temporary):
+    temporary.write_text("half of it")
+    print("writing", flush=True)
+    sys.stdin.readline()
+
+write_atomically(Path(sys.argv[1]), write)
+"""
+
+
+def test_the_next_writer_removes_what_a_killed_one_left_and_not_what_others_write(tmp_path):
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE, tmp_path / name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for name in ("alive.json", "killed.json")
+    ]
+    alive, killed = writers
+    for writer in writers:
+        assert writer.stdout.readline() == b"writing\n"
+    killed.kill()
+    killed.communicate()
+    assert len(list(tmp_path.iterdir())) == 2
+    write_text(tmp_path / "next.json", NEW)
+    sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    alive.communicate(b"go on\n")
+    assert alive.returncode == 0
+    assert {each.name for each in tmp_path.iterdir()} == {"alive.json", "next.json"}
+
+
+def test_a_sweep_removes_what_this_process_is_writing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def interrupted(temporary):
+        sweep(tmp_path)
+        assert not temporary.exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically("a.json", interrupted)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sealed_text_comes_back_or_is_refused(tmp_path):
+    path = write_text(tmp_path / "seconds", NEW, sealed=True)
+    assert read_sealed(path) == NEW
+    path.write_bytes(path.read_bytes().replace(b"new", b"now"))
+    with pytest.raises(DamagedFile, match="its checksum is wrong"):
+        read_sealed(path)

@@ -112,12 +112,27 @@ def check_registered(
 
 
 def _is_downloaded(downloads: Path, name: str, url: str, registered: Any) -> bool:
-    """Whether TFDS's download manager already holds ``url``, under either of its two layouts."""
+    """Whether TFDS's download manager already holds ``url``."""
     file = resource.get_dl_fname(url, registered.checksum)
     return any(
         (folder / file).exists() and (folder / f"{file}.INFO").exists()
-        for folder in (downloads / name, downloads)
+        for folder in _layouts(downloads, name)
     )
+
+
+def _half_downloads(builder: Any, downloads: Path) -> list[Path]:
+    """The folders into which TFDS was downloading a set's files when it was killed."""
+    files = [
+        resource.get_dl_fname(url, registered.checksum)
+        for url, registered in (builder.url_infos or {}).items()
+    ]
+    folders = _layouts(downloads, builder.name)
+    return [half for folder in folders for file in files for half in folder.glob(f"{file}.tmp.*")]
+
+
+def _layouts(downloads: Path, name: str) -> tuple[Path, Path]:
+    """Where TFDS keeps what it has downloaded, in one version or another."""
+    return downloads / name, downloads
 
 
 def folder_of(builder: Any, data_dir: Path, config: Any = None) -> Path:
@@ -180,7 +195,10 @@ def prepare(
     try:
         with _alone(data_dir / builder.name) as alone:
             if alone:
-                for stale in folder.parent.glob(f"incomplete.*_{folder.name}"):
+                for stale in (
+                    *folder.parent.glob(f"incomplete.*_{folder.name}"),
+                    *_half_downloads(builder, data_dir / "downloads"),
+                ):
                     shutil.rmtree(stale)
             builder(data_dir=data_dir, file_format="array_record", **options).download_and_prepare(
                 download_dir=data_dir / "downloads", download_config=download_config

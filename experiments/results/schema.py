@@ -36,10 +36,12 @@ Groups of networks that were trained, one a data set or study. A data set's grou
 (``shapeset``, ``mnist``, ``fashion_mnist``, ``digits``, ``cifar10``, ``small_imagenet``,
 ``imagenette``): Figs. 2-4, 9-12, Table 1. Studies: ``selection`` (section 2.3), ``section5``
 (per-parameter rates, widths that grow or shrink), ``costs`` (section 4.1, quadratic cost),
-``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows).
+``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows); and of our own
+question ``plateau`` (scales of kernels and biases), ``adam``, ``first_layer`` (frozen, slow, with
+whitened inputs).
   coordinates [condition]: activation; initializer, how the network starts (see
-  ``glorot_jax/initialization.py``; ``denoising`` is pre-training); depth; optimizer (sgd,
-  hessian_diagonal, gradient_variance); shape (equal, growing, shrinking: widths by layer); loss;
+  ``glorot_jax/initialization.py``; ``denoising`` is pre-training); depth; optimizer (one of
+  ``OPTIMIZERS``); pixels (raw, whitened); shape (equal, growing, shrinking: widths by layer); loss;
   update [update] counts updates done;
   validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
   diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have
@@ -48,9 +50,11 @@ Groups of networks that were trained, one a data set or study. A data set's grou
   NaN if a seed diverged; chosen_learning_rate [condition], that of least selection_error, or the
   largest where no rate has learned anything, NaN if every rate diverged;
   selection_margin [condition], selection_error of the next best rate less that of the chosen one;
-  and of the members at that rate: final_test_error [condition, seed], and
+  and of the members at that rate: final_test_error [condition, seed], final_test_wrong [condition,
+  seed, example], which of the test examples it is made of (no rate's where every one diverged), and
   activation_*, backprop_*, weight_gradient_* [condition, seed, update, layer] as in ``initial``
-  (histograms of activations only; NaN above a condition's depth).
+  (histograms of activations only; NaN above a condition's depth), and the two parts of the logits,
+  output_{bias_std, signal_std} [condition, seed, update].
   test_class_count [class], examples of each class in the test set;
   reconstruction_cost [condition, seed, layer, pretraining_point], of the denoising autoencoders,
   and pretraining_update [pretraining_point], only where a condition is pre-trained; NaN elsewhere.
@@ -82,6 +86,29 @@ import xarray as xr
 from glorot_jax.files import check_seal, first_line
 
 LEFT_OUT = "left_out"
+# What claims, figures and tables take for granted, by group; they do without the rest.
+_NEEDED = {
+    "examples": ("image_32", "label_32", "image_64", "label_64", "class_name"),
+    "surface": ("cross_entropy", "quadratic", "plateau_cross_entropy", "plateau_quadratic"),
+    "initial": (
+        *("activation", "initializer", "gradient_bin_edge"),
+        *("activation_std", "activation_histogram", "singular_value", "meanfield_singular_value"),
+        *(f"backprop_{name}" for name in ("std", "mean_square", "unit", "histogram")),
+        *(f"weight_gradient_{name}" for name in ("std", "mean_square", "unit", "histogram")),
+        *(f"predicted_{name}" for name in ("activation", "backprop", "weight_gradient")),
+        *(f"predicted_{name}_spread" for name in ("activation", "backprop", "weight_gradient")),
+        "predicted_singular_value_mean",
+    ),
+    "baseline": (
+        *("svm_test_error", "learning_rate", "net_test_error_course", "net_chosen_learning_rate"),
+        *("net_chosen_update", "net_test_error"),
+    ),
+    "selection": ("depth_error", "chosen_depth", "model_activation", "model_initializer"),
+}
+_TRAINED = (  # of every group of networks that were trained
+    *("activation", "initializer", "learning_rate", "chosen_learning_rate"),
+    *("validation_error", "test_error", "final_test_error", "activation_std"),
+)
 
 
 class ResultsError(ValueError):
@@ -100,6 +127,10 @@ _MEANINGS = {
     "ratio": "standard deviation over that of the weights",
 }
 _THEORY = "meanfield_"
+_OUTPUT = {
+    "output_bias_std": "standard deviation over classes of the softmax's biases",
+    "output_signal_std": "standard deviation over examples of the logits without biases",
+}
 _SUBJECTS = {
     "activation": "activation z",
     "backprop": "back-propagated gradient dC/ds of each example's own cost",
@@ -123,7 +154,7 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     }
     quantity = name.removeprefix(_THEORY)
     by = "" if quantity == name else ", by mean field"
-    long_name = name.replace("_", " ")
+    long_name = _OUTPUT.get(name, name.replace("_", " "))
     for subject, words in _SUBJECTS.items():
         if quantity.startswith(f"{subject}_"):
             what = _MEANINGS[quantity.removeprefix(f"{subject}_")]
@@ -159,6 +190,27 @@ def left_out(results: xr.DataTree, /) -> dict[str, str]:
     return dict(json.loads(results.attrs.get(LEFT_OUT, "{}")))
 
 
+def check(results: xr.DataTree, path: Path | str, /) -> None:
+    """Refuses results of a run in ``path`` that no report can be made of.
+
+    Raises:
+      ResultsError: no group is one of this project, or one lacks what claims and figures need.
+    """
+    known = 0
+    for name, group in groups(results).items():
+        trained = "condition" in group.dims and "update" in group.dims
+        needed = (*_NEEDED.get(name, ()), *(_TRAINED if trained else ()))
+        known += bool(needed)
+        lacking = [each for each in needed if each not in group.variables]
+        if lacking:
+            raise ResultsError(
+                f"results file: {path} lacks {lacking[0]} in {name}: it is of another version; "
+                "run the config again"
+            )
+    if not known:
+        raise ResultsError(f"results file: {path} holds no results of this project")
+
+
 def load(path: Path | str) -> xr.DataTree:
     """Reads a results file whole into memory.
 
@@ -166,7 +218,7 @@ def load(path: Path | str) -> xr.DataTree:
       ResultsError: the file is missing, has changed since it was written or isn't one of results.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise ResultsError(f"results file: {path} is not there; run experiments.launch first")
     try:
         check_seal(path)

@@ -66,7 +66,7 @@ def load(path: str) -> gj.Model:
         raise ValueError(f"--model: {path} is not a function that returns a glorot_jax.Model")
     try:
         made = function()
-    except Exception as error:  # whatever the user's function raises
+    except dotted.FAILURES as error:
         raise ValueError(f"--model: {path} fails ({dotted.reason(error)})") from error
     if not isinstance(made, gj.Model):
         kind = type(made).__name__

@@ -1,7 +1,10 @@
 """Every field that can be wrong is named, with its value and what is allowed."""
 
 import pytest
+from absl import flags
+from ml_collections import config_flags
 
+from experiments import config_flag
 from experiments.configs import base
 from experiments.errors import ConfigError
 from experiments.exhibits import EXHIBITS
@@ -36,7 +39,7 @@ def test_every_config_is_valid(name, preset):
         ("custom_initializers", ("my_init",), ["my_init", "package.module:name"]),
         ("custom_initializers", ("no.such:thing",), ["no.such:thing"]),
         ("custom_activations", ("jax.nn:no_such",), ["jax.nn:no_such"]),
-        ("selection.depths", (1, 0), ["0", "at least 1"]),
+        ("selection.depths", (1, 0), ["0", "1..10000"]),
         ("section5.optimizer_learning_rates.gradient_variance", (0.0,), ["0.0", "positive"]),
         ("online.pretraining.corruption", 1.0, ["1.0", "[0, 1)"]),
         ("online.pretraining.learning_rate", -1.0, ["-1.0", "positive"]),
@@ -59,6 +62,17 @@ def test_every_config_is_valid(name, preset):
         ("online.conditions", ("tanh",), ["tanh", "activation initializer"]),
         ("online.conditions", ("tanh standard", "tanh standard 5"), ["repeats"]),
         ("online.probe_examples", 101, ["101", "100"]),
+        ("stages", ("online", "online"), ["online", "twice"]),
+        ("mnist.fallback", "mnist", ["mnist", "itself"]),
+        ("initial.depth", 10**9, ["1000000000", "1..10000"]),
+        ("online.depths", (10**9,), ["1000000000", "1..10000"]),
+        ("online.conditions", (f"tanh standard {'9' * 40}",), ["9" * 40, "1..10000"]),
+        ("online.conditions", ("tanh standard loss=quadratic loss=quadratic",), ["loss", "twice"]),
+        ("online.learning_rates", (1e300,), ["1e+300", "float32"]),
+        ("online.learning_rates", (1e-320,), ["e-320", "float32"]),
+        ("initial.initializers", ("gaussian(1e-320)",), ["gaussian(1e-320)", "float32"]),
+        ("online.conditions", ("tanh jax.nn.initializers:ones",), ["ones", "every key", "2 seeds"]),
+        ("initial.initializers", ("jax.nn.initializers:zeros",), ["zeros", "every key"]),
     ],
 )
 def test_a_bad_field_is_named_with_its_value(field, value, words):
@@ -76,3 +90,41 @@ def test_a_bad_field_is_named_with_its_value(field, value, words):
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def test_one_seed_may_do_without_its_key():
+    config = base.paper("smoke")
+    config.initial.initializers, config.initial.seeds = ("jax.nn.initializers:ones",), 1
+    validate(config)
+
+
+EXITS = {
+    "at its import": "import sys\nsys.exit(0)\n",
+    "when it is called": "import sys\ndef f(key, shape, dtype):\n    sys.exit(0)\n",
+    "when it is made": "import sys\ndef f():\n    sys.exit(0)\n",
+}
+
+
+@pytest.mark.parametrize("when", EXITS)
+@pytest.mark.parametrize("field", ["custom_initializers", "custom_activations"])
+def test_code_that_exits_does_not_end_the_run_with_its_own_status(
+    field, when, tmp_path, monkeypatch
+):
+    name = f"exits_{list(EXITS).index(when)}_{field}"
+    (tmp_path / f"{name}.py").write_text(EXITS[when])
+    monkeypatch.syspath_prepend(tmp_path)
+    config = base.paper("smoke")
+    config[field] = (f"{name}:f",)
+    with pytest.raises(ConfigError, match=f"^config.{field}: .*{name}:f: ") as refusal:
+        validate(config)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ml_collections', of import
+def test_a_config_file_that_exits_is_refused(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("import sys\nsys.exit(0)\n")
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values)
+    with pytest.raises(ValueError, match=f"^config: {file} exits \\(0\\)$"):
+        config_flag._ByName(values["config"].parser).parse(str(file))

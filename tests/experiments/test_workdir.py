@@ -15,6 +15,7 @@ from experiments.errors import ConfigError
 from experiments.results import schema
 from experiments.results.schema import ResultsError
 from experiments.workdir import PROGRAMS, Workdir, opened
+from glorot_jax.files import write_text
 
 CONFIG = ConfigDict({"seed": 0, "checkpoint_seconds": 0.0, "online": {"width": 3}})
 OTHER = ConfigDict({"seed": 1, "checkpoint_seconds": 0.0, "online": {"width": 3}})
@@ -49,7 +50,8 @@ def path(tmp_path) -> Path:
     with opened(tmp_path, CONFIG) as folder:
         folder.write(staged(folder, measure), tmp_path / "results.nc")
         assert folder.measured
-        folder.finish()
+        page = write_text(tmp_path / "index.html", "page")
+        folder.finish([page])
     return tmp_path
 
 
@@ -72,12 +74,33 @@ def test_a_finished_stage_is_read_again(path):
         assert not folder.measured
 
 
-def test_results_that_have_changed_are_not_finished(path):
+@pytest.mark.parametrize("change", ["results", "page", "no page", "note"])
+def test_what_has_changed_is_not_finished(path, change):
     with opened(path, CONFIG) as folder:
-        results = staged(folder, never)
-        results.attrs["new"] = 1
-        folder.write(results, path / "results.nc")
+        if change == "results":
+            results = staged(folder, never)
+            results.attrs["new"] = 1
+            folder.write(results, path / "results.nc")
+        elif change == "page":
+            write_text(path / "index.html", "pagf")
+        elif change == "no page":
+            (path / "index.html").unlink()
+        else:
+            (path / "checkpoints/finished").write_bytes(b"\xff\n" * 20)
         assert not folder.finished()
+
+
+def test_programs_that_have_changed_are_compiled_again(path):
+    programs = [path / PROGRAMS / name for name in ("same", "changed", "inner/changed", "gone")]
+    (path / PROGRAMS / "inner").mkdir(parents=True)
+    with opened(path, CONFIG):
+        for program in programs:
+            program.write_text("compiled")
+    programs[1].write_text("compilfd")
+    programs[2].write_bytes(b"")
+    programs[3].unlink()
+    with opened(path, CONFIG):
+        assert [program.exists() for program in programs] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("removed", [[], ["config.json"], ["config.json", "results.nc"]])
@@ -182,7 +205,7 @@ def test_a_killed_start_is_tidied_up_after(path):
 
 
 def test_seconds_are_summed_over_starts(path, monkeypatch):
-    (path / "checkpoints/seconds").write_text("100.0")
+    write_text(path / "checkpoints/seconds", "100.0", sealed=True)
     with opened(path, CONFIG) as folder:
         folder._started -= 20
         assert 120 <= folder.seconds() < 130

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import random
 import shutil
 import tarfile
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import resource
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from experiments.data import cifar10, preparing, registry
@@ -141,6 +143,27 @@ def test_prepares_the_archive_in_its_order_as_stock_tfds_reads_it(archive, batch
     assert {record["id"].decode() for record in records} == {f"test_{i:05d}" for i in range(12)}
 
 
+def test_whichever_bit_of_a_prepared_set_is_flipped_no_example_changes(archive, tmp_path):
+    folder, moments = _prepare(archive, tmp_path / "new"), random.Random(0)
+    good = {split: preparing.read_split(folder, split) for split in ("train", "test")}
+    said = []
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for _ in range(8):
+            place = moments.randrange(len(whole))
+            flipped = bytes([whole[place] ^ 1 << moments.randrange(8)])
+            path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
+            try:
+                found = {split: preparing.read_split(folder, split) for split in good}
+            except DataError as error:
+                said.append(str(error))
+            else:
+                np.testing.assert_equal(found, good)
+        path.write_bytes(whole)
+    assert len(said) > 8
+    assert all(line.startswith(str(folder)) and "\n" not in line for line in said)
+
+
 def test_a_prepared_set_needs_no_archive_and_other_examples_are_noticed(archive, tmp_path):
     folder = _prepare(archive, tmp_path / "new")
     archive.unlink()
@@ -230,7 +253,16 @@ def test_what_a_killed_process_left_is_removed_and_other_sets_are_not(archive, t
     for name in ("incomplete.A1B2C3_3.0.2", "incomplete.A1B2C3_3.0.1", "3.0.1"):
         (folder / name).mkdir(parents=True)
         (folder / name / "records").write_bytes(b"some")
+    # TFDS downloads into folders of these names, under either of its two layouts.
+    [(url, registered)] = cifar10.CIFAR10.url_infos.items()
+    half = f"{resource.get_dl_fname(url, registered.checksum)}.tmp.0123"
+    downloads = tmp_path / "new" / "downloads"
+    for name in (half, f"cifar10/{half}", "another.tar.gz.tmp.0123"):
+        (downloads / name).mkdir(parents=True)
+        (downloads / name / "cifar-10-binary.tar.gz").write_bytes(b"half of it")
     _prepare(archive, tmp_path / "new")
+    left = sorted(path.relative_to(downloads).as_posix() for path in downloads.rglob("*.tmp.*"))
+    assert left == ["another.tar.gz.tmp.0123"]
     assert {path.name for path in folder.iterdir()} == {
         *("3.0.2", "3.0.1", "incomplete.A1B2C3_3.0.1")
     }

@@ -1,6 +1,8 @@
 """Imagenette at 37x37: its real images, and small files in place of the official archive."""
 
 import hashlib
+import random
+import zipfile
 
 import numpy as np
 import pytest
@@ -242,6 +244,32 @@ def test_a_damaged_reduced_file_is_named(small, manual, tmp_path, spoil):
         imagenette.prepare(tmp_path / "new", manual_dir=manual)
     _assert_one_line(error, path, "cannot be read")
     assert not (tmp_path / "new").exists()
+
+
+def test_whichever_bit_of_a_reduced_file_is_flipped_no_photograph_changes(small, manual):
+    """Above all of what isn't pixels: names, sizes and kinds of the arrays, and where they lie."""
+    path = manual / imagenette.REDUCED
+    np.savez(path, **_reduced(small))
+    whole, moments = path.read_bytes(), random.Random(0)
+    good = list(imagenette._read_reduced(path))
+    with zipfile.ZipFile(path) as archive:
+        headers = [entry.header_offset + at for entry in archive.infolist() for at in range(180)]
+    ends = range(archive.start_dir, len(whole))
+    shifted = headers[69]  # how long NumPy's own header is
+    for place in (shifted, *moments.choices(headers, k=150), *moments.choices(ends, k=150)):
+        flipped = bytes([whole[place] ^ 1 << moments.randrange(8)])
+        path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
+        try:
+            found = list(imagenette._read_reduced(path))
+        except DataError as error:
+            found = []
+            message = str(error)
+        if not found:
+            assert message.startswith(f"{path}: ")
+            assert "\n" not in message
+        for one, other in zip(found, good, strict=bool(found)):
+            np.testing.assert_array_equal(one.images, other.images)
+            np.testing.assert_array_equal(one.labels, other.labels)
 
 
 def test_a_bare_array_is_no_reduced_file(small, manual, tmp_path):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from experiments.results import schema
 from experiments.results.schema import ResultsError, labelled
 from glorot_jax.files import write_netcdf
+from tests.experiments import made_up
 
 
 def _part(seed=0, rows=3):
@@ -217,6 +218,30 @@ def test_why_a_set_is_left_out_goes_through_a_file(tmp_path):
     loaded = schema.load(write_netcdf(whole, tmp_path / "results.nc"))
     assert schema.left_out(loaded) == reasons
     assert schema.left_out(schema.build({}, {})) == {}
+
+
+def test_a_report_needs_what_claims_and_figures_take_for_granted():
+    whole = made_up.results()
+    schema.check(whole, "results.nc")
+    for name, lost in (
+        *(("shapeset", "test_error"), ("surface", "quadratic"), ("initial", "activation")),
+        *(("selection", "depth_error"), ("examples", "image_32"), ("baseline", "svm_test_error")),
+    ):
+        groups = schema.groups(whole)
+        groups[name] = groups[name].drop_vars(lost)
+        with pytest.raises(ResultsError) as caught:
+            schema.check(schema.build(groups, {}), "results.nc")
+        assert str(caught.value) == (
+            f"results file: results.nc lacks {lost} in {name}: it is of another version; "
+            "run the config again"
+        )
+
+
+def test_results_of_another_kind_are_refused():
+    other = schema.build({"monitored": xr.Dataset({"s_std": ("update", [1.0])})}, {})
+    with pytest.raises(ResultsError) as caught:
+        schema.check(other, "a.nc")
+    assert str(caught.value) == "results file: a.nc holds no results of this project"
 
 
 def test_results_of_an_older_version_say_so(tmp_path):
