@@ -97,6 +97,21 @@ def reached(path: Path, step: int) -> bool:
     return path.is_file() or any(int(file.stem) >= step for file in path.glob("[0-9]*.npz"))
 
 
+def test_an_unusual_environment_changes_no_bit(uninterrupted, tmp_path):
+    folder = tmp_path / "größe und\N{NO-BREAK SPACE}raum"
+    unusual = {
+        "JAX_ENABLE_X64": "1",
+        "JAX_DEBUG_NANS": "1",
+        "LANG": "C",
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "HOME": "/proc/cannot-be-made",
+    }
+    done = run_command("experiments.launch", *FIG09, f"--workdir={folder}", env=unusual)
+    assert done.returncode == 0, done.stderr
+    assert_same(folder, uninterrupted)
+
+
 def test_a_run_killed_on_another_number_of_cores_ends_with_the_values_but_for_rounding(
     uninterrupted, tmp_path
 ):
