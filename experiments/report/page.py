@@ -129,8 +129,8 @@ def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
 def report_files(workdir: Path | str) -> list[Path]:
     """What ``write_report`` wrote there."""
     workdir = Path(workdir)
-    figures = (each for each in (workdir / FIGURE_FOLDER).iterdir() if each.is_file())
-    return [*(workdir / name for name in (CLAIMS, SUMMARY, INDEX)), *figures]
+    named = (workdir / name for name in (CLAIMS, OUR_CLAIMS, SUMMARY, INDEX))
+    return [each for each in (*named, *(workdir / FIGURE_FOLDER).glob("*")) if each.is_file()]
 
 
 def write_page(
