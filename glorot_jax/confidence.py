@@ -84,7 +84,7 @@ def spread_of_mean(values: np.ndarray, /) -> Spread:
     """
     values = np.asarray(values, np.float64)
     seeds = values.shape[0]
-    by_seed = values.reshape(seeds, -1).mean(axis=1)
+    by_seed = each_seed(values)
     from_seeds = float(by_seed.var(ddof=1)) / seeds
     if values.ndim == 1:
         return Spread(from_seeds, 0.0, seeds - 1)
@@ -97,6 +97,18 @@ def spread_of_mean(values: np.ndarray, /) -> Spread:
     both = from_seeds**2 / (seeds - 1) + from_examples**2 / (examples - 1)
     degrees = (from_seeds + from_examples) ** 2 / both if both else seeds - 1
     return Spread(from_seeds, from_examples, degrees)
+
+
+def each_seed(values: np.ndarray, /) -> np.ndarray:
+    """One value per seed of ``values`` [seed], or [seed, example]."""
+    values = np.asarray(values, np.float64)
+    return values if values.ndim == 1 else values.mean(axis=1)
+
+
+def interval_of_mean(values: np.ndarray, /, *, confidence: float = CONFIDENCE) -> Interval:
+    """The mean of ``values`` and its t interval, as far as ``spread_of_mean`` says it strays."""
+    half = spread_of_mean(values).half(confidence=confidence)
+    return Interval(np.asarray(each_seed(values).mean()), np.asarray(half))
 
 
 def slope_interval(

@@ -25,15 +25,7 @@ EARLIEST, LATEST = 50, 150
 def top_falls(group: xr.Dataset, /) -> Verdict:
     """Lowest mean of the top layer within the first 20 epochs, 4 layers."""
     net = condition(group, "sigmoid", "standard", depth=4)
-    top, done = course(net, "activation_mean")[..., -1], updates(net)
-    quick = done <= QUICK_EPOCHS * UPDATES_PER_EPOCH
-    verdict = decide(
-        top[:, quick].min(axis=1),
-        what=f"lowest mean of the top layer within {QUICK_EPOCHS} epochs",
-        below=NEAR_ZERO,
-        numbers={"at the start": top[:, 0], "at the end": top[:, -1]},
-    )
-    return _unless_short(verdict, net, QUICK_EPOCHS)
+    return _unless_short(_lowest_top(net, below=NEAR_ZERO), net, QUICK_EPOCHS)
 
 
 TOP_FALLS = Claim(
@@ -238,14 +230,7 @@ SOFTMAX_LEANS_ON_BIASES = Claim(
 def pretrained_stays_clear(group: xr.Dataset, /) -> Verdict:
     """Lowest mean of the top layer within the first 20 epochs, sigmoid after pre-training."""
     net = condition(group, "sigmoid", DENOISING)
-    top, done = course(net, "activation_mean")[..., -1], updates(net)
-    quick = done <= QUICK_EPOCHS * UPDATES_PER_EPOCH
-    verdict = decide(
-        top[:, quick].min(axis=1),
-        what=f"lowest mean of the top layer within {QUICK_EPOCHS} epochs",
-        above=NEAR_ZERO,
-        numbers={"at the start": top[:, 0], "at the end": top[:, -1]},
-    )
+    verdict = _lowest_top(net, above=NEAR_ZERO)
     if verdict.status == "holds" and last_update(net) < QUICK_EPOCHS * UPDATES_PER_EPOCH:
         raise NotTested(
             f"still above, but {last_update(net)} updates are fewer than the "
@@ -266,6 +251,18 @@ PRETRAINED_STAYS_CLEAR = Claim(
     if_it_fails="The paper speaks of restricted Boltzmann machines, we pre-train with denoising "
     "autoencoders; longer pre-training, and other corruptions, would decide.",
 )
+
+
+def _lowest_top(net: xr.Dataset, **bound: float) -> Verdict:
+    """Lowest mean of the top layer within the first epochs, above or below ``bound``."""
+    top = course(net, "activation_mean")[..., -1]
+    quick = updates(net) <= QUICK_EPOCHS * UPDATES_PER_EPOCH
+    return decide(
+        top[:, quick].min(axis=1),
+        what=f"lowest mean of the top layer within {QUICK_EPOCHS} epochs",
+        numbers={"at the start": top[:, 0], "at the end": top[:, -1]},
+        **bound,
+    )
 
 
 def reached(top: np.ndarray) -> np.ndarray:

@@ -14,12 +14,12 @@ from experiments.claims.verdict import (
     Verdict,
     decide,
     decide_all,
-    each_seed,
     interval,
     on,
 )
 from experiments.data.registry import SHAPESET
 from experiments.results.queries import at_chosen_rate
+from glorot_jax.confidence import each_seed
 
 _PRETRAINING = (
     "The paper gives neither the units nor the corruption, the learning rate or the length of the "

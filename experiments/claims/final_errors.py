@@ -17,12 +17,11 @@ from experiments.claims.verdict import (
     clean,
     decide,
     decide_all,
-    each_seed,
     interval,
     on,
 )
 from experiments.results.queries import final_error
-from glorot_jax.confidence import Spread, spread_of_mean
+from glorot_jax.confidence import Spread, each_seed, spread_of_mean
 
 # How far beyond the sampling of two test sets a prediction may reach and still say something.
 TELLING = 2.0

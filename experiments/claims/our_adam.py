@@ -3,10 +3,14 @@
 import numpy as np
 import xarray as xr
 
-from experiments.claims.plateau import at_the_earliest, learning_begun
+from experiments.claims.plateau import (
+    at_the_earliest,
+    learning_begun,
+    log_updates_to_leave,
+)
 from experiments.claims.verdict import Claim, Verdict, decide, on
 from experiments.networks import PAPER_DEPTH
-from experiments.results.queries import condition, values
+from experiments.results.queries import condition, final_error
 
 WHERE = "our question (b)"
 OPTIMIZERS = ("sgd", "adam")
@@ -22,7 +26,7 @@ def gain(
 ) -> np.ndarray:
     """Log of the updates to leave, standard over ``better``, with that optimizer, [seed]."""
     when = [
-        np.log(np.maximum(at_the_earliest(_net(group, scheme, optimizer, depth)), 1.0))
+        log_updates_to_leave(_net(group, scheme, optimizer, depth))
         for scheme in ("standard", better)
     ]
     return when[0] - when[1]
@@ -74,10 +78,7 @@ def matters_more_when_deeper(group: xr.Dataset, /, *, better: str) -> Verdict:
 
 def ends_lower(group: xr.Dataset, /, *, better: str) -> Verdict:
     """With Adam, final test error, standard less ``better``, paired by seed."""
-    errors = {
-        scheme: values(_net(group, scheme, "adam"), "final_test_error", "seed")
-        for scheme in ("standard", better)
-    }
+    errors = {scheme: final_error(_net(group, scheme, "adam")) for scheme in ("standard", better)}
     learning_begun(group, errors)
     return decide(
         errors["standard"] - errors[better],

@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 from scipy.stats import kendalltau
 
-from experiments.claims.plateau import at_the_earliest, leaving
+from experiments.claims.plateau import at_the_earliest, leaving, log_updates_to_leave
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, decide_all, on
-from experiments.networks import NetworkSpec, read
-from experiments.results.queries import condition, network, values
+from experiments.networks import read
+from experiments.results.queries import condition, final_error, network
 from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.initialization import uniform_variances
 from glorot_jax.theory import meanfield
@@ -32,7 +32,7 @@ CENSORED = (
 
 def times(group: xr.Dataset, scheme: str, /) -> np.ndarray:
     """Logarithm of the updates after which a tanh net has left its plateau, [seed]."""
-    return np.log(np.maximum(at_the_earliest(condition(group, "tanh", scheme)), 1.0))
+    return log_updates_to_leave(condition(group, "tanh", scheme))
 
 
 def sooner(group: xr.Dataset, /, *, later: str, earlier: str) -> Verdict:
@@ -162,7 +162,7 @@ def rank_with_chi(group: xr.Dataset, /, *, kernels: float | None, sign: int) -> 
     ordered = [spec for spec in nets if chi[spec] < 1 - meanfield.CRITICAL_TOLERANCE]
     if len(ordered) < 3:
         raise NotTested(f"{len(ordered)} nets of the grid are in the ordered phase; 3 make a rank")
-    when = np.array([_times(group, spec) for spec in ordered])
+    when = np.array([at_the_earliest(network(group, spec)) for spec in ordered])
     tau = [kendalltau([chi[spec] for spec in ordered], column)[0] for column in when.T]
     return decide(
         np.nan_to_num(np.array(tau)),  # all alike: no correlation
@@ -170,12 +170,6 @@ def rank_with_chi(group: xr.Dataset, /, *, kernels: float | None, sign: int) -> 
         **({"above": 0.0} if sign > 0 else {"below": 0.0}),
         numbers={"nets": len(ordered)},
     )
-
-
-def _times(group: xr.Dataset, spec: NetworkSpec) -> np.ndarray:
-    net = network(group, spec)
-    values(net, "chosen_learning_rate")
-    return at_the_earliest(net)
 
 
 CHI_ORDERS = Claim(
@@ -207,8 +201,7 @@ CHI_IS_NOT_ALL = Claim(
 def ends_lower(group: xr.Dataset, /) -> Verdict:
     """Final test error, standard less PyTorch's, paired by seed."""
     errors = {
-        scheme: values(condition(group, "tanh", scheme), "final_test_error", "seed")
-        for scheme in (STANDARD, PYTORCH)
+        scheme: final_error(condition(group, "tanh", scheme)) for scheme in (STANDARD, PYTORCH)
     }
     some_left(group, STANDARD, PYTORCH)
     return decide(

@@ -68,6 +68,11 @@ def at_the_earliest(net: xr.Dataset, /) -> np.ndarray:
     return np.fmin(leaving(net), updates(net)[-1])
 
 
+def log_updates_to_leave(net: xr.Dataset, /) -> np.ndarray:
+    """The natural logarithm of ``at_the_earliest``, of one update at least, [seed]."""
+    return np.log(np.maximum(at_the_earliest(net), 1.0))
+
+
 def long_enough_to_leave(group: xr.Dataset, /) -> None:
     """Raises NotTested if a sigmoid net of 4 layers can't have left its plateau in the paper."""
     needed = LEAVING_EPOCH * UPDATES_PER_EPOCH

@@ -8,10 +8,10 @@ import xarray as xr
 
 from experiments.claims.networks import NETWORKS
 from experiments.claims.paper import PAPER_P
-from experiments.claims.verdict import FEWEST_SEEDS, each_seed, seeds_needed
+from experiments.claims.verdict import FEWEST_SEEDS, seeds_needed
 from experiments.networks import PAPER_DEPTH
 from experiments.results.queries import NotMeasured, condition, final_error
-from glorot_jax.confidence import spread_of_mean
+from glorot_jax.confidence import each_seed, spread_of_mean
 
 TABLE_NETS = ("Softsign", "Softsign N", "Tanh", "Tanh N", "Sigmoid")
 NO_SPREAD = 1e-6  # less than one example of any test set, more than float32 rounds by
@@ -48,9 +48,7 @@ def column(group: xr.Dataset, /) -> dict[str, np.ndarray]:
 
 def against_best(errors: Mapping[str, np.ndarray], /) -> dict[str, Comparison]:
     """Every entry of a column against the one of least mean; see ``against``."""
-    finite = _finite(errors)
-    best = min(finite, key=lambda name: float(np.mean(finite[name])), default=None)
-    return against(errors, best)
+    return against(errors, _best(_finite(errors)))
 
 
 def against(errors: Mapping[str, np.ndarray], best: str | None, /) -> dict[str, Comparison]:
@@ -115,7 +113,7 @@ def seeds_to_differ(errors: Mapping[str, np.ndarray], /) -> int | None:
     nothing has a spread.
     """
     finite = _finite(errors)
-    best = min(finite, key=lambda name: float(np.mean(finite[name])), default=None)
+    best = _best(finite)
     counts = []
     for name in finite:
         difference = finite[name] - finite[best] if best and name != best else None
@@ -131,6 +129,10 @@ def seeds_to_differ(errors: Mapping[str, np.ndarray], /) -> int | None:
             )
         )
     return min((count for count in counts if count), default=None)
+
+
+def _best(finite: Mapping[str, np.ndarray]) -> str | None:
+    return min(finite, key=lambda name: float(np.mean(finite[name])), default=None)
 
 
 def _finite(errors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -12,10 +12,11 @@ from experiments.claims.paper import PAPER_P, PAPER_UPDATES, TABLE_1, at_paper_s
 from experiments.claims.plateau import PLATEAU, PLATEAU_REACH, learning_begun
 from experiments.claims.reductions import last_update
 from experiments.claims.significance import against, column
-from experiments.claims.verdict import Claim, NotTested, Verdict, decide, each_seed, interval, on
+from experiments.claims.verdict import Claim, NotTested, Verdict, decide, interval, on
 from experiments.data.registry import DATA_SETS, SHAPESET, STAND_IN
 from experiments.networks import PAPER_DEPTH
 from experiments.results.queries import NotMeasured, condition, final_error, needed
+from glorot_jax.confidence import each_seed
 
 # Standard errors that a mean difference over so many seeds must exceed for Table 1's p.
 _BARS = {seeds: float(stats.t.ppf(1 - PAPER_P / 2, seeds - 1)) for seeds in (3, 5, 10)}

@@ -12,7 +12,13 @@ from scipy.special import stdtrit
 from experiments.exhibits import EXHIBITS
 from experiments.results.queries import NotMeasured
 from experiments.results.schema import find_group
-from glorot_jax.confidence import CONFIDENCE, Interval, spread_of_mean
+from glorot_jax.confidence import (
+    CONFIDENCE,
+    Interval,
+    each_seed,
+    interval_of_mean,
+    spread_of_mean,
+)
 
 FEWEST_SEEDS = 2  # one value has no spread, so no interval
 
@@ -94,14 +100,7 @@ def interval(values: np.ndarray, /, *, confidence: float = CONFIDENCE) -> Interv
     lost = int(np.sum(~np.isfinite(by_seed)))
     if lost:
         raise NotTested(f"{lost} of {seeds} seeds have no finite value")
-    half = spread_of_mean(values).half(confidence=confidence)
-    return Interval(np.asarray(by_seed.mean()), np.asarray(half))
-
-
-def each_seed(values: np.ndarray, /) -> np.ndarray:
-    """One value per seed of [seed], or [seed, example]."""
-    values = np.asarray(values, np.float64)
-    return values if values.ndim == 1 else values.mean(axis=1)
+    return interval_of_mean(values, confidence=confidence)
 
 
 def decide(

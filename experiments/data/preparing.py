@@ -28,6 +28,7 @@ import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import download_manager, resource
 
+from experiments import checksums
 from experiments.data.errors import DataError, DataMissing
 from glorot_jax.files import first_line
 
@@ -47,8 +48,7 @@ def check_file(path: Path, registered: Any) -> None:
         if size != wanted:
             what = "truncated" if size < wanted else "not the official file"
             raise DataError(f"{path}: {what}, {size} bytes where the official file has {wanted}")
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = checksums.sha256(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if sha256 != registered.checksum:

@@ -154,12 +154,13 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         for condition in program.conditions
         for rate in learning_rates(settings, condition)
     ]
+    seeds = [seed for seed, *_ in grid]
     ensemble = ensembles.create(
         [
             ensembles.fresh_member(initialised[condition].params[seed], rate, method.make)
             for seed, condition, rate in grid
         ],
-        [seed for seed, *_ in grid],
+        seeds,
         stream=task.train,
         key=shared.key,
         mesh=mesh,
@@ -175,7 +176,7 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         f"{shared.checkpoints.folder.name} {program.name}",
         advance,
         ensemble,
-        seeds=[seed for seed, *_ in grid],
+        seeds=seeds,
         mesh=mesh,
         arrays=task.train.arrays,
         sets=shared.sets,
@@ -186,9 +187,8 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         ),
     )
 
-    seeds = [seed for seed, *_ in grid]
     at_end = ensembles.without_padding(trained, seeds, mesh=mesh).members.params
-    history[WRONG] = _wrong(program.model, at_end, len(grid), task.test)[None]
+    history[WRONG] = _wrong(program.model, at_end, task.test)[None]
 
     def of_condition(values: np.ndarray, condition: NetworkSpec) -> np.ndarray:
         members = [place for place, (_, other, _) in enumerate(grid) if other == condition]
@@ -202,8 +202,9 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
     }
 
 
-def _wrong(model: MLP, params: Params, members: int, test: Batch) -> np.ndarray:
+def _wrong(model: MLP, params: Params, test: Batch) -> np.ndarray:
     """Which test examples each member of stacked ``params`` gets wrong, [member, example]."""
+    members = len(jax.tree.leaves(params)[0])
     each = [jax.tree.map(lambda leaf, i=i: leaf[i], params) for i in range(members)]
     # Not compiled: it is done once, and would take longer to compile than to run.
     return np.stack([np.asarray(loop.wrong(logits(model, p, test.x), test.y)) for p in each])

@@ -8,7 +8,7 @@ import xarray as xr
 from experiments.data.registry import DATA_SETS, SHAPESET
 from experiments.networks import NetworkSpec, read
 from experiments.results.schema import find_group
-from glorot_jax.confidence import Interval, mean_interval, spread_of_mean
+from glorot_jax.confidence import Interval, each_seed, interval_of_mean, mean_interval
 
 
 class NotMeasured(LookupError):
@@ -182,8 +182,8 @@ def final_percent(net: xr.Dataset, /) -> Interval:
     """Mean and t interval of one network's final test error in %, over seeds and test examples."""
     wrong = 100 * final_error(net)
     if len(wrong) < 2 or not np.isfinite(wrong).all():
-        return mean_interval(wrong.reshape(len(wrong), -1).mean(axis=1), axis=0)
-    return Interval(np.mean(wrong), np.asarray(spread_of_mean(wrong).half()))
+        return mean_interval(each_seed(wrong), axis=0)
+    return interval_of_mean(wrong)
 
 
 def nearest(values_of: np.ndarray, value: float, /) -> int:

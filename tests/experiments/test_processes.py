@@ -9,12 +9,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from experiments.results import schema
 from glorot_jax.processes import LOST
 from tests.commands import ROOT, command
+from tests.experiments.same_results import assert_same
 
 FLAGS = (
     "--config=fig09:smoke",
@@ -25,6 +24,7 @@ FLAGS = (
     "--config.checkpoint_seconds=0",
 )
 SECONDS = 240
+ROUNDING = {"rtol": 1e-6, "atol": 1e-7}
 
 
 def start(folder: Path, *, devices: int, flags: Sequence[str] = ()) -> subprocess.Popen[str]:
@@ -55,20 +55,6 @@ def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
         process.kill()
     assert process.returncode == 0, err
     return out, err
-
-
-def assert_close(folder: Path, other: Path) -> None:
-    found, expected = (schema.groups(schema.load(f / "results.nc")) for f in (folder, other))
-    assert set(found) == set(expected)
-    for group, measured in expected.items():
-        for name, variable in measured.variables.items():
-            there = found[group][name].values
-            if np.issubdtype(there.dtype, np.floating):
-                np.testing.assert_allclose(
-                    there, variable.values, rtol=1e-6, atol=1e-7, err_msg=name
-                )
-            else:
-                np.testing.assert_array_equal(there, variable.values, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +105,6 @@ def test_both_go_on_and_one_alone_does_too(bereft, alone, tmp_path):
     assert out == f"page: {folder / 'index.html'}\n"
     assert "goes on from" in err
     assert (silent, also_silent) == ("", "")
-    assert_close(folder, alone)
+    assert_same(folder, alone, **ROUNDING)
     assert "goes on from" in ended(start(by_one, devices=3))[1]
-    assert_close(by_one, alone)
+    assert_same(by_one, alone, **ROUNDING)

@@ -7,11 +7,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from experiments.results import schema
 from tests.commands import ROOT, SMOKE, command, run_command
+from tests.experiments.same_results import assert_same
 
 FIG09 = (
     "--config=fig09:smoke",
@@ -144,21 +143,6 @@ def resume(
         )
     done = run_command("experiments.launch", *flags, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
-
-
-def assert_same(folder: Path, uninterrupted: Path, *, rtol: float = 0, atol: float = 0) -> None:
-    """The results of both are the same, to the bit unless told."""
-    resumed, whole = (schema.load(f / "results.nc") for f in (folder, uninterrupted))
-    assert set(resumed.children) == set(whole.children)
-    for group, measured in schema.groups(whole).items():
-        for name, variable in measured.variables.items():
-            again, where = resumed[group][name].values, f"{group}/{name}"
-            if rtol and np.issubdtype(again.dtype, np.floating):
-                np.testing.assert_allclose(
-                    again, variable.values, rtol=rtol, atol=atol, err_msg=where
-                )
-            else:
-                np.testing.assert_array_equal(again, variable.values, err_msg=where)
 
 
 def test_report_rebuilds_everything_from_the_results(uninterrupted, tmp_path):

@@ -37,10 +37,10 @@ from experiments.report.figures.marks import (
     explain,
 )
 from experiments.report.figures.times import BAND, dress_time, spread
-from experiments.results.queries import dataset_of, layers, needed, network, of
+from experiments.results.queries import dataset_of, final_percent, layers, needed, network, of
 from experiments.results.schema import find_group
 from glorot_jax.activations import ACTIVATIONS
-from glorot_jax.confidence import Interval, mean_interval
+from glorot_jax.confidence import mean_interval
 from glorot_jax.initialization import uniform_variances
 from glorot_jax.plotting import layer_colours, legend_below
 from glorot_jax.theory import meanfield
@@ -267,7 +267,7 @@ def _left(study: xr.Dataset, spec: NetworkSpec) -> tuple[float, float, float]:
 
 
 def _final(study: xr.Dataset, spec: NetworkSpec) -> tuple[float, float, float]:
-    errors: Interval = mean_interval(100 * of(study, "final_test_error", spec), axis=0)
+    errors = final_percent(network(study, spec))
     half = float(np.nan_to_num(errors.half))
     return float(errors.mean), float(errors.mean) - half, float(errors.mean) + half
 

@@ -8,7 +8,7 @@ from experiments.networks import NetworkSpec
 from experiments.report.figures.errors import courses
 from experiments.report.figures.question import geometric
 from experiments.report.tables.table import Table, number, with_interval
-from experiments.results.queries import layers, network, of
+from experiments.results.queries import final_percent, layers, network, of
 from experiments.results.schema import find_group
 from glorot_jax.confidence import mean_interval
 
@@ -43,7 +43,7 @@ def _row(study: xr.Dataset, spec: NetworkSpec) -> tuple[str, ...]:
     when = leaving(network(study, spec))
     stayed = int(np.isnan(when).sum())
     mean, low, high = geometric(np.fmin(when, study["update"].values[-1]))
-    errors = mean_interval(100 * of(study, "final_test_error", spec), axis=0)
+    errors = final_percent(network(study, spec))
     return (
         spec.name,
         number(float(of(study, "chosen_learning_rate", spec))),
@@ -71,7 +71,7 @@ def _saturated(results: xr.DataTree) -> Table | None:
 
 def _fractions(study: xr.Dataset, spec: NetworkSpec) -> tuple[str, ...]:
     at_end = mean_interval(100 * of(study, "activation_saturated", spec)[:, -1], axis=0)
-    errors = mean_interval(100 * of(study, "final_test_error", spec), axis=0)
+    errors = final_percent(network(study, spec))
     return (
         spec.name,
         *(with_interval(m, h, digits=1) for m, h in zip(at_end.mean, at_end.half, strict=True)),
