@@ -19,7 +19,7 @@ def test_two_processes_share_the_nets(tmp_path):
     found = xr.load_dataset(tmp_path / "report.nc", engine="h5netcdf")
     assert found.sizes["seed"] == 3
     # A net alone on a process is another program than two. A bin's density is the difference of two
-    # shares, each rounded by 6e-8, of which a bin of 40 holds a few hundredths.
+    # shares, each rounded by 6e-8, of which a bin holds a few hundredths.
     density = ["sigma_density"]
     xr.testing.assert_allclose(found[density], alone.data[density], rtol=1e-5)
     rest = (data.drop_vars(density) for data in (found, alone.data))
