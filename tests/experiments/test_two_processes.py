@@ -60,9 +60,7 @@ def in_one_process(tmp_path_factory) -> dict:
 def run_here(folder: Path) -> dict:
     config = ConfigDict(base.paper("smoke"))
     config.update_from_flattened_dict(SETTINGS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "write_report", lambda *_: None)
-        launch.run(config, str(folder))
+    launch.run(config, str(folder))
     return measured(folder)
 
 
