@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 LOST = 75  # the status where another process is gone; EX_TEMPFAIL of sysexits.h: worth another try
 HEARTBEAT = 30  # seconds without a sign after which a process counts as gone
+_ARRIVAL = 300  # seconds that processes wait for each other at the start
 _GOODBYE = 10  # seconds that a process which fails waits for the others
 _AT_ONCE = 1 << 26  # bytes sent from one process to the others in one piece
 
@@ -36,7 +37,7 @@ _LOG_LINE = re.compile(rb"[IWEF]\d{4} |\[Gloo\]")
 _CHATTER = re.compile(rb"coordination_service|\[Gloo\]")
 
 _ending = threading.Lock()
-_name = "this process"
+_name = ""  # "process 1 of 2", once connected
 _status: int | None = None  # what this process ends with, once it is ending
 
 
@@ -67,6 +68,7 @@ def connect(
         jax.distributed.initialize(
             *given,
             cluster_detection_method=None if None in given else "deactivate",
+            initialization_timeout=_ARRIVAL,
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=_GOODBYE,
         )
@@ -233,12 +235,18 @@ def lost(reason: str) -> NoReturn:
     """Ends this process in one line: another is gone, and what it had is nowhere else."""
     _ending.acquire()
     sys.stdout.flush()
+    if _name:
+        line = (
+            f"{_name}: another process of this run is gone ({reason}); "
+            "the same command in all of them goes on"
+        )
+    else:
+        line = (
+            f"distributed: not all processes came within {_ARRIVAL} s; give all the same "
+            "coordinator_address and num_processes, and each its own process_id"
+        )
     clear = "\r\033[K" if sys.stderr.isatty() else ""
-    line = (
-        f"{clear}error: {_name}: another process of this run is gone ({reason}); "
-        "the same command in all of them goes on\n"
-    )
-    os.write(sys.stderr.fileno(), line.encode())
+    os.write(sys.stderr.fileno(), f"{clear}error: {line}\n".encode())
     os._exit(LOST)
 
 

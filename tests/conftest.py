@@ -12,6 +12,7 @@ import pytest
 TEST_DATA = "GLOROT_JAX_TEST_DATA"
 # What takes longest begins first, so that no worker is left alone with it at the end.
 LONGEST = (
+    "test_two_processes.py",
     "test_launch.py",
     "test_configs.py",
     "test_resume.py",
