@@ -33,6 +33,7 @@ import numpy as np
 
 from experiments.results import schema
 from experiments.workdir import PROGRAMS, RESULTS
+from glorot_jax.files import read_sealed
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = "('tanh standard 2','tanh normalized 2')"
@@ -367,7 +368,7 @@ def main() -> None:
             break
     print(f"\n{summary(struck)}\n")
     clocks = (path / "checkpoints/seconds" for path in home.glob("interrupted-*"))
-    taken = sum(float(clock.read_text()) for clock in clocks)
+    taken = sum(float(read_sealed(clock)) for clock in clocks)
     print(f"{struck.total()} interrupts in {number} runs, {faults} faults; {taken:.0f} s; {home}")
     if faults:
         raise SystemExit(1)
