@@ -112,8 +112,6 @@ def _validate_training(settings: ConfigDict, *, prefix: str) -> None:
         )
     choose(settings.dataset, DATA_SETS, field=f"{prefix}.dataset")
     choose(settings.fallback, ("", *FINITE), field=f"{prefix}.fallback")
-    if settings.fallback == settings.dataset:
-        raise ConfigError(f"{prefix}.fallback: {settings.fallback} is {prefix}.dataset itself")
     choose(settings.loss, LOSSES, field=f"{prefix}.loss")
     _some(settings.conditions, field=f"{prefix}.conditions")
     for depth in settings.depths:

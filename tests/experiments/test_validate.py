@@ -63,7 +63,6 @@ def test_every_config_is_valid(name, preset):
         ("online.conditions", ("tanh standard", "tanh standard 5"), ["repeats"]),
         ("online.probe_examples", 101, ["101", "100"]),
         ("stages", ("online", "online"), ["online", "twice"]),
-        ("mnist.fallback", "mnist", ["mnist", "itself"]),
         ("initial.depth", 10**9, ["1000000000", "1..10000"]),
         ("online.depths", (10**9,), ["1000000000", "1..10000"]),
         ("online.conditions", (f"tanh standard {'9' * 40}",), ["9" * 40, "1..10000"]),
