@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glorot_jax import processes
 from glorot_jax.files import check_seal, first_line, seal, write_atomically
 
 KEPT = 2
@@ -104,7 +105,10 @@ def _shortened(value: Any) -> str:
 
 
 class Checkpoints:
-    """The checkpoints of one program; a step counts what is done, such as updates."""
+    """The checkpoints of one program; a step counts what is done, such as updates.
+
+    Of several processes the first reads and writes; all call ``restore`` and ``save``.
+    """
 
     def __init__(self, place: Place):
         self._place = place
@@ -118,25 +122,35 @@ class Checkpoints:
         Raises:
           CheckpointError: the file has changed since, or belongs to another run.
         """
-        steps = self._steps()
-        if not steps:
+        newest = processes.first(self._newest)
+        if newest is None:
             return None
-        path = self._path(steps[-1])
-        return steps[-1], _unflatten(read(path, identity=self._place.identity), like(), path)
+        step, arrays = newest
+        return step, _unflatten(arrays, like(), self._path(step))
 
-    def save(self, step: int, state: Callable[[], Any], *, last: bool) -> None:
-        """Saves ``state()`` if enough time has passed since the last save, always if ``last``.
+    def due(self) -> bool:
+        """Whether enough time has passed since the last save."""
+        return time.monotonic() - self._last_save >= self._place.seconds_between
+
+    def save(self, step: int, state: Any) -> None:
+        """Saves ``state``, whose arrays every process has whole.
 
         Raises:
           CheckpointError: the folder can't be written or the disk is full; earlier ones remain.
         """
-        now = time.monotonic()
-        if not last and now - self._last_save < self._place.seconds_between:
-            return
-        write(self._path(step), _flatten(state()), identity=self._place.identity)
+        processes.first(lambda: self._write(step, state))
+        self._last_save = time.monotonic()
+
+    def _newest(self) -> tuple[int, dict[str, np.ndarray]] | None:
+        steps = self._steps()
+        if not steps:
+            return None
+        return steps[-1], read(self._path(steps[-1]), identity=self._place.identity)
+
+    def _write(self, step: int, state: Any) -> None:
+        write(self._path(step), _flatten(state), identity=self._place.identity)
         for old in self._steps()[:-KEPT]:
             self._path(old).unlink(missing_ok=True)
-        self._last_save = time.monotonic()
 
     def _path(self, step: int) -> Path:
         return self._place.folder / f"{step}.npz"

@@ -104,6 +104,13 @@ _ALL = (
         "Baseline: an RBF SVM and a network on the same fixed Shapeset examples",
         ("baseline",),
     ),
+    Exhibit(
+        "plateau",
+        "Our question (a): what takes a tanh net off its plateau",
+        ("plateau",),
+    ),
+    Exhibit("adam", "Our question (b): does the initialisation matter with Adam", ("adam",)),
+    Exhibit("first_layer", "Our question (c): why layer 1 saturates first", ("first_layer",)),
     Exhibit("fashion_mnist", "Fashion-MNIST: test error", ("fashion_mnist",)),
 )
 EXHIBITS: Mapping[str, Exhibit] = MappingProxyType({exhibit.key: exhibit for exhibit in _ALL})

@@ -65,12 +65,12 @@ def tidying(tidy: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def saving_first() -> Iterator[Callable[[], bool]]:
-    """Inside, a first signal only makes the yielded function true: save, then ``stop``."""
+def saving_first() -> Iterator[Callable[[], int]]:
+    """Inside, the yielded function returns a first signal, 0 until there is one: save, ``stop``."""
     with _state.lock:
         _state.saves_first = True
     try:
-        yield lambda: _state.signum is not None
+        yield lambda: _state.signum or 0
     finally:
         with _state.lock:
             _state.saves_first = False
@@ -78,9 +78,13 @@ def saving_first() -> Iterator[Callable[[], bool]]:
         stop(f"after {_state.doing}")
 
 
-def stop(where: str, *, of: str = "") -> NoReturn:
-    """Ends the run that a signal asked to end, in a line that says ``where`` it stopped."""
+def stop(where: str, *, of: str = "", signum: int | None = None) -> NoReturn:
+    """Ends the run that a signal asked to end, in a line that says ``where`` it stopped.
+
+    ``signum``: the signal, where another process of the run got it.
+    """
     with _state.lock:
+        _state.signum = _state.signum or signum
         _state.said = True
         _say(where, of=of)
     raise SystemExit(_status())
@@ -112,14 +116,17 @@ def _status() -> int:
     return 128 + (_state.signum or signal.SIGTERM)
 
 
-def _say(where: str, *, of: str = "", to: int = 2) -> None:
+def _say(where: str, *, of: str = "", to: int | None = None) -> None:
     clear = "\r\033[K" if sys.stderr.isatty() else ""
     of = of and f"{of}: "
-    os.write(to, f"{clear}{of}stopped {where}; the same command goes on\n".encode())
+    os.write(
+        sys.stderr.fileno() if to is None else to,
+        f"{clear}{of}stopped {where}; the same command goes on\n".encode(),
+    )
 
 
 def _last_words(where: str) -> None:
     """Says ``where``, and lets nothing that the main thread still prints come after it."""
-    stderr = os.dup(2)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    stderr = os.dup(sys.stderr.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     _say(where, to=stderr)

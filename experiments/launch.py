@@ -3,7 +3,8 @@
   python -m experiments.launch --config=paper:quick --workdir=results/quick
   python -m experiments.launch --list
 
-Started again with the same command, a run that was stopped goes on where it was.
+Started again with the same command, a run that was stopped goes on where it was. On several
+machines the same command is started on all of them, with --distributed (docs/scale.md).
 """
 
 from experiments import interrupts
@@ -13,13 +14,12 @@ if __name__ == "__main__":
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import jax
 import scipy.linalg  # noqa: F401  (loads the LAPACK whose threads are limited)
-import xarray as xr
 from absl import flags
 from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
@@ -34,12 +34,13 @@ from experiments.report.page import INDEX, report_files
 from experiments.results import schema
 from experiments.stages import STAGES
 from experiments.validate import validate
-from experiments.workdir import PROGRAMS, RESULTS, Workdir, opened
-from glorot_jax import command
+from experiments.workdir import PROGRAMS, RESULTS, Workdir, check_same_everywhere, opened
+from glorot_jax import command, process_flags, processes
 from glorot_jax.keys import named
 
 _CONFIG = config_flag.define()
-flags.adopt_module_key_flags(config_flag)  # for --help
+for _module in (config_flag, process_flags):
+    flags.adopt_module_key_flags(_module)  # for --help
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder for results, checkpoints and the page.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS data folder; TFDS_DATA_DIR unless given.")
 
@@ -47,49 +48,55 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS data folder; TFDS_DATA_D
 def run(config: ConfigDict, workdir: str) -> Path:
     """Runs the stages of ``config`` and writes the page; returns its path.
 
+    Of several processes the first reads and writes; all return when it has.
+
     Raises:
       ConfigError: the config or the work directory can't be used.
       DataError, CheckpointError, ResultsError: a file can't be read or written.
     """
     config = with_custom(config)
     validate(config)
+    check_same_everywhere(config)
     with opened(workdir, config) as folder:
         return _run(config, folder)
 
 
 def _run(config: ConfigDict, folder: Workdir) -> Path:
-    groups: dict[str, xr.Dataset] = {}
     left_out: dict[str, str] = {}
     for stage, measure in STAGES.items():
         if stage not in config.stages:
             continue
         key = named(jax.random.key(config.seed), stage)
         try:
-            measured = folder.stage(stage, partial(measure, config, key, folder))
+            folder.stage(stage, partial(measure, config, key, folder))
         except DataMissing as missing:
             if not config[stage].get("optional", False):
                 raise
             left_out[config[stage].dataset] = str(missing).replace(str(Path.home()), "~")
-        else:
-            groups |= schema.groups(measured)
-    page = folder.path / INDEX
+    processes.first(lambda: _write(config, folder, left_out))
+    return folder.path / INDEX
+
+
+def _write(config: ConfigDict, folder: Workdir, left_out: Mapping[str, str]) -> None:
     if folder.finished() and not folder.measured:
         print(f"nothing to do: {folder.path} holds this run, finished", file=sys.stderr)
-        return page
+        return
     attrs = provenance(config, wall_time_s=folder.seconds())
-    whole = schema.build(groups, {**attrs, schema.LEFT_OUT: schema.reasons_to_json(left_out)})
+    whole = schema.build(
+        folder.groups, {**attrs, schema.LEFT_OUT: schema.reasons_to_json(left_out)}
+    )
     folder.write(whole, folder.path / RESULTS)
     interrupts.doing("drawing the figures and writing the page")
     write_report(whole, folder.path)
     folder.finish(report_files(folder.path))
-    return page
 
 
 def set_up_jax(workdir: str, *, compile_fast: bool) -> None:
     """One host device and one LAPACK thread a CPU core; compiled programs kept in the folder.
 
     Has to be called before JAX is first used; the devices and threads of an accelerator stay as
-    they are. ``compile_fast`` leaves out most optimizations.
+    they are, and so do as many host devices as JAX_NUM_CPU_DEVICES says. ``compile_fast`` leaves
+    out most optimizations.
 
     Raises:
       ConfigError: ``workdir`` isn't text under this locale, so that JAX can't be told of it.
@@ -101,7 +108,8 @@ def set_up_jax(workdir: str, *, compile_fast: bool) -> None:
         )
     # LAPACK's own threads, on top of JAX's, made a singular value decomposition 30 times slower.
     threadpool_limits(limits=1, user_api="blas")
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    if not os.environ.get("JAX_NUM_CPU_DEVICES"):
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     jax.config.update("jax_disable_most_optimizations", compile_fast)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / PROGRAMS))
@@ -111,9 +119,12 @@ def main(argv: Sequence[str]) -> None:
     del argv
     config = _CONFIG.value
     set_up_jax(_WORKDIR.value, compile_fast=config.compile_fast)
+    process_flags.connect_if_asked()
     if _DATA_DIR.value is not None:
         config.data_dir = _DATA_DIR.value
-    print(f"page: {run(config, _WORKDIR.value)}", flush=True)
+    page = run(config, _WORKDIR.value)
+    if processes.is_first():
+        print(f"page: {page}", flush=True)
     interrupts.ignore()
 
 

@@ -18,14 +18,25 @@ DENOISING = "denoising"
 SCHEME_EXAMPLES = 300  # that a data-dependent scheme sees
 # Width of each layer, from the first to the last, as a multiple of the config's.
 SHAPES = {"equal": (1.0, 1.0), "growing": (0.5, 1.5), "shrinking": (1.5, 0.5)}
+WHITENED = "whitened"
+PIXELS = ("raw", WHITENED)  # as the data set has them, or see glorot_jax/data/whitening.py
 OPTIONS: Mapping[str, Iterable[str]] = MappingProxyType(
-    {"optimizer": OPTIMIZERS, "shape": SHAPES, "loss": LOSSES}
+    {"optimizer": OPTIMIZERS, "shape": SHAPES, "loss": LOSSES, "pixels": PIXELS}
 )
 # How networks are trained where nothing else is said, and where results have no such coordinate.
-DEFAULTS = MappingProxyType({"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy"})
+DEFAULTS = MappingProxyType(
+    {"optimizer": "sgd", "shape": "equal", "loss": "cross_entropy", "pixels": "raw"}
+)
 
 _SCHEME_NAMES = {"standard": "", "normalized": "N", DENOISING: "pre-trained"}
-_OPTION_NAMES = {"hessian_diagonal": "Hessian rates", "gradient_variance": "variance rates"}
+_OPTION_NAMES = {
+    "hessian_diagonal": "Hessian rates",
+    "gradient_variance": "variance rates",
+    "adam": "Adam",
+    "first_frozen": "layer 1 frozen",
+    "first_slow": "layer 1 slow",
+    WHITENED: "whitened inputs",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class NetworkSpec:
       optimizer: one of ``OPTIMIZERS``.
       shape: one of ``SHAPES``, how widths change from layer to layer.
       loss: one of ``LOSSES``.
+      pixels: one of ``PIXELS``.
     """
 
     activation: str
@@ -47,6 +59,7 @@ class NetworkSpec:
     optimizer: str = DEFAULTS["optimizer"]
     shape: str = DEFAULTS["shape"]
     loss: str = DEFAULTS["loss"]
+    pixels: str = DEFAULTS["pixels"]
 
     @property
     def name(self) -> str:
@@ -87,7 +100,7 @@ class NetworkSpec:
 
     @property
     def unusual(self) -> dict[str, str]:
-        """Those of optimizer, shape and loss that aren't ``DEFAULTS``."""
+        """Those of optimizer, shape, loss and pixels that aren't ``DEFAULTS``."""
         options = {option: getattr(self, option) for option in DEFAULTS}
         return {option: value for option, value in options.items() if value != DEFAULTS[option]}
 
@@ -113,9 +126,9 @@ def parse(text: str, *, field: str, loss: str = DEFAULTS["loss"]) -> NetworkSpec
     """The network that ``text`` names.
 
     ``text`` is ``"activation scheme"``, then, where they aren't 5, sgd, equal and ``loss``: a
-    depth and ``optimizer=... shape=... loss=...``. An activation or scheme is a name of ours or a
-    dotted path to one's own, ``my_package.my_module:my_init``. ``field`` is where the config says
-    it.
+    depth and ``optimizer=... shape=... loss=... pixels=...``. An activation or scheme is a name of
+    ours or a dotted path to one's own, ``my_package.my_module:my_init``. ``field`` is where the
+    config says it.
 
     Raises:
       ConfigError: it is written wrongly, or names something that there isn't.

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from glorot_jax import processes
+
 SECONDS_BETWEEN_LINES = 10.0
 # One process draws the bars. The default lock is one between processes too: where a signal ends the
 # run, the process that keeps account of such locks prints a warning after the run's last line.
@@ -15,7 +17,10 @@ tqdm.set_lock(threading.RLock())
 
 
 class Progress:
-    """Counts towards ``total`` of ``unit``; shows the rate and the time left."""
+    """Counts towards ``total`` of ``unit``; shows the rate and the time left.
+
+    Of several processes the first does.
+    """
 
     def __init__(self, title: str, total: int, unit: str, done: int):
         self._bar = tqdm(
@@ -24,10 +29,10 @@ class Progress:
             desc=title,
             unit=f" {unit}",
             unit_scale=True,
-            disable=not sys.stderr.isatty(),
+            disable=not (sys.stderr.isatty() and processes.is_first()),
             file=sys.stderr,
         )
-        self._lines = not sys.stderr.isatty()
+        self._lines = not sys.stderr.isatty() and processes.is_first()
         self._title, self._total, self._unit = title, total, unit
         self._done, self._first_done = done, done
         self._started = self._last_line = time.monotonic()
@@ -47,7 +52,8 @@ class Progress:
 
     def note(self, line: str) -> None:
         """One line for a person, whatever the output is."""
-        self._bar.write(line, file=sys.stderr)
+        if processes.is_first():
+            self._bar.write(line, file=sys.stderr)
 
     def say(self, what: str) -> None:
         """Shows what is being done before there is anything to count."""

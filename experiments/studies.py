@@ -67,6 +67,38 @@ _GAUSSIANS = (*_STARTED, *(NetworkSpec("tanh", f"gaussian({s})") for s in GAUSSI
 _MODERN = tuple(NetworkSpec(unit, scheme) for unit in MODERN_UNITS for scheme in MODERN_SCHEMES)
 _SHORT = {"points": 5, "updates": 7000}
 
+# A question of our own: why some tanh nets stay on Shapeset's plateau, and what saturates first.
+# PyTorch's biases have Var[b] = 1 / (3 n), 0.0033 for 100 units.
+KERNEL_VARIANCES = ("1/6", "1/3", "0.6", "1", "1.7", "3")  # n Var[W]
+BIAS_VARIANCES = ("0", "0.003", "0.03", "0.3")
+_PLATEAU = (
+    *(
+        NetworkSpec("tanh", f"uniform({kernels},{biases})")
+        for biases in BIAS_VARIANCES
+        for kernels in KERNEL_VARIANCES
+    ),
+    NetworkSpec("tanh", "pytorch"),
+)
+STARTS = ("standard", "pytorch", "normalized", "uniform(1,0.003)")
+_ADAM = (
+    *(
+        NetworkSpec("tanh", scheme, optimizer=optimizer)
+        for optimizer in ("sgd", "adam")
+        for scheme in STARTS
+    ),
+    *(NetworkSpec("tanh", scheme, 10, "adam") for scheme in ("standard", "normalized")),
+)
+_FIRST_LAYER = tuple(
+    NetworkSpec("tanh", "standard").replace(**option)
+    for option in (
+        {},
+        {"optimizer": "first_frozen"},
+        {"optimizer": "first_slow"},
+        {"pixels": "whitened"},
+    )
+)
+_FIVE_SEEDS = {"seeds": 5, "spacing": "early"}
+
 _ALL = (
     Study(
         "selection",
@@ -108,6 +140,52 @@ _ALL = (
         "today's initialisations",
         _MODERN,
         {"smoke": {"networks": _MODERN[:2]}, "quick": {**_SHORT, "updates": 4000}},
+        of_the_paper=False,
+    ),
+    Study(
+        "plateau",
+        "our question (a): what takes a tanh net off its plateau",
+        _PLATEAU,
+        {
+            "smoke": {"networks": _PLATEAU[:2]},
+            # Long enough for the standard initialisation, which takes 9000 to 15 000 updates;
+            # small sets to measure on, since that is half of the time.
+            "quick": {
+                **_FIVE_SEEDS,
+                **{"updates": 20_000, "points": 40, "learning_rates": (0.03,)},
+                **{"validation_examples": 500, "test_examples": 2000, "probe_examples": 100},
+            },
+        },
+        of_the_paper=False,
+    ),
+    Study(
+        "adam",
+        "our question (b): initialisation with Adam",
+        _ADAM,
+        {
+            "smoke": {"networks": _ADAM[:8:4]},
+            "quick": {
+                **_FIVE_SEEDS,
+                **{"updates": 20_000, "points": 40, "learning_rates": (0.01, 0.03, 0.1)},
+                "optimizer_learning_rates": {"adam": (1e-4, 3e-4, 1e-3)},
+                **{"validation_examples": 1000, "test_examples": 2000, "probe_examples": 100},
+            },
+        },
+        of_the_paper=False,
+    ),
+    Study(
+        "first_layer",
+        "our question (c): why layer 1 saturates first",
+        _FIRST_LAYER,
+        {
+            # At this rate the 98th percentiles of layers 1 to 4 have saturated by 50 000 updates;
+            # a net with layer 1 frozen takes longest to begin.
+            "quick": {
+                **_FIVE_SEEDS,
+                **{"updates": 80_000, "points": 40, "learning_rates": (0.1,)},
+                **{"validation_examples": 1000, "test_examples": 2000},
+            },
+        },
         of_the_paper=False,
     ),
 )

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 from experiments import interrupts
 from experiments.checkpoint import Checkpoints, Place
 from experiments.progress import progress, spaced
+from glorot_jax import processes
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.ensemble import Ensemble
@@ -98,16 +98,19 @@ def train(
 ) -> tuple[Ensemble, dict[str, np.ndarray]]:
     """Trains ``ensemble``, members of ``seeds`` on ``mesh``, through ``schedule``.
 
-    A checkpoint found at its place is gone on from, whatever the devices it was made on. A signal
-    that asks to stop is obeyed as soon as a checkpoint is saved; see ``interrupts``.
+    A checkpoint found at its place is gone on from, whatever the devices and processes it was made
+    on. A signal that asks to stop, in any of the processes, is obeyed as soon as a checkpoint is
+    saved; see ``interrupts``.
 
-    Returns the ensemble at the end and everything measured, name -> [points + 1, members, ...].
+    Returns the ensemble at the end and everything measured, name -> [points + 1, members, ...], in
+    every process.
 
     Raises:
       CheckpointError: a checkpoint can't be written, has changed, or belongs to another run.
     """
     interrupts.doing(f"compiling {title}")
     saved, total = Checkpoints(checkpoints), int(schedule.updates[-1])
+    arrays, sets = (ensembles.on_every_device(each, mesh) for each in (arrays, sets))
     empty = _empty_history(advance, ensemble, arrays, sets, len(schedule.blocks), len(seeds))
     start = State(ensemble, empty, loop.Done())
 
@@ -130,17 +133,20 @@ def train(
         ensemble, _ = advance(start.ensemble, arrays, sets, jnp.asarray(0), jnp.asarray(False))
         bar.say("")
         interrupts.doing(f"training {title}")
+        pace = _Pace()
+        start = start._replace(ensemble=ensemble)
         with interrupts.saving_first() as asked_to_stop:
-            for state in _states(
-                advance, start._replace(ensemble=ensemble), arrays, sets, schedule.blocks
-            ):
-                updates, stopping = schedule.updates_at(state.done), asked_to_stop()
+            for state in _states(advance, start, arrays, sets, schedule.blocks, pace):
+                updates = schedule.updates_at(state.done)
                 bar.reach(updates)
-                at_end = state.done.points == len(schedule.blocks)
-                saved.save(updates, partial(unpadded, state), last=stopping or at_end)
-                if stopping:
+                # Signals and clocks differ between processes; what follows has to be the same.
+                every = processes.agree([asked_to_stop(), saved.due(), pace.blocks])
+                signum, (_, due, pace.blocks) = int(every[:, 0].max()), every[0].tolist()
+                if signum or due or state.done.points == len(schedule.blocks):
+                    saved.save(updates, unpadded(state))
+                if signum:
                     where = f"at {spaced(updates)} of {spaced(total)} updates"
-                    interrupts.stop(where, of=title)
+                    interrupts.stop(where, of=title, signum=signum)
     interrupts.doing(f"going on after {title}")
     return state.ensemble, state.history
 
@@ -161,10 +167,15 @@ def _empty_history(
 
 
 def _states(
-    advance: loop.Advance, start: State, arrays: PyTree, sets: PyTree, blocks: np.ndarray
+    advance: loop.Advance,
+    start: State,
+    arrays: PyTree,
+    sets: PyTree,
+    blocks: np.ndarray,
+    pace: "_Pace",
 ) -> Iterator[State]:
     """The states on the way from ``start``, one at least every ``SECONDS`` or block."""
-    history, pace = start.history, _Pace()
+    history = start.history
     for done, ensemble, measured in loop.run(
         advance,
         start.ensemble,
@@ -172,29 +183,29 @@ def _states(
         sets=sets,
         blocks=blocks,
         done=start.done,
-        most=pace.most,
+        most=pace.start,
     ):
         jax.block_until_ready(ensemble)
         pace.passed()
         if measured is not None:
-            for name, values in measured.items():
+            for name, values in processes.on_host(measured).items():
                 history[name][done.points - 1] = values[: history[name].shape[1]]
         yield State(ensemble, history, done)
 
 
 class _Pace:
-    """How many blocks may pass until signals are looked at again: what takes about ``SECONDS``."""
+    """How many ``blocks`` may pass until signals are looked at: what takes about ``SECONDS``."""
 
     def __init__(self) -> None:
-        self._most, self._started = 1, 0.0
+        self.blocks, self._started = 1, 0.0
 
-    def most(self) -> int:
+    def start(self) -> int:
         self._started = time.monotonic()
-        return self._most
+        return self.blocks
 
     def passed(self) -> None:
         seconds = time.monotonic() - self._started
         if seconds < SECONDS / 2:
-            self._most *= 2
+            self.blocks *= 2
         elif seconds > SECONDS:
-            self._most = max(1, self._most // 2)
+            self.blocks = max(1, self.blocks // 2)

@@ -17,6 +17,7 @@ from experiments import checksums, interrupts
 from experiments.checkpoint import Place
 from experiments.errors import ConfigError
 from experiments.results import schema
+from glorot_jax import processes
 from glorot_jax.files import (
     DamagedFile,
     first_line,
@@ -37,21 +38,26 @@ _SUFFIXES = (".nc", ".npz", ".json", ".html", ".md", ".png", ".svg")
 class Workdir:
     """A folder for one run of one config; ``opened`` makes it.
 
+    Of several processes the first alone looks into it; all call ``claim`` and ``stage``.
+
     Attributes:
       path: the folder.
       checkpoints: the folder in it for all that a run which goes on needs.
       measured: whether this start has measured anything.
+      groups: the results of the stages so far, by name; in the first process.
     """
 
     def __init__(self, path: Path, config: ConfigDict):
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.measured = False
+        self.groups: dict[str, xr.Dataset] = {}
         self.config_hash = hashlib.sha256(_canonical(_plain(config)).encode()).hexdigest()
         self._seconds_between = config.checkpoint_seconds
         self._made_by: dict[str, str] = {}
         self._started = time.monotonic()
         self._spent_before = 0.0
+        self._locked: int | None = None  # the file of the lock, in the process that has it
 
     def place(self, stage: str) -> Place:
         """Where ``stage`` has its checkpoints."""
@@ -75,27 +81,34 @@ class Workdir:
             )
         return group
 
-    def stage(self, stage: str, measure: Callable[[], tuple[str, xr.Dataset]]) -> xr.DataTree:
-        """Results with one group: read if an earlier start finished it, else measured and saved.
+    def stage(self, stage: str, measure: Callable[[], tuple[str, xr.Dataset]]) -> None:
+        """Adds to ``groups``: read if an earlier start finished the stage, else measured and saved.
 
-        ``measure()`` returns the group's name and the group.
+        ``measure()`` returns the group's name and the group, in every process.
 
         Raises:
           ConfigError: the file belongs to a run of another config.
           ResultsError: the file has changed since it was written.
         """
         path = self.checkpoints / f"{stage}.nc"
-        interrupts.doing(f"{'reading' if path.exists() else 'measuring'} {stage}")
-        if not path.exists():
+        there = processes.first(path.exists)
+        interrupts.doing(f"{'reading' if there else 'measuring'} {stage}")
+        if not there:
             name, made = measure()
-            self.write(schema.build({name: made}, {}), path)
             self.measured = True
-            self.note_time()
-            self.note_programs()
-        found = self._load(path)
-        for name in schema.groups(found):
+            processes.first(lambda: self._keep(schema.build({name: made}, {}), path))
+        for name in processes.first(lambda: self._read(path)):
             self.claim(name, stage=stage)
-        return found
+
+    def _keep(self, measured: xr.DataTree, path: Path) -> None:
+        self.write(measured, path)
+        self.note_time()
+        self.note_programs()
+
+    def _read(self, path: Path) -> list[str]:
+        found = schema.groups(self._load(path))
+        self.groups |= found
+        return list(found)
 
     def write(self, results: xr.DataTree, path: Path) -> None:
         """Writes ``results`` as this run's."""
@@ -125,10 +138,39 @@ class Workdir:
 
     def tidy(self) -> None:
         """Leaves the folder as one that can be gone on with."""
-        sweep(self.path)
-        self.note_time()
+        if self._locked is not None:
+            sweep(self.path)
+            self.note_time()
 
-    def prepare(self, config: ConfigDict, *, died: bool) -> None:
+    def open(self, config: ConfigDict) -> None:
+        """Makes the folder, if it isn't there, and takes it for this run alone.
+
+        Raises:
+          ConfigError, ResultsError: as ``opened``.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self._locked = _lock(self)
+            died = bool(os.pread(self._locked, 1, 0))
+            os.ftruncate(self._locked, 0)
+            os.pwrite(self._locked, str(os.getpid()).encode(), 0)
+            self._prepare(config, died=died)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def leave(self) -> None:
+        """Notes that the run ended in its own way."""
+        if self._locked is not None:
+            self.note_time()
+            self.note_programs()
+            os.ftruncate(self._locked, 0)
+
+    def close(self) -> None:
+        """Lets others take the folder."""
+        if self._locked is not None:
+            os.close(self._locked)
+
+    def _prepare(self, config: ConfigDict, *, died: bool) -> None:
         """Checks that the folder is this run's before anything is changed in it."""
         _check_places(self.path, config.get("stages", ()))
         _check_config(self.path, _plain(config), self._load)
@@ -199,31 +241,18 @@ def opened(path: Path | str, config: ConfigDict) -> Iterator[Workdir]:
     """
     folder = Workdir(Path(path), config)
     try:
-        folder.checkpoints.mkdir(parents=True, exist_ok=True)
-        lock = _lock(folder)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        died = bool(os.pread(lock, 1, 0))
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        try:
-            folder.prepare(config, died=died)
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        processes.first(lambda: folder.open(config))
         stopped: SystemExit | None = None
         try:
             with interrupts.tidying(folder.tidy):
                 yield folder
         except SystemExit as stop:  # asked to, with all saved
             stopped = stop
-        folder.note_time()
-        folder.note_programs()
-        os.ftruncate(lock, 0)
+        folder.leave()
         if stopped:
             raise stopped
     finally:
-        os.close(lock)
+        folder.close()
 
 
 def _lock(folder: Workdir) -> int:
@@ -283,20 +312,38 @@ def _check_config(path: Path, wanted: dict, load: Callable[[Path], object]) -> N
 MOST_NAMED = 3  # fields in which two configs differ
 
 
+def check_same_everywhere(config: ConfigDict) -> None:
+    """Refuses processes of one run that were started with different configs.
+
+    Raises:
+      ConfigError: in all of them; it names the fields.
+    """
+    first, *others = processes.from_all(_plain(config))
+    for number, other in enumerate(others, start=1):
+        if changed := _changed(
+            first, other, f"{{}} is {{}} in process 0 and {{}} in process {number}"
+        ):
+            raise ConfigError(f"config: {changed}; give all processes the same flags")
+
+
 def _refuse_another(known: dict, wanted: dict, path: Path) -> None:
+    if changed := _changed(known, wanted, "{} was {} there and is {} now"):
+        raise ConfigError(
+            f"workdir: {path} holds a run of another config: {changed}; name another folder"
+        )
+
+
+def _changed(known: dict, wanted: dict, saying: str) -> str:
+    """The fields in which two configs differ, each as ``saying`` has it; empty if none."""
     known, wanted = _flat(known), _flat(wanted)
     changed = [
-        f"{field} was {known.get(field, 'absent')} there and is {wanted.get(field, 'absent')} now"
+        saying.format(field, known.get(field, "absent"), wanted.get(field, "absent"))
         for field in [*known, *(field for field in wanted if field not in known)]
         if known.get(field) != wanted.get(field)
     ]
-    if changed:
-        more = len(changed) - MOST_NAMED
-        rest = [f"and {more} more fields"] if more > 0 else []
-        raise ConfigError(
-            f"workdir: {path} holds a run of another config: "
-            f"{'; '.join([*changed[:MOST_NAMED], *rest])}; name another folder"
-        )
+    more = len(changed) - MOST_NAMED
+    rest = [f"and {more} more fields"] if more > 0 else []
+    return "; ".join([*changed[:MOST_NAMED], *rest])
 
 
 def _flat(config: dict, prefix: str = "config") -> dict[str, Any]:

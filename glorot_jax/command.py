@@ -7,6 +7,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from glorot_jax import processes
+
 FLAGS = flags.FLAGS
 
 # absl's own ends with status 1, and knows no module but the one that was started.
@@ -30,6 +32,10 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
             fail(_explain(error))
         return left
 
+    def together(argv: Sequence[str]) -> None:
+        with processes.ending():
+            guarded(argv)
+
     def guarded(argv: Sequence[str]) -> None:
         try:
             main(argv)
@@ -43,7 +49,7 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str]) -> None:
             fail(f"JAX_PLATFORMS: {str(error).splitlines()[0]}")
 
     logging.set_verbosity(logging.WARNING)
-    app.run(guarded, flags_parser=parse)
+    app.run(together, flags_parser=parse)
 
 
 def _help(main: Callable[[Sequence[str]], None]) -> str:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 CONFIDENCE = 0.95
 
@@ -40,6 +40,63 @@ def mean_interval(values: np.ndarray, *, axis: int, confidence: float = CONFIDEN
     error = np.sqrt(np.square(deviation).sum(axis=axis) / degrees / np.where(count > 0, count, 1))
     half = stdtrit(degrees, (1 + confidence) / 2) * error
     return Interval(mean, np.where(count > 1, half, np.nan))
+
+
+class Spread(NamedTuple):
+    """How far a mean strays: its variance, in two parts, and the degrees of freedom of both.
+
+    Attributes:
+      from_seeds: what falls with the number of seeds.
+      from_examples: what doesn't; 0 where the seeds share no examples.
+      degrees: of freedom, by Welch and Satterthwaite.
+    """
+
+    from_seeds: float
+    from_examples: float
+    degrees: float
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        return float(np.sqrt(self.from_seeds + self.from_examples))
+
+    def half(self, *, confidence: float = CONFIDENCE) -> float:
+        """The half-width of the mean's t interval."""
+        return float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.error
+
+    def p(self, distance: float) -> float:
+        """Two-sided p of a mean that lies ``distance`` from what is tested."""
+        if not self.error:
+            return 0.0 if distance else 1.0
+        return float(2 * stdtr(self.degrees, -abs(distance) / self.error))
+
+
+def spread_of_mean(values: np.ndarray, /) -> Spread:
+    """How far the mean of ``values`` [seed] strays, or [seed, example] of examples they share.
+
+    Seeds that share a test set share its sampling error, which no number of seeds takes away. With
+    one value for each seed and example the variance of their mean is that of a two-way layout
+    without repetition, (MS_seed + MS_example - MS_rest) / (seeds x examples): Searle, Casella &
+    McCulloch (1992), section 4.4; at least the seeds' own part, below which chance may take it.
+
+    Args:
+      values: finite, of two seeds and, if any, two examples at least.
+    """
+    values = np.asarray(values, np.float64)
+    seeds = values.shape[0]
+    by_seed = values.reshape(seeds, -1).mean(axis=1)
+    from_seeds = float(by_seed.var(ddof=1)) / seeds
+    if values.ndim == 1:
+        return Spread(from_seeds, 0.0, seeds - 1)
+    examples = values.shape[1]
+    by_example = values.mean(axis=0)
+    rest = values - by_seed[:, None] - by_example + by_seed.mean()
+    shared = float(np.square(rest).sum()) / ((seeds - 1) * (examples - 1)) / (seeds * examples)
+    # The rest is in both parts; it is taken out of the one that more seeds don't lessen.
+    from_examples = max(float(by_example.var(ddof=1)) / examples - shared, 0.0)
+    both = from_seeds**2 / (seeds - 1) + from_examples**2 / (examples - 1)
+    degrees = (from_seeds + from_examples) ** 2 / both if both else seeds - 1
+    return Spread(from_seeds, from_examples, degrees)
 
 
 def slope_interval(

@@ -1,12 +1,15 @@
 """Schemes for a whole network: every initialiser of kernels, and schemes that do more than that."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
+from jax.nn import initializers as jax_initializers
 
 from glorot_jax import dotted
 from glorot_jax.initializers import INITIALIZERS, Initializer, gaussian, standard
@@ -31,14 +34,32 @@ def pytorch(model: MLP, key: jax.Array, x: jax.Array) -> Params:
     The kernels are those of ``standard`` from the same key.
     """
     params = from_initializer(standard(), model, key, x)
+    return _with_biases(params, key, lambda fan_in: fan_in**-0.5)
+
+
+def uniform(
+    kernel_variance: float, bias_variance: float, model: MLP, key: jax.Array, x: jax.Array
+) -> Params:
+    """Uniform kernels and biases of any variance: n_in Var[W] and Var[b], in every layer.
+
+    The kernels of (1/3, 0) are those of ``standard`` from the same key; biases of one key differ
+    between variances by a factor only.
+    """
+    kernels = jax_initializers.variance_scaling(kernel_variance, "fan_in", "uniform")
+    params = from_initializer(kernels, model, key, x)
+    return _with_biases(params, key, lambda fan_in: math.sqrt(3 * bias_variance))
+
+
+def _with_biases(params: Params, key: jax.Array, bound: Callable[[int], float]) -> Params:
+    """``params`` with every bias uniform in +-``bound(fan_in)``."""
 
     def with_bias(index: int, kernel: jax.Array) -> dict[str, jax.Array]:
         fan_in, units = kernel.shape
-        bound = fan_in**-0.5
-        bias = jax.random.uniform(named(key, "bias", index), (units,), minval=-bound, maxval=bound)
+        reach = bound(fan_in)
+        bias = jax.random.uniform(named(key, "bias", index), (units,), minval=-reach, maxval=reach)
         return {"kernel": kernel, "bias": bias}
 
-    names = layer_names(len(model.widths))
+    names = layer_names(len(params) - 1)
     return {name: with_bias(index, params[name]["kernel"]) for index, name in enumerate(names)}
 
 
@@ -85,22 +106,26 @@ DATA_DEPENDENT = ("lsuv",)
 SCHEME_NAMES: tuple[str, ...] = (*INITIALIZERS, *_WHOLE)
 
 _GAUSSIAN = re.compile(r"gaussian\((.*)\)")
+_UNIFORM = re.compile(r"uniform\((.*)\)")
 
 
 @cache
 def scheme(name: str) -> InitScheme:
     """The scheme called ``name``, the same function every time.
 
-    ``name`` is one of ``SCHEME_NAMES``, ``gaussian(<stddev>)`` for another scale, or the dotted
-    path ``package.module:name`` of your own initialiser: a function ``(key, shape, dtype) ->
-    Array`` as in ``jax.nn.initializers``, or a factory without arguments that returns one. It must
-    be traceable by JAX.
+    ``name`` is one of ``SCHEME_NAMES``, ``gaussian(<stddev>)`` for another scale,
+    ``uniform(<n Var[W]>,<Var[b]>)`` for uniform kernels and biases, or the dotted path
+    ``package.module:name`` of your own initialiser: a function ``(key, shape, dtype) -> Array`` as
+    in ``jax.nn.initializers``, or a factory without arguments that returns one. It must be
+    traceable by JAX.
 
     Raises:
       ValueError: there is no such scheme, or what the path names is not an initialiser.
     """
     if name in _WHOLE:
         return _WHOLE[name]
+    if variances := uniform_variances(name):
+        return partial(uniform, *variances)
     return partial(from_initializer, _initializer(name))
 
 
@@ -118,6 +143,32 @@ def depends_on_key(name: str) -> bool:
     drawn = [draw(name, model, jax.random.key(seed), x) for seed in (0, 1)]
     pairs = zip(*map(jax.tree.leaves, drawn), strict=True)
     return not all(jnp.array_equal(one, other) for one, other in pairs)
+
+
+def uniform_variances(name: str) -> tuple[float, float] | None:
+    """(n Var[W], Var[b]) of the scheme ``uniform(<n Var[W]>,<Var[b]>)``, None of any other name.
+
+    Numbers may be fractions.
+
+    >>> uniform_variances("uniform(1/4,0.03)")
+    (0.25, 0.03)
+
+    Raises:
+      ValueError: they aren't a positive number and one that isn't negative.
+    """
+    match = _UNIFORM.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        kernels, biases = (float(Fraction(word)) for word in match[1].split(","))
+    except (ValueError, ZeroDivisionError):
+        kernels, biases = math.nan, math.nan
+    if not (0 < kernels < math.inf and 0 <= biases < math.inf):
+        raise ValueError(
+            f"{name}: {match[1] or 'nothing'} is not a positive n Var[W] and a Var[b] of at least "
+            "0, as in uniform(1/3,0.003)"
+        )
+    return kernels, biases
 
 
 def draw(name: str, model: MLP, key: jax.Array, x: jax.Array) -> Params:
@@ -149,8 +200,8 @@ def _initializer(name: str) -> Initializer:
     if scale := _GAUSSIAN.fullmatch(name):
         return _checked(name, _gaussian(name, scale[1]))
     raise ValueError(
-        f"{name}: is not one of {', '.join(SCHEME_NAMES)}, gaussian(<stddev>) or "
-        "package.module:name"
+        f"{name}: is not one of {', '.join(SCHEME_NAMES)}, gaussian(<stddev>), "
+        "uniform(<n Var[W]>,<Var[b]>) or package.module:name"
     )
 
 

@@ -28,14 +28,22 @@ hypothesis.settings.load_profile("glorot_jax")
 _cache = pytest.StashKey[str]()
 
 
+# XLA's older way to compile a fusion takes half as long; it is read before the first program.
+FLAGS = "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False  # pytest-xdist's own order: most tests, not longest
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_num_cpu_devices", 2)
     # Many small programs, each run a few times: compiling takes longer than running.
-    # The environment carries this and the cache to the programs that tests start.
-    cache = config.stash[_cache] = tempfile.mkdtemp(prefix="glorot_jax-compiled-")
+    # The environment carries this and the cache to the workers, and to the programs tests start.
+    if hasattr(config, "workerinput"):
+        cache = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    else:
+        cache = config.stash[_cache] = tempfile.mkdtemp(prefix="glorot_jax-compiled-")
     for option, value in (
         ("jax_disable_most_optimizations", True),
         ("jax_compilation_cache_dir", cache),
@@ -51,8 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    # Files share few programs, and those are on disk; kept, they take gigabytes.
+    if nextitem is None or nextitem.path != item.path:
+        jax.clear_caches()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(config.stash[_cache], ignore_errors=True)
+    if _cache in config.stash:
+        shutil.rmtree(config.stash[_cache])
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class Constant:
 
 
 OWN = [f"{__name__}:{name}" for name in ("ones", "scaled", "Constant")]
-NAMES = [*SCHEME_NAMES, "gaussian(0.1)", *OWN]
+NAMES = [*SCHEME_NAMES, "gaussian(0.1)", "uniform(1/3,0.003)", *OWN]
 CONSTANT = {OWN[0], OWN[2]}
 
 
@@ -109,6 +109,24 @@ def test_pytorch_is_uniform_with_biases():
     assert np.abs(correlation).max() < 5 / math.sqrt(300)
 
 
+def test_uniform_has_the_variances_that_it_names():
+    sizes = (500, 400, 300)
+    params = _draw(
+        "uniform(1.7,0.03)", model=MLP(sizes[:-1], sizes[-1]), x=np.zeros((1, 200), np.float32)
+    )
+    for name in layer_names(2):
+        kernel, bias = (np.asarray(params[name][part], np.float64) for part in ("kernel", "bias"))
+        for values, variance in ((np.ravel(kernel), 1.7 / len(kernel)), (bias, 0.03)):
+            bound = math.sqrt(3 * variance)
+            assert bound * (1 - 20 / values.size) < np.abs(values).max() <= bound * (1 + 1e-6)
+            law = scipy.stats.uniform(-bound, 2 * bound)
+            assert scipy.stats.kstest(values, law.cdf).pvalue > 1e-4
+
+
+def test_uniform_is_the_paper_s_standard_where_it_should_be():
+    chex.assert_trees_all_equal(_draw("uniform(1/3,0)"), _draw("standard"))
+
+
 def test_pytorch_has_the_law_of_torch():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -168,7 +186,13 @@ def untraceable(key, shape, dtype):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("glorot", "is not one of standard, .*, lsuv, gaussian.<stddev>. or package.module:name"),
+        ("glorot", "is not one of standard, .*, lsuv, gaussian.<stddev>., uniform.<n Var.W.>,<V"),
+        ("uniform(1/3)", "1/3 is not a positive n Var.W. and a Var.b. of at least 0"),
+        ("uniform(0,0.1)", "0,0.1 is not a positive n Var.W."),
+        ("uniform(1,-1)", "1,-1 is not a positive n Var.W. and"),
+        ("uniform(1,nan)", "1,nan is not a positive"),
+        ("uniform(1/0,1)", "1/0,1 is not a positive"),
+        ("uniform()", "nothing is not a positive"),
         ("gaussian(much)", "much is not a positive number"),
         ("gaussian()", "nothing is not a positive number"),
         ("gaussian(-1)", "-1 is not a positive number"),

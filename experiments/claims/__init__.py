@@ -1,5 +1,8 @@
 """What the paper asserts, as predicates on the results: ``judge(results)``.
 
+``OUR_CLAIMS`` are what we expected of a question of our own. They are judged by the same rule, by
+``judge_ours``, and never counted among the paper's.
+
 One file a figure, table or section; each predicate stands right above its claim. A claim holds if
 the 95% interval over seeds (paired by seed where two nets are compared) lies on the side claimed,
 is contradicted if it lies on the other, and undecided if it reaches over the bound. It is not
@@ -33,11 +36,16 @@ from experiments.claims import (
     fig11,
     fig12,
     other_sets,
+    our_adam,
+    our_first_layer,
+    our_plateau,
     section5,
     selection,
     table1,
 )
 from experiments.claims.verdict import STATUSES, Claim, Status, Verdict, decide, interval
+from experiments.exhibits import EXHIBITS
+from glorot_jax.confidence import CONFIDENCE
 
 CLAIMS: tuple[Claim, ...] = (
     *fig01.CLAIMS,
@@ -61,6 +69,11 @@ CLAIMS: tuple[Claim, ...] = (
     *section5.CLAIMS,
     *baseline.CLAIMS,
 )
+OUR_CLAIMS: tuple[Claim, ...] = (
+    *our_plateau.CLAIMS,
+    *our_adam.CLAIMS,
+    *our_first_layer.CLAIMS,
+)
 
 
 @dataclass(frozen=True)
@@ -72,8 +85,14 @@ class Judgement:
 
 
 def judge(results: xr.DataTree, /) -> list[Judgement]:
-    """Every claim tested on ``results``, in the order of ``CLAIMS``."""
+    """Every claim of the paper tested on ``results``, in the order of ``CLAIMS``."""
     return [Judgement(claim, claim.test(results)) for claim in CLAIMS]
+
+
+def judge_ours(results: xr.DataTree, /) -> list[Judgement]:
+    """Those of ``OUR_CLAIMS`` of whose study ``results`` hold anything."""
+    asked = [c for c in OUR_CLAIMS if set(EXHIBITS[c.figure].stages) <= set(results.children)]
+    return [Judgement(claim, claim.test(results)) for claim in asked]
 
 
 def counts(judgements: Iterable[Judgement], /) -> dict[Status, int]:
@@ -98,8 +117,31 @@ def q_values(judgements: Sequence[Judgement], /) -> list[float | None]:
     return corrected
 
 
+FALSE_DISCOVERY_RATE = 0.05
+
+
+def at_false_discovery_rate(judgements: Sequence[Judgement], /) -> str:
+    """One sentence: how many verdicts by an interval stand at ``FALSE_DISCOVERY_RATE``; "" of none.
+
+    Each interval alone is wrong one time in twenty, which over many claims is more than a few.
+    """
+    decided = [
+        q
+        for one, q in zip(judgements, q_values(judgements), strict=True)
+        if q is not None and one.verdict.status in ("holds", "contradicted")
+    ]
+    if not decided:
+        return ""
+    standing = sum(q < FALSE_DISCOVERY_RATE for q in decided)
+    return (
+        f"Of {len(decided)} claims decided by a {CONFIDENCE:.0%} interval {standing} stand at a "
+        f"false discovery rate of {FALSE_DISCOVERY_RATE:.0%} (q below {FALSE_DISCOVERY_RATE}, "
+        f"Benjamini and Hochberg): about {FALSE_DISCOVERY_RATE * standing:.0f} of these by chance."
+    )
+
+
 def to_json(judgements: Iterable[Judgement], /) -> str:
-    """The contents of ``claims.json``: a list of objects, one per claim."""
+    """The contents of ``claims.json``, or of ``our_claims.json``: an object for each claim."""
     judgements = list(judgements)
     corrected = q_values(judgements)
     entries = [
@@ -114,7 +156,7 @@ def _entry(claim: Claim, verdict: Verdict) -> dict[str, object]:
         "id": claim.id,
         "where": claim.where,
         "figure": claim.figure,
-        "paper": claim.paper,
+        "expected" if claim.ours else "paper": claim.paper,
         "sentence": claim.sentence,
         "status": verdict.status,
         "reason": verdict.reason,
@@ -126,14 +168,17 @@ def _entry(claim: Claim, verdict: Verdict) -> dict[str, object]:
 
 __all__ = [
     "CLAIMS",
+    "OUR_CLAIMS",
     "Claim",
     "Judgement",
     "Status",
     "Verdict",
+    "at_false_discovery_rate",
     "counts",
     "decide",
     "interval",
     "judge",
+    "judge_ours",
     "q_values",
     "to_json",
 ]

@@ -9,7 +9,8 @@ from experiments.claims.plateau import LEAVING_EPOCH
 from experiments.claims.reductions import course, last_update, updates
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, on
 from experiments.data.registry import SHAPESET
-from experiments.results.queries import condition
+from experiments.networks import DENOISING
+from experiments.results.queries import condition, values
 
 # A sigmoid starts at a mean of 0.5. Pushed to 0: a tenth of that. Left again: twice as much, so
 # that a wobble about the first line isn't taken for an escape.
@@ -199,6 +200,74 @@ DEPTH_5_NEVER_LEAVES = Claim(
 )
 
 
+def softmax_leans_on_biases(group: xr.Dataset, /) -> Verdict:
+    """While the top layer of 4 falls: spread of the softmax's biases less that of its signal."""
+    net = condition(group, "sigmoid", "standard", depth=4)
+    at_zero = reached(course(net, "activation_mean")[..., -1])
+    # The biases start at 0, so that the first look after the start is the first that tells.
+    falling = ~np.logical_or.accumulate(at_zero, axis=1)
+    falling[:, 0] = False
+    falling[np.arange(len(at_zero)), np.argmax(at_zero, axis=1)] = True
+    parts = {
+        name: _mean_where(values(net, f"output_{name}_std", "seed", "update"), falling)
+        for name in ("bias", "signal")
+    }
+    return decide(
+        parts["bias"] - parts["signal"],
+        what="spread of the logits by the biases, less that by the examples (nats)",
+        above=0.0,
+        numbers=parts,
+    )
+
+
+SOFTMAX_LEANS_ON_BIASES = Claim(
+    id="fig02-softmax-leans-on-biases",
+    where="Section 3.1",
+    paper="The softmax at first relies more on its biases, which are learned very quickly, than on "
+    "the top hidden layer.",
+    sentence="Four sigmoid layers, from the first look after the start until the top one is at 0: "
+    "the biases differ more between classes than the rest of a logit does between examples.",
+    figure="fig02",
+    test=on(SHAPESET, softmax_leans_on_biases),
+    if_it_fails="The top layer's activations differ between images from the start, and times large "
+    "output weights that can be more than the biases have learned; output weights of 0 at the "
+    "start would decide.",
+)
+
+
+def pretrained_stays_clear(group: xr.Dataset, /) -> Verdict:
+    """Lowest mean of the top layer within the first 20 epochs, sigmoid after pre-training."""
+    net = condition(group, "sigmoid", DENOISING)
+    top, done = course(net, "activation_mean")[..., -1], updates(net)
+    quick = done <= QUICK_EPOCHS * UPDATES_PER_EPOCH
+    verdict = decide(
+        top[:, quick].min(axis=1),
+        what=f"lowest mean of the top layer within {QUICK_EPOCHS} epochs",
+        above=NEAR_ZERO,
+        numbers={"at the start": top[:, 0], "at the end": top[:, -1]},
+    )
+    if verdict.status == "holds" and last_update(net) < QUICK_EPOCHS * UPDATES_PER_EPOCH:
+        raise NotTested(
+            f"still above, but {last_update(net)} updates are fewer than the "
+            f"{QUICK_EPOCHS * UPDATES_PER_EPOCH} it is given",
+            verdict.numbers,
+        )
+    return verdict
+
+
+PRETRAINED_STAYS_CLEAR = Claim(
+    id="fig02-pretrained-stays-clear",
+    where="Section 3.1",
+    paper="Deep sigmoid networks that start from unsupervised pre-training don't saturate so.",
+    sentence="A sigmoid net pre-trained with denoising autoencoders: within the first 20 epochs "
+    f"(400 000 updates) the mean of its top layer stays above {NEAR_ZERO}.",
+    figure="fig02",
+    test=on(SHAPESET, pretrained_stays_clear),
+    if_it_fails="The paper speaks of restricted Boltzmann machines, we pre-train with denoising "
+    "autoencoders; longer pre-training, and other corruptions, would decide.",
+)
+
+
 def reached(top: np.ndarray) -> np.ndarray:
     """Where the top layer's mean [seed, update] is at 0; every seed must get there."""
     saturated = top < NEAR_ZERO
@@ -254,4 +323,6 @@ CLAIMS = (
     LEAVES_ABOUT_EPOCH_100,
     FIRST_LAYER_SATURATES,
     DEPTH_5_NEVER_LEAVES,
+    SOFTMAX_LEANS_ON_BIASES,
+    PRETRAINED_STAYS_CLEAR,
 )

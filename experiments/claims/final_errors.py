@@ -5,20 +5,32 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.stats import norm
 
 from experiments.claims.networks import SYMMETRIC, find
 from experiments.claims.paper import PAPER_P, PAPER_TEST_EXAMPLES
 from experiments.claims.plateau import learning_begun
-from experiments.claims.verdict import CONFIDENCE, Claim, Verdict, decide, decide_all, on
-from experiments.results.queries import values
+from experiments.claims.verdict import (
+    CONFIDENCE,
+    Claim,
+    Verdict,
+    clean,
+    decide,
+    decide_all,
+    each_seed,
+    interval,
+    on,
+)
+from experiments.results.queries import final_error
+from glorot_jax.confidence import Spread, spread_of_mean
 
-FINAL = ("final_test_error", "seed")
+# How far beyond the sampling of two test sets a prediction may reach and still say something.
+TELLING = 2.0
 
 
 def final(group: xr.Dataset, name: str, /) -> np.ndarray:
-    """Final test error of the net ``name``, [seed]."""
-    return values(find(group, name), *FINAL)
+    """Final test error of the net ``name``: see ``final_error``."""
+    return final_error(find(group, name))
 
 
 def difference(
@@ -59,7 +71,7 @@ def in_order(group: xr.Dataset, /, *, order: Sequence[Sequence[str]]) -> Verdict
     errors = {name: final(group, name) for tied in order for name in tied}
     learning_begun(group, errors)
     pairs = [
-        np.sign(errors[higher] - errors[lower])
+        np.sign(each_seed(errors[higher]) - each_seed(errors[lower]))
         for place, tied in enumerate(order)
         for higher in tied
         for below in order[place + 1 :]
@@ -91,9 +103,38 @@ def above_all(group: xr.Dataset, worse: Sequence[str], better: Sequence[str]) ->
 
 
 def as_in_the_paper(error: np.ndarray, paper: float, /, *, what: str) -> Verdict:
-    """``error`` [seed] against the paper's, by less than its p calls different for its test set."""
-    sampling = math.sqrt(2 * paper * (1 - paper) / PAPER_TEST_EXAMPLES)
-    reach = float(stats.norm.ppf(1 - PAPER_P / 2)) * sampling
-    return decide(
-        error, what=what, above=paper - reach, below=paper + reach, numbers={"paper": paper}
+    """Whether one more run of ours, on the paper's own test set, could give the paper's number.
+
+    The prediction interval at the paper's p: ``error``'s own uncertainty, the spread of one seed,
+    and the sampling of a test set of 10 000. It holds if the paper's number lies in it, unless the
+    interval reaches more than ``TELLING`` times as far as two such test sets' sampling alone does,
+    which is too far to tell.
+    """
+    mean, spread = float(interval(error).mean), spread_of_mean(error)
+    of_a_test_set = paper * (1 - paper) / PAPER_TEST_EXAMPLES
+    seeds = spread.from_seeds * (1 + len(error))
+    sampling = spread.from_examples + of_a_test_set
+    # What sampling adds is known, so it brings no doubt of its own into the degrees of freedom.
+    degrees = (len(error) - 1) * (1 + sampling / seeds) ** 2 if seeds else math.inf
+    reach = Spread(seeds, sampling, degrees).half(confidence=1 - PAPER_P)
+    farthest = TELLING * float(norm.ppf(1 - PAPER_P / 2)) * math.sqrt(2 * of_a_test_set)
+    numbers = clean(
+        {
+            what: {"mean": mean, "low": mean - reach, "high": mean + reach, "n": len(error)},
+            "paper": paper,
+            "reach that still tells": farthest,
+        }
     )
+    one_more = (
+        f"{what}: {mean:.3g}, so that one more run at p = {PAPER_P} lies in {mean - reach:.3g} to "
+        f"{mean + reach:.3g} by {len(error)} seeds; the paper's is {paper:.3g}"
+    )
+    if abs(paper - mean) > reach:
+        return Verdict("contradicted", numbers, f"{one_more}; contradicted: outside")
+    if reach > farthest:
+        return Verdict(
+            "undecided",
+            numbers,
+            f"{one_more}; undecided: inside what reaches too far to tell; needs more seeds",
+        )
+    return Verdict("holds", numbers, f"{one_more}; inside, as claimed")

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from experiments.exhibits import EXHIBITS
 from experiments.results.queries import NotMeasured
 from experiments.results.schema import find_group
-from glorot_jax.confidence import CONFIDENCE, Interval, mean_interval
+from glorot_jax.confidence import CONFIDENCE, Interval, spread_of_mean
 
 FEWEST_SEEDS = 2  # one value has no spread, so no interval
 
@@ -42,15 +42,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that the paper asserts.
+    """One thing that the paper asserts, or that we expected.
 
     Attributes:
-      where: in the paper.
-      paper: what it says, retold.
+      where: in the paper, or in a question of our own.
+      paper: what it says, retold; what we expected where the claim is ours.
       sentence: what exactly is tested.
       figure: the key of the figure or table that shows it.
       test: a pure predicate on the whole results.
       if_it_fails: our best explanation and what would decide it.
+      ours: whether it is ours and not the paper's, with which it is never counted.
 
     Raises:
       ValueError: ``figure`` is not one of ``EXHIBITS``.
@@ -63,6 +64,7 @@ class Claim:
     figure: str
     test: Callable[[xr.DataTree], Verdict]
     if_it_fails: str
+    ours: bool = False
 
     def __post_init__(self) -> None:
         if self.figure not in EXHIBITS:
@@ -78,18 +80,28 @@ class NotTested(Exception):
 
 
 def interval(values: np.ndarray, /, *, confidence: float = CONFIDENCE) -> Interval:
-    """Student's t interval of the mean of one value per seed, every one of which must be known.
+    """Student's t interval of the mean of ``values`` [seed], every one of which must be known.
+
+    Of [seed, example], examples that the seeds share, it holds what sampling these does too.
 
     Raises:
       NotTested: there are fewer than two seeds, or a seed has no finite value.
     """
-    values = np.asarray(values, np.float64)
-    if values.size < FEWEST_SEEDS:
-        raise NotTested(f"{values.size} seed(s) only; an interval needs at least {FEWEST_SEEDS}")
-    lost = int(np.sum(~np.isfinite(values)))
+    by_seed = each_seed(values)
+    seeds = len(by_seed)
+    if seeds < FEWEST_SEEDS:
+        raise NotTested(f"{seeds} seed(s) only; an interval needs at least {FEWEST_SEEDS}")
+    lost = int(np.sum(~np.isfinite(by_seed)))
     if lost:
-        raise NotTested(f"{lost} of {values.size} seeds have no finite value")
-    return mean_interval(values, axis=0, confidence=confidence)
+        raise NotTested(f"{lost} of {seeds} seeds have no finite value")
+    half = spread_of_mean(values).half(confidence=confidence)
+    return Interval(np.asarray(by_seed.mean()), np.asarray(half))
+
+
+def each_seed(values: np.ndarray, /) -> np.ndarray:
+    """One value per seed of [seed], or [seed, example]."""
+    values = np.asarray(values, np.float64)
+    return values if values.ndim == 1 else values.mean(axis=1)
 
 
 def decide(
@@ -102,7 +114,9 @@ def decide(
     confidence: float = CONFIDENCE,
     numbers: Numbers | None = None,
 ) -> Verdict:
-    """What the interval of ``values``, one per seed, says of a mean in (``above``, ``below``).
+    """What the interval of ``values`` [seed] says of a mean in (``above``, ``below``).
+
+    They can be [seed, example] too: see ``interval``.
 
     The claim holds if the interval lies inside, is contradicted if it lies outside, and is
     undecided where it reaches over a bound; the reason then says about how many seeds of the
@@ -123,17 +137,25 @@ def decide(
     )
     measured = (
         f"{what}: {mean.mean:.3g}, {100 * confidence:.4g}% interval {mean.low:.3g} to "
-        f"{mean.high:.3g} over {np.size(values)} seeds"
+        f"{mean.high:.3g} over {len(values)} seeds"
     )
     distance = min(abs(float(mean.mean) - bound) for bound in (above, below))
-    p = _p(values, distance)
+    spread = spread_of_mean(values)
+    p = spread.p(distance)
     if mean.low > above and mean.high < below:
         return Verdict("holds", clean(shown), f"{measured}; {side}, as claimed", p)
     if mean.high < above or mean.low > below:
         return Verdict("contradicted", clean(shown), f"{measured}; contradicted: claimed {side}", p)
-    needed = seeds_needed(float(np.std(values, ddof=1)), distance, confidence=confidence)
+    needed = seeds_needed(
+        spread.from_seeds * len(values),
+        distance,
+        confidence=confidence,
+        remaining=spread.from_examples,
+    )
     shown["seeds needed"] = needed
     more = f"about {needed} seeds" if needed else f"more than {MOST_SEEDS} seeds"
+    if not needed and spread.from_examples:
+        more += " or a larger test set"
     return Verdict(
         "undecided", clean(shown), f"{measured}; undecided: claimed {side}; needs {more}", p
     )
@@ -168,23 +190,21 @@ def decide_all(
     return Verdict(status, {**deciding.numbers, **clean(shown)}, deciding.reason, deciding.p)
 
 
-def seeds_needed(deviation: float, distance: float, /, *, confidence: float) -> int | None:
+def seeds_needed(
+    variance: float, distance: float, /, *, confidence: float, remaining: float = 0.0
+) -> int | None:
     """Fewest seeds whose t interval is narrower than ``distance``, the mean's from a bound.
 
-    ``deviation``: of one seed. None where ``MOST_SEEDS`` are too few.
+    None where ``MOST_SEEDS`` are too few.
+
+    Args:
+      variance: of one seed.
+      remaining: the part of the mean's variance that more seeds don't lessen.
     """
     counts = np.arange(FEWEST_SEEDS, MOST_SEEDS + 1)
-    half = stdtrit(counts - 1, (1 + confidence) / 2) * deviation / np.sqrt(counts)
-    enough = counts[half < distance]
+    error = np.sqrt(variance / counts + remaining)
+    enough = counts[stdtrit(counts - 1, (1 + confidence) / 2) * error < distance]
     return int(enough[0]) if enough.size else None
-
-
-def _p(values: np.ndarray, distance: float) -> float:
-    count = np.size(values)
-    error = float(np.std(values, ddof=1)) / math.sqrt(count)
-    if not error:
-        return 0.0 if distance else 1.0
-    return float(2 * stdtr(count - 1, -distance / error))
 
 
 def on(
@@ -245,7 +265,7 @@ def _estimate(mean: Interval, values: np.ndarray) -> dict[str, object]:
         "mean": float(mean.mean),
         "low": float(mean.low),
         "high": float(mean.high),
-        "n": np.size(values),
+        "n": len(values),
     }
 
 

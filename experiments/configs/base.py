@@ -144,6 +144,7 @@ def _training(preset: str) -> dict:
         "learning_rates": (0.01, 0.03, 0.1) if preset == "paper" else (0.03, 0.1),
         "optimizer_learning_rates": {
             "gradient_variance": (1e-4, 3e-4, 1e-3) if preset == "paper" else (3e-4, 1e-3),
+            "adam": (1e-4, 3e-4, 1e-3) if preset == "paper" else (3e-4, 1e-3),
         },
         "network_learning_rates": {},  # by network, as in conditions
         "seeds": {"smoke": 2, "quick": 3, "paper": 4}[preset],

@@ -20,3 +20,6 @@ class DataMissing(DataError):
         super().__init__(f"{reason}; {remedy}")
         self.reason = " ".join(reason.split())
         self.remedy = " ".join(remedy.split())
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.reason, self.remedy)

@@ -13,6 +13,7 @@ import numpy as np
 from experiments.data import tfds_sets
 from experiments.data.arrays import ArrayDataset, DataSetInfo, Place, default_data_dir
 from experiments.data.errors import DataError, DataMissing
+from glorot_jax import processes
 from glorot_jax.data.stream import Batch, Task, finite_stream
 
 SHAPESET = "shapeset"  # the paper's own, and the set it shows wherever it shows one only
@@ -54,6 +55,8 @@ def load(
 ) -> ArrayDataset:
     """A finite set, split as docs/protocol.md says. The first use prepares it.
 
+    Of several processes the first reads it, for all.
+
     Args:
       name: one of ``FINITE``; "digits" needs none of the other arguments.
       data_dir: TFDS's data folder; see ``default_data_dir``.
@@ -69,7 +72,8 @@ def load(
     if loader is None:
         raise DataError(f"name: {name!r} is not one of {', '.join(FINITE)}")
     folder = Path(manual_dir).expanduser() if manual_dir else None
-    return loader(Place(default_data_dir(data_dir), folder, download))
+    place = Place(default_data_dir(data_dir), folder, download)
+    return processes.first(lambda: loader(place))
 
 
 def as_task(name: str, dataset: ArrayDataset, *, block_size: int) -> Task:

@@ -5,7 +5,8 @@ the SVM, C and the kernel's gamma; of the net, the learning rate and when to sto
 that goes through a finite sample again and again ends by overfitting it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -20,6 +21,7 @@ from experiments.networks import PAPER_DEPTH
 from experiments.progress import Progress, progress
 from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
+from glorot_jax import processes
 from glorot_jax.activations import tanh
 from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch, finite_stream
@@ -117,14 +119,20 @@ def _machines(settings: ConfigDict, samples: Sequence[Sample], checkpoints: Plac
     """Each sample's SVM, from its file if it was fitted before."""
     files = [checkpoints.folder / f"svm-{seed}.npz" for seed in range(len(samples))]
     fits = len(settings.svm_c) * len(settings.svm_gamma) + 1
-    done = fits * sum(file.exists() for file in files)
+    done = fits * processes.first(lambda: sum(file.exists() for file in files))
     machines = []
     with progress("Shapeset samples, RBF SVM", fits * len(files), "fits", done=done) as bar:
         for file, sample in zip(files, samples, strict=True):
             identity = checkpoints.inside(file.stem).identity
-            if not file.exists():
-                checkpoint.write(file, _machine(settings, sample, bar), identity=identity)
-            machines.append(checkpoint.read(file, identity=identity))
+
+            def made(
+                file: Path = file, sample: Sample = sample, identity: Mapping = identity
+            ) -> Arrays:
+                if not file.exists():
+                    checkpoint.write(file, _machine(settings, sample, bar), identity=identity)
+                return checkpoint.read(file, identity=identity)
+
+            machines.append(processes.first(made))
     return machines
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.activations import resolve
-from glorot_jax.initialization import SCHEME_NAMES
+from glorot_jax.initialization import SCHEME_NAMES, uniform_variances
 from glorot_jax.initializers import INITIALIZERS
 from glorot_jax.theory import (
     histograms,
@@ -100,7 +100,7 @@ def mean_field(nets: Networks) -> dict[str, np.ndarray]:
     NaN for a scheme that isn't described by the variance of its weights, and where an activation of
     a user's own leaves the finite numbers.
     """
-    if nets.initializer not in BEYOND_MEAN_FIELD:
+    if nets.initializer not in BEYOND_MEAN_FIELD and not uniform_variances(nets.initializer):
         with contextlib.suppress(ArithmeticError, np.linalg.LinAlgError):
             return _named(_mean_field(nets))
     layers, bins = len(nets.sizes) - 2, len(nets.activation_edges) - 1

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from experiments.checkpoint import Place
 from experiments.training import Schedule, schedule, train
+from glorot_jax import processes
 from glorot_jax.data.stream import Task
 from glorot_jax.initialization import draw
 from glorot_jax.keys import named
@@ -102,6 +103,6 @@ def pretrain(
             checkpoints=checkpoints.inside(f"layer-{layer}", seeds=seeds),
         )
         costs.append(measured[COST].T)
-        network = trained.members.params["network"]
+        network = processes.on_host(trained.members.params["network"])
         networks = [jax.tree.map(lambda leaf, seed=seed: leaf[seed], network) for seed in seeds]
     return Pretrained(networks, np.stack(costs, axis=1))

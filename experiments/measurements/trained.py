@@ -1,8 +1,8 @@
 """Groups of trained networks (Figs. 2-4, 9-12, Table 1 and the studies): each grid as ensembles."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -12,15 +12,23 @@ from ml_collections import ConfigDict
 from experiments.checkpoint import Place
 from experiments.measurements import pretrained
 from experiments.measurements.selected import BLOWN_UP, at_the_end, choose_depth, select
-from experiments.networks import DENOISING, SCHEME_EXAMPLES, NetworkSpec, coordinates, parse
+from experiments.networks import (
+    DENOISING,
+    SCHEME_EXAMPLES,
+    WHITENED,
+    NetworkSpec,
+    coordinates,
+    parse,
+)
 from experiments.results.schema import labelled
 from experiments.training import Schedule, schedule, train
 from glorot_jax.activations import resolve
 from glorot_jax.data.stream import Batch, Task
+from glorot_jax.data.whitening import whitened
 from glorot_jax.initialization import DATA_DEPENDENT, draw
 from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES
-from glorot_jax.network import MLP, Params
+from glorot_jax.network import MLP, Params, logits
 from glorot_jax.probes import QUANTILES
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.training import ensemble as ensembles
@@ -29,6 +37,7 @@ from glorot_jax.training.optimizers import OPTIMIZERS, make_train
 
 GRID = ("condition", "learning_rate", "seed")
 OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
+WRONG = "test_wrong"
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Program:
     model: MLP
     optimizer: str
     loss: str
+    pixels: str
     conditions: tuple[NetworkSpec, ...]
 
 
@@ -53,18 +63,23 @@ class Setting:
     key: jax.Array
     checkpoints: Place
 
+    def given(self, pixels: str) -> "Setting":
+        """The same for networks whose inputs are one of ``PIXELS``."""
+        if pixels != WHITENED:
+            return self
+        task = whitened(self.task, named(self.key, "whitening"))
+        return replace(self, task=task, sets=_held_out(self.settings, task))
+
 
 def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Place) -> xr.Dataset:
     """Trains every condition x learning rate x seed of ``settings`` on ``task``.
 
     Checkpoints go to ``checkpoints/<program>``; a program found there goes on where it stopped.
     """
-    # The stand-in for a finite set can be smaller than the set that the config asks for.
-    sets = loop.held_out(task, probe_examples=min(settings.probe_examples, len(task.test.y)))
     shared = Setting(
         settings,
         task,
-        sets,
+        _held_out(settings, task),
         schedule(
             updates=settings.updates,
             points=settings.points,
@@ -77,9 +92,15 @@ def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Pl
     )
     networks = conditions(settings, field="conditions")
     histories: dict[NetworkSpec, dict[str, np.ndarray]] = {}
+    seen = cache(shared.given)
     for program in programs(networks, settings, classes=len(task.class_names)):
-        histories |= _train(program, shared)
+        histories |= _train(program, seen(program.pixels))
     return _dataset(histories, networks, shared)
+
+
+def _held_out(settings: ConfigDict, task: Task) -> loop.HeldOut:
+    # The stand-in for a finite set can be smaller than the set that the config asks for.
+    return loop.held_out(task, probe_examples=min(settings.probe_examples, len(task.test.y)))
 
 
 def conditions(settings: ConfigDict, *, field: str) -> list[NetworkSpec]:
@@ -110,7 +131,7 @@ def programs(
         activation = shared.activation.replace(":", "~")
         name = "-".join([activation, str(shared.depth), *shared.unusual.values()])
         members = tuple(condition for condition in networks if kind(condition) == shared)
-        made.append(Program(name, model, shared.optimizer, shared.loss, members))
+        made.append(Program(name, model, shared.optimizer, shared.loss, shared.pixels, members))
     return made
 
 
@@ -150,7 +171,7 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         batch_size=settings.batch_size,
         mesh=mesh,
     )
-    _, history = train(
+    trained, history = train(
         f"{shared.checkpoints.folder.name} {program.name}",
         advance,
         ensemble,
@@ -165,6 +186,10 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         ),
     )
 
+    seeds = [seed for seed, *_ in grid]
+    at_end = ensembles.without_padding(trained, seeds, mesh=mesh).members.params
+    history[WRONG] = _wrong(program.model, at_end, len(grid), task.test)[None]
+
     def of_condition(values: np.ndarray, condition: NetworkSpec) -> np.ndarray:
         members = [place for place, (_, other, _) in enumerate(grid) if other == condition]
         values = values[:, members].reshape(len(values), settings.seeds, -1, *values.shape[2:])
@@ -175,6 +200,13 @@ def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.
         | dict(initialised[condition].measured)
         for condition in program.conditions
     }
+
+
+def _wrong(model: MLP, params: Params, members: int, test: Batch) -> np.ndarray:
+    """Which test examples each member of stacked ``params`` gets wrong, [member, example]."""
+    each = [jax.tree.map(lambda leaf, i=i: leaf[i], params) for i in range(members)]
+    # Not compiled: it is done once, and would take longer to compile than to run.
+    return np.stack([np.asarray(loop.wrong(logits(model, p, test.x), test.y)) for p in each])
 
 
 @dataclass(frozen=True)
@@ -261,12 +293,16 @@ def _dataset(
         int(np.flatnonzero(place == index)[0]) if index >= 0 else -1
         for place, index in zip(places, chosen, strict=True)
     ]
+    in_order = [histories[condition] for condition in networks]
+    variables["final_test_wrong"] = (
+        ("condition", "seed", "example"),
+        np.stack([h[WRONG][i, :, 0] for h, i in zip(in_order, at_own_rates, strict=True)]),
+    )
     classes = np.asarray(task.test.y)
     variables["test_class_count"] = (
         ("class",),
         np.bincount(classes, minlength=len(task.class_names)).astype(np.int64),
     )
-    in_order = [histories[condition] for condition in networks]
     variables |= _probe_variables(in_order, np.array(at_own_rates))
     variables |= _reconstruction(in_order, depth=max(c.depth for c in networks))
     coords = {
@@ -309,20 +345,22 @@ def _probe_variables(
     histories: Sequence[Mapping[str, np.ndarray]], chosen: np.ndarray
 ) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
     """What the probes saw in the members at the chosen rate; NaN above a condition's depth."""
-    groups = ("activation_", "backprop_", "weight_gradient_")
-    names = [name for name in histories[0] if name.startswith(groups)]
-    depth = max(history[names[0]].shape[3] for history in histories)
+    of_layers = ("activation_", "backprop_", "weight_gradient_")
+    names = [name for name in histories[0] if name.startswith((*of_layers, "output_"))]
+    depth = max(history["activation_mean"].shape[3] for history in histories)
     variables = {}
     for name in names:
         rows = []
         for history, index in zip(histories, chosen, strict=True):
             values = history[name][index]
-            missing = [(0, 0)] * values.ndim
-            missing[2] = (0, depth - values.shape[2])
-            padded = np.pad(values, missing, constant_values=np.nan)
-            rows.append(padded if index >= 0 else np.full_like(padded, np.nan))
+            if name.startswith(of_layers):
+                missing = [(0, 0)] * values.ndim
+                missing[2] = (0, depth - values.shape[2])
+                values = np.pad(values, missing, constant_values=np.nan)
+            rows.append(values if index >= 0 else np.full_like(values, np.nan))
+        layer = ("layer",) if name.startswith(of_layers) else ()
         last = {"quantile": ("quantile",), "histogram": ("bin",)}.get(name.rsplit("_", 1)[-1], ())
-        variables[name] = (("condition", "seed", "update", "layer", *last), np.stack(rows))
+        variables[name] = (("condition", "seed", "update", *layer, *last), np.stack(rows))
     return variables
 
 

@@ -56,7 +56,10 @@ def cut(group: xr.Dataset, points: int, /) -> xr.Dataset:
         if np.isfinite(chosen):
             place = int(np.argmin(np.abs(rates - chosen)))
             final[row] = shorter["test_error"].values[row, place, :, -1]
-    return shorter.assign(final_test_error=(group["final_test_error"].dims, final))
+    # Which examples were wrong is known of the end alone.
+    return shorter.drop_vars("final_test_wrong", errors="ignore").assign(
+        final_test_error=(group["final_test_error"].dims, final)
+    )
 
 
 def judged(claim: Claim, group: xr.Dataset, /) -> list[Judged]:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import xarray as xr
 
-from experiments.claims import Judgement, Verdict, counts, judge, to_json
+from experiments.claims import (
+    Judgement,
+    Verdict,
+    at_false_discovery_rate,
+    counts,
+    judge,
+    judge_ours,
+    q_values,
+    to_json,
+)
 from experiments.data.registry import DATA_SETS
 from experiments.exhibits import EXHIBITS
 from experiments.report import facts, rerun, story, tables
@@ -31,6 +40,7 @@ TITLE = "Understanding the difficulty of training deep feedforward neural networ
 TEMPLATE = "page.html.j2"
 INDEX = "index.html"
 CLAIMS = "claims.json"
+OUR_CLAIMS = "our_claims.json"  # there where a question of our own was asked
 SUMMARY = "summary.md"
 FIGURE_FOLDER = "figures"
 MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -47,9 +57,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class ShownClaim:
-    """A claim as the template shows it; ``numbers`` are (name, value), ``config`` its command."""
+    """A claim as the template shows it; ``numbers`` are (name, value), ``command`` makes it again.
+
+    ``q`` is as ``q_values`` gives it, in words, "" where there is none.
+    """
 
     judgement: Judgement
+    q: str
     numbers: Sequence[tuple[str, str]]
     source: str
     command: str
@@ -77,6 +91,11 @@ class Shown:
         return self.title.split(":")[0]
 
     @property
+    def ours(self) -> bool:
+        """Whether its claims are our own."""
+        return any(one.judgement.claim.ours for one in self.claims)
+
+    @property
     def states(self) -> list[tuple[str, int]]:
         """How many of its claims are in each state, without the empty ones."""
         count = counts(one.judgement for one in self.claims)
@@ -85,6 +104,8 @@ class Shown:
 
 def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     """Judges the claims and writes claims.json, summary.md, figures/ and index.html.
+
+    What is ours and not the paper's goes to our_claims.json, if anything of it was measured.
 
     Returns the path of index.html.
 
@@ -95,19 +116,21 @@ def write_report(results: xr.DataTree, workdir: Path | str) -> Path:
     workdir = Path(workdir)
     schema.check(results, workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    judgements = judge(results)
+    judgements, ours = judge(results), judge_ours(results)
     write_text(workdir / CLAIMS, to_json(judgements))
-    write_text(workdir / SUMMARY, summary(results, judgements))
+    if ours:
+        write_text(workdir / OUR_CLAIMS, to_json(ours))
+    write_text(workdir / SUMMARY, summary(results, judgements, ours))
     folder = workdir / FIGURE_FOLDER
     save_figures(results, folder)
-    return write_page(results, judgements, folder, workdir / INDEX)
+    return write_page(results, judgements, folder, workdir / INDEX, ours=ours)
 
 
 def report_files(workdir: Path | str) -> list[Path]:
     """What ``write_report`` wrote there."""
     workdir = Path(workdir)
-    figures = (each for each in (workdir / FIGURE_FOLDER).iterdir() if each.is_file())
-    return [*(workdir / name for name in (CLAIMS, SUMMARY, INDEX)), *figures]
+    named = (workdir / name for name in (CLAIMS, OUR_CLAIMS, SUMMARY, INDEX))
+    return [each for each in (*named, *(workdir / FIGURE_FOLDER).glob("*")) if each.is_file()]
 
 
 def write_page(
@@ -115,15 +138,32 @@ def write_page(
     judgements: Sequence[Judgement],
     figures: Path | str,
     path: Path | str,
+    *,
+    ours: Sequence[Judgement] = (),
 ) -> Path:
-    """Writes the page, with the images found in the folder ``figures`` inside it, atomically."""
-    return write_text(path, render(results, judgements, Path(figures)))
+    """Writes the page, with the images found in the folder ``figures`` inside it, atomically.
+
+    ``ours`` are judgements of claims of our own.
+    """
+    return write_text(path, render(results, judgements, Path(figures), ours=ours))
 
 
-def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path) -> str:
+def render(
+    results: xr.DataTree,
+    judgements: Sequence[Judgement],
+    figures: Path,
+    *,
+    ours: Sequence[Judgement] = (),
+) -> str:
     """The page's HTML."""
-    claims = [_shown_claim(results, judgement) for judgement in judgements]
-    shown = {one.key: one for one in _shown(results, claims, figures)}
+    claims, our_claims = (
+        [
+            _shown_claim(results, judgement, q)
+            for judgement, q in zip(judged, q_values(judged), strict=True)
+        ]
+        for judged in (judgements, ours)
+    )
+    shown = {one.key: one for one in _shown(results, [*claims, *our_claims], figures)}
     chapters = [(c, [shown[key] for key in inside]) for c, inside in story.in_chapters(shown)]
     return template(__package__, TEMPLATE).render(
         title=TITLE,
@@ -131,14 +171,18 @@ def render(results: xr.DataTree, judgements: Sequence[Judgement], figures: Path)
         changed=facts.changed(results),
         smoke=facts.is_smoke(results),
         verdict=story.verdict(results, judgements),
+        our_verdict=story.our_verdict(results, ours),
         badges=story.badges(results),
         provenance=facts.provenance(results),
         states=STATES,
-        counts=[(status, count) for status, count in _counts(judgements).items()],
+        counts=list(_counts(judgements).items()),
+        our_counts=[(status, count) for status, count in _counts(ours).items() if count],
         counted=counted,
         chapters=chapters,
         links={one.key: one.short for one in shown.values()},
+        false_discoveries=at_false_discovery_rate(judgements),
         claims=sorted(claims, key=lambda one: ORDER.index(one.judgement.verdict.status)),
+        our_claims=our_claims,
         panel=panel(),
         origins=_origins(results),
         left_out=left_out(results),
@@ -153,10 +197,11 @@ def _counts(judgements: Sequence[Judgement]) -> dict[str, int]:
     return {status: count[status] for status in ORDER}
 
 
-def _shown_claim(results: xr.DataTree, judgement: Judgement) -> ShownClaim:
+def _shown_claim(results: xr.DataTree, judgement: Judgement, q: float | None) -> ShownClaim:
     claim = judgement.claim
     return ShownClaim(
         judgement,
+        "" if q is None else tables.probability(q),
         _numbers(judgement.verdict),
         rerun.source(claim),
         rerun.command(results, claim),

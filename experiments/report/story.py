@@ -16,6 +16,7 @@ from experiments.report.figures.initial import GROUP, tanh_pair
 from experiments.report.states import ORDER, counted
 from experiments.results.queries import first_set, needed, of, select
 from experiments.results.schema import find_group
+from experiments.studies import STUDIES
 from glorot_jax.confidence import mean_interval
 
 NO_MEANING = "A smoke run: it proves only that everything runs, and its numbers mean nothing."
@@ -63,6 +64,14 @@ CHAPTERS = (
         ("fig11", "table1", "table1_p", "table1_shapeset"),
     ),
 )
+QUESTION = Chapter(
+    "question",
+    "5. A question of our own",
+    "Not the paper's: why some tanh nets stay on Shapeset's plateau for thousands of updates, "
+    "whether that still matters with Adam, and why layer 1 saturates first. What we expected is "
+    "judged by the same rule, beside the paper's claims and never among them.",
+    ("plateau", "adam", "first_layer", "plateau_table", "adam_table", "first_layer_table"),
+)
 REST = Chapter(
     "rest",
     "The rest of the paper, and beyond it",
@@ -75,8 +84,9 @@ REST = Chapter(
 def in_chapters(keys: Iterable[str]) -> list[tuple[Chapter, list[str]]]:
     """``keys`` of what there is to show, by chapter; chapters without anything are left out."""
     there = list(keys)
-    told = {key for chapter in CHAPTERS for key in chapter.shown}
-    shown = [(chapter, [key for key in chapter.shown if key in there]) for chapter in CHAPTERS]
+    chapters = (*CHAPTERS, QUESTION)
+    told = {key for chapter in chapters for key in chapter.shown}
+    shown = [(chapter, [key for key in chapter.shown if key in there]) for chapter in chapters]
     rest = (REST, [key for key in there if key not in told])
     return [(chapter, inside) for chapter, inside in [*shown, rest] if inside]
 
@@ -89,9 +99,16 @@ def verdict(results: xr.DataTree, judgements: Sequence[Judgement]) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
+def our_verdict(results: xr.DataTree, ours: Sequence[Judgement]) -> str:
+    """How many claims of our own are in each state, "" where there are none to tell of."""
+    if not ours or facts.is_smoke(results):
+        return ""
+    return f"Of {len(ours)} claims of our own, which aren't the paper's, {_by_state(ours)}."
+
+
 def badges(results: xr.DataTree) -> list[str]:
     """The scale of the run beside the paper's, each a few words."""
-    name = first_set(results, courses)
+    name = first_set(results, courses) or _first_study(results)
     if name is None:
         return ["nothing trained: before training only"]
     trained = needed(results, name)
@@ -100,6 +117,10 @@ def badges(results: xr.DataTree) -> list[str]:
     length = f"1/{_digits(ratio)} of the paper's training" if ratio > 1 else "the paper's training"
     seeds = f"{trained.sizes['seed']} seeds"
     return [length, *([f"width {width} of {PAPER_WIDTH}"] if width else []), seeds]
+
+
+def _first_study(results: xr.DataTree) -> str | None:
+    return next((name for name in STUDIES if courses(find_group(results, name))), None)
 
 
 def _digits(value: float) -> str:
@@ -160,9 +181,12 @@ def _claims(judgements: Sequence[Judgement]) -> str:
     """How many of the paper's claims are in each state."""
     if not judgements:
         return ""
+    return f"Of the paper's {len(judgements)} claims, {_by_state(judgements)} at this scale."
+
+
+def _by_state(judgements: Sequence[Judgement]) -> str:
     count = counts(judgements)
-    said = [counted(status, count[status]) for status in ORDER if count[status]]
-    return f"Of the paper's {len(judgements)} claims, {_listed(said)} at this scale."
+    return _listed([counted(status, count[status]) for status in ORDER if count[status]])
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -4,40 +4,64 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from experiments.claims import Judgement, Status, counts
+from experiments.claims import Judgement, Status, at_false_discovery_rate, counts, q_values
 from experiments.report import facts, tables
 from experiments.report.scope import left_out
 from experiments.report.states import ORDER, counted
-from experiments.report.tables import Table, in_order, to_markdown
+from experiments.report.tables import Table, probability, to_markdown
 
 UNTESTED: Status = "not tested"
 
 
-def summary(results: xr.DataTree, judgements: Sequence[Judgement]) -> str:
-    """Counts, every claim that was tested with its numbers, and what was measured in tables."""
-    decided = [
-        judgement for judgement in in_order(judgements) if judgement.verdict.status != UNTESTED
-    ]
-    count = counts(judgements)
-    told = ", ".join(counted(status, count[status]) for status in ORDER)
-    head = f"**{told} at this scale.** {_provenance(results)}"
-    rows = tuple(
-        (one.verdict.status, f"{one.claim.paper} ({one.claim.where})", one.verdict.reason)
-        for one in decided
-    )
-    table = Table("claims", "Claims", ("", "the paper", "this run"), rows)
+def summary(
+    results: xr.DataTree, judgements: Sequence[Judgement], ours: Sequence[Judgement] = ()
+) -> str:
+    """Counts, every claim that was tested with its numbers, and what was measured in tables.
+
+    ``ours``, judgements of claims of our own, stand apart.
+    """
+    head = f"**{_counted(judgements)} at this scale.** {_provenance(results)}"
+    table = _claims(judgements, "the paper")
     measured = [
         tables.table_1(results),
         tables.selection(results),
         *(tables.of_group(results, name) for name in ("section5", "costs")),
         tables.baseline(results),
+        *tables.question(results),
     ]
+    apart = f"### Our own claims, not the paper's: {_counted(ours, zeros=False)}\n\n"
     sections = [
-        to_markdown(table),
+        to_markdown(table) if table.rows else "",
+        apart + to_markdown(_claims(ours, "what we expected")) if ours else "",
         *(f"### {t.title}\n\n{to_markdown(t)}" for t in measured if t is not None),
         _left_out(results),
     ]
     return "\n\n".join([head, *(text.strip() for text in sections if text)]) + "\n"
+
+
+def _claims(judgements: Sequence[Judgement], whose: str) -> Table:
+    """Those that were tested, with what decided them, those against what is claimed first."""
+    tested = [
+        (ORDER.index(one.verdict.status), one, q)
+        for one, q in zip(judgements, q_values(judgements), strict=True)
+        if one.verdict.status != UNTESTED
+    ]
+    rows = tuple(
+        (
+            one.verdict.status,
+            f"{one.claim.paper} ({one.claim.where})",
+            one.verdict.reason,
+            probability(q),
+        )
+        for _, one, q in sorted(tested, key=lambda each: each[0])
+    )
+    header = ("", whose, "this run", "q")
+    return Table("claims", "Claims", header, rows, at_false_discovery_rate(judgements))
+
+
+def _counted(judgements: Sequence[Judgement], *, zeros: bool = True) -> str:
+    count = counts(judgements)
+    return ", ".join(counted(status, count[status]) for status in ORDER if count[status] or zeros)
 
 
 def _left_out(results: xr.DataTree) -> str:

@@ -8,7 +8,7 @@ import xarray as xr
 from experiments.data.registry import DATA_SETS, SHAPESET
 from experiments.networks import NetworkSpec, read
 from experiments.results.schema import find_group
-from glorot_jax.confidence import mean_interval
+from glorot_jax.confidence import Interval, mean_interval, spread_of_mean
 
 
 class NotMeasured(LookupError):
@@ -164,6 +164,26 @@ def at_chosen_rate(measured: xr.Dataset, name: str, /, *dims: str) -> np.ndarray
     if rate is None:
         raise NotMeasured(f"every learning rate of {measured.coords['condition'].item()} diverged")
     return values(measured, name, "learning_rate", *(dims or ("seed", "update")))[rate]
+
+
+def final_error(net: xr.Dataset, /) -> np.ndarray:
+    """What one network gets wrong at the end, [seed, example] of the test set that its seeds share.
+
+    NaN where every rate diverged; [seed], each seed's share, where the results hold no more.
+    """
+    error = values(net, "final_test_error", "seed")
+    if "final_test_wrong" not in net:
+        return error
+    wrong = values(net, "final_test_wrong", "seed", "example")
+    return np.where(np.isfinite(error)[:, None], wrong, np.nan)
+
+
+def final_percent(net: xr.Dataset, /) -> Interval:
+    """Mean and t interval of one network's final test error in %, over seeds and test examples."""
+    wrong = 100 * final_error(net)
+    if len(wrong) < 2 or not np.isfinite(wrong).all():
+        return mean_interval(wrong.reshape(len(wrong), -1).mean(axis=1), axis=0)
+    return Interval(np.mean(wrong), np.asarray(spread_of_mean(wrong).half()))
 
 
 def nearest(values_of: np.ndarray, value: float, /) -> int:

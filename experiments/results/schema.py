@@ -36,10 +36,12 @@ Groups of networks that were trained, one a data set or study. A data set's grou
 (``shapeset``, ``mnist``, ``fashion_mnist``, ``digits``, ``cifar10``, ``small_imagenet``,
 ``imagenette``): Figs. 2-4, 9-12, Table 1. Studies: ``selection`` (section 2.3), ``section5``
 (per-parameter rates, widths that grow or shrink), ``costs`` (section 4.1, quadratic cost),
-``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows).
+``gaussians`` (Gaussian initialisation of several scales), ``modern`` (today's rows); and of our own
+question ``plateau`` (scales of kernels and biases), ``adam``, ``first_layer`` (frozen, slow, with
+whitened inputs).
   coordinates [condition]: activation; initializer, how the network starts (see
-  ``glorot_jax/initialization.py``; ``denoising`` is pre-training); depth; optimizer (sgd,
-  hessian_diagonal, gradient_variance); shape (equal, growing, shrinking: widths by layer); loss;
+  ``glorot_jax/initialization.py``; ``denoising`` is pre-training); depth; optimizer (one of
+  ``OPTIMIZERS``); pixels (raw, whitened); shape (equal, growing, shrinking: widths by layer); loss;
   update [update] counts updates done;
   validation_error, test_error, test_cost [condition, learning_rate, seed, update]: fractions, nats;
   diverged_at [condition, learning_rate, seed], the update at which a member was first seen to have
@@ -48,9 +50,11 @@ Groups of networks that were trained, one a data set or study. A data set's grou
   NaN if a seed diverged; chosen_learning_rate [condition], that of least selection_error, or the
   largest where no rate has learned anything, NaN if every rate diverged;
   selection_margin [condition], selection_error of the next best rate less that of the chosen one;
-  and of the members at that rate: final_test_error [condition, seed], and
+  and of the members at that rate: final_test_error [condition, seed], final_test_wrong [condition,
+  seed, example], which of the test examples it is made of (no rate's where every one diverged), and
   activation_*, backprop_*, weight_gradient_* [condition, seed, update, layer] as in ``initial``
-  (histograms of activations only; NaN above a condition's depth).
+  (histograms of activations only; NaN above a condition's depth), and the two parts of the logits,
+  output_{bias_std, signal_std} [condition, seed, update].
   test_class_count [class], examples of each class in the test set;
   reconstruction_cost [condition, seed, layer, pretraining_point], of the denoising autoencoders,
   and pretraining_update [pretraining_point], only where a condition is pre-trained; NaN elsewhere.
@@ -123,6 +127,10 @@ _MEANINGS = {
     "ratio": "standard deviation over that of the weights",
 }
 _THEORY = "meanfield_"
+_OUTPUT = {
+    "output_bias_std": "standard deviation over classes of the softmax's biases",
+    "output_signal_std": "standard deviation over examples of the logits without biases",
+}
 _SUBJECTS = {
     "activation": "activation z",
     "backprop": "back-propagated gradient dC/ds of each example's own cost",
@@ -146,7 +154,7 @@ def labelled(name: str, dims: Sequence[str], values: object, /) -> xr.Variable:
     }
     quantity = name.removeprefix(_THEORY)
     by = "" if quantity == name else ", by mean field"
-    long_name = name.replace("_", " ")
+    long_name = _OUTPUT.get(name, name.replace("_", " "))
     for subject, words in _SUBJECTS.items():
         if quantity.startswith(f"{subject}_"):
             what = _MEANINGS[quantity.removeprefix(f"{subject}_")]

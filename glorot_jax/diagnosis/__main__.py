@@ -8,7 +8,8 @@ the current folder. Exit status 1 when a finding is severe, so that this can gua
 
   return gj.Model(apply_fn, params, x, y, ignore=("first cost", "head/*"))  # deliberate
 
-``python -m glorot_jax.diagnosis`` is the same.
+``python -m glorot_jax.diagnosis`` is the same. With --distributed several processes, all started
+with the same command, share the nets of --seeds; the first of them prints and writes.
 """
 
 import os
@@ -22,7 +23,7 @@ import jax
 from absl import flags
 
 import glorot_jax as gj
-from glorot_jax import command, dotted
+from glorot_jax import command, dotted, process_flags, processes
 from glorot_jax.steps import steps_shown
 
 PAGE = "report.html"
@@ -30,6 +31,7 @@ DATA = "report.nc"
 REQUIRED = ("model",)
 SPECTRA: dict[str, bool | Literal["auto"]] = {"auto": "auto", "all": True, "none": False}
 
+flags.adopt_module_key_flags(process_flags)  # for --help
 _MODEL = flags.DEFINE_string("model", "", "Function that returns a Model, as package.module:name.")
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Nets to draw, where the Model's params is a function."
@@ -88,13 +90,22 @@ def keep_programs() -> None:
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
+def show(report: gj.Report, folder: Path | None) -> None:
+    """Prints the report and, into a folder, writes its page and data."""
+    print(report)
+    if folder:
+        report.save(folder / DATA)
+        print(f"page: {report.save(folder / PAGE)}")
+
+
 def main(argv: Sequence[str]) -> None:
-    """Prints the report and, into a folder, writes its page and data; exits with the status."""
+    """Shows the report and exits with its status."""
     del argv
     keep_programs()
-    model, folder = load(_MODEL.value), _WORKDIR.value and Path(_WORKDIR.value)
+    process_flags.connect_if_asked()
+    model, folder = load(_MODEL.value), Path(_WORKDIR.value) if _WORKDIR.value else None
     if folder:
-        folder.mkdir(parents=True, exist_ok=True)
+        processes.first(lambda: folder.mkdir(parents=True, exist_ok=True))
     with steps_shown(sys.stderr):
         report = gj.diagnose(
             *model[:4],
@@ -106,11 +117,9 @@ def main(argv: Sequence[str]) -> None:
             signal=model.signal,
             batch=_BATCH.value,
             name=_MODEL.value,
+            distributed=processes.several(),
         )
-    print(report)
-    if folder:
-        report.save(folder / DATA)
-        print(f"page: {report.save(folder / PAGE)}")
+    processes.first(lambda: show(report, folder))
     try:
         report.raise_if_unhealthy(warnings=_WARNINGS.value)
     except gj.UnhealthyError:

@@ -12,6 +12,7 @@ from glorot_jax.probes.gradients import (
     weight_gradient_statistics,
 )
 from glorot_jax.probes.jacobian import layer_jacobians, singular_values
+from glorot_jax.probes.output import output_statistics
 
 __all__ = [
     "QUANTILES",
@@ -20,6 +21,7 @@ __all__ = [
     "gradient_statistics",
     "gradients",
     "layer_jacobians",
+    "output_statistics",
     "singular_values",
     "weight_gradient_statistics",
 ]

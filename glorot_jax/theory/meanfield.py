@@ -6,7 +6,7 @@ JAX's default float; in float32 the integrals are good to about 1e-6 for q up to
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from glorot_jax.activations import Activation, slope
+from glorot_jax.theory.quadrature import half_gauss, legendre
 
 Value = float | jax.Array
 
@@ -294,7 +295,7 @@ def _pair_expectation(function: Callable[[jax.Array], jax.Array], c: Value, q: V
     q = _within_limits(q).astype(c.dtype)
     turn = jnp.arccos(jnp.clip(c, -1, 1))[..., None, None]
     radius, radial = (jnp.asarray(part, c.dtype) for part in half_gauss(1, RADIAL_NODES))
-    nodes, angular = np.polynomial.legendre.leggauss(ANGULAR_NODES)
+    nodes, angular = legendre(ANGULAR_NODES)
     total = jnp.zeros(c.shape, c.dtype)
     # Half of the plane; the rest is its mirror image (-s1, -s2).
     for first, width in ((0 * turn - np.pi / 2, turn), (turn - np.pi / 2, np.pi - turn)):
@@ -306,34 +307,6 @@ def _pair_expectation(function: Callable[[jax.Array], jax.Array], c: Value, q: V
         weight = _last(jnp.asarray(angular / 2, c.dtype), inner.ndim)
         total = total + jnp.sum(weight * inner, axis=-1) * width[..., 0, 0] / (2 * np.pi)
     return total
-
-
-@cache
-def half_gauss(power: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights [n] of Gauss' rule for u^power exp(-u^2/2) on u > 0, summing to 1.
-
-    Golub and Welsch 1969: from the recurrence of the orthogonal polynomials, found by Stieltjes'
-    procedure on a much finer rule.
-    """
-    # exp(-u^2 / 2) at 40 is far below what the polynomials could lift, their nodes lying below 18.
-    panels, panel = 20, 2.0
-    fine, mass = np.polynomial.legendre.leggauss(n)
-    u = (panel * (np.arange(panels)[:, None] + (fine + 1) / 2)).ravel()
-    mass = np.tile(mass, panels)
-    mass = mass * u**power * np.exp(-(u**2) / 2)
-    mass /= mass.sum()
-    previous, current, step = np.zeros_like(u), np.ones_like(u), 0.0
-    centres, steps = [], []
-    for _ in range(n):
-        centres.append(np.sum(mass * u * current**2))
-        following = (u - centres[-1]) * current - step * previous
-        step = np.sqrt(np.sum(mass * following**2))
-        steps.append(step)
-        previous, current = current, following / step
-    values, vectors = np.linalg.eigh(
-        np.diag(centres) + np.diag(steps[:-1], 1) + np.diag(steps[:-1], -1)
-    )
-    return values, vectors[0] ** 2
 
 
 def _bisect(

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.activations import Activation, slope
-from glorot_jax.theory.meanfield import RADIAL_NODES, SMALLEST_Q, half_gauss
+from glorot_jax.theory.meanfield import RADIAL_NODES, SMALLEST_Q
+from glorot_jax.theory.quadrature import half_gauss
 
 DEGREES = 60
 _DRAWS = 4000

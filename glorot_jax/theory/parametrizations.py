@@ -71,8 +71,8 @@ def growth(parametrization: Parametrization, role: Role, response: Response, /) 
     Example:
       >>> growth(SP, "hidden", "proportional")
       Growth(start=0.0, update=0.5)
-      >>> [growth(MUP, role, "invariant").update for role in ("input", "hidden", "output")]
-      [0.0, 0.0, 0.0]
+      >>> {role: growth(MUP, role, "invariant").update for role in ("input", "hidden", "output")}
+      {'input': 0.0, 'hidden': 0.0, 'output': 0.0}
     """
     layer: Layer = getattr(parametrization, role)
     readout = parametrization.output

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from glorot_jax.activations import Activation, slope
+from glorot_jax.theory.quadrature import legendre
 
 WEIGHTS = ("gaussian", "orthogonal")
 _UNITS = 1000
@@ -73,7 +74,7 @@ def mean_singular_value(
     largest = min(float(np.mean(squares > 0)), 1 / aspect)
     if largest == 0:
         return 0.0
-    nodes, node_weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, node_weights = legendre(_NODES)
     # u(p) is singular like p^(-depth/2) at worst, at both ends flat in the angle.
     angle = np.pi / 4 * (nodes + 1)
     p = largest * np.sin(angle) ** 2

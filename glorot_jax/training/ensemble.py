@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from glorot_jax import processes
 from glorot_jax.data.stream import Stream
 from glorot_jax.keys import named
 from glorot_jax.training.update import MakeOptimizer, Member, Train
@@ -32,7 +33,7 @@ class Ensemble(NamedTuple):
 
 
 def member_mesh(devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
-    """A one-dimensional mesh over ``devices``, all of them unless told."""
+    """A one-dimensional mesh over ``devices``, those of all processes unless told."""
     devices = jax.devices() if devices is None else devices
     return jax.sharding.Mesh(np.array(devices), (AXIS,))
 
@@ -40,7 +41,8 @@ def member_mesh(devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mes
 def over_devices(mapped: Callable[[PyTree], PyTree], stack: PyTree) -> PyTree:
     """``mapped(stack)`` for a ``stack`` of members on axis 0, sharded over all devices.
 
-    ``mapped`` maps over a stack of any length, as ``jax.vmap(function)`` does.
+    ``mapped`` maps over a stack of any length, as ``jax.vmap(function)`` does. Every process has
+    the whole ``stack`` and gets the whole result, on the host.
     """
     mesh = member_mesh()
     count = jax.tree.leaves(stack)[0].shape[0]
@@ -48,8 +50,13 @@ def over_devices(mapped: Callable[[PyTree], PyTree], stack: PyTree) -> PyTree:
     spec = PartitionSpec(AXIS)
     program = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     padded = jax.tree.map(lambda leaf: leaf[padded_indices], stack)
-    sharded = jax.device_put(padded, NamedSharding(mesh, spec))
-    return jax.tree.map(lambda leaf: leaf[:count], jax.jit(program)(sharded))
+    sharded = processes.place(padded, NamedSharding(mesh, spec))
+    return jax.tree.map(lambda leaf: leaf[:count], processes.on_host(jax.jit(program)(sharded)))
+
+
+def on_every_device(tree: PyTree, mesh: jax.sharding.Mesh) -> PyTree:
+    """``tree``, which every process has, on each device of ``mesh``."""
+    return processes.place(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def map_members(platform: str) -> Callable[[Callable[..., PyTree]], Callable[..., PyTree]]:
@@ -96,7 +103,7 @@ def place(ensemble: Ensemble, seeds: Sequence[int], *, mesh: jax.sharding.Mesh) 
         members._replace(stream=jnp.asarray(indices.stream, jnp.int32)),
         jax.tree.map(lambda leaf: leaf[streams], ensemble.streams),
     )
-    return jax.device_put(placed, NamedSharding(mesh, PartitionSpec(AXIS)))
+    return processes.place(placed, NamedSharding(mesh, PartitionSpec(AXIS)))
 
 
 def without_padding(
@@ -105,7 +112,8 @@ def without_padding(
     """``ensemble``, which is placed on ``mesh``, as it is whatever the devices.
 
     Args:
-      ensemble: of members with ``seeds``, in their order; copied to the host.
+      ensemble: of members with ``seeds``, in their order; copied to the host, that of every
+        process.
 
     Returns:
       Each member once, and once a stream for each of the seeds in the order in which they come.
@@ -114,20 +122,12 @@ def without_padding(
     distinct = dict.fromkeys(seeds)
     streams = np.array([stream_seeds.index(seed) for seed in distinct])
     position = {seed: index for index, seed in enumerate(distinct)}
-    members = _rows(ensemble.members, np.arange(len(seeds)))
+    whole = processes.on_host(ensemble)
+    members = jax.tree.map(lambda leaf: leaf[: len(seeds)], whole.members)
     return Ensemble(
         members._replace(stream=np.array([position[seed] for seed in seeds], np.int32)),
-        _rows(ensemble.streams, streams),
+        jax.tree.map(lambda leaf: leaf[streams], whole.streams),
     )
-
-
-def _rows(stack: PyTree, rows: np.ndarray) -> PyTree:
-    def of_leaf(leaf: jax.Array) -> jax.Array | np.ndarray:
-        # NumPy has no typed keys.
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return leaf[rows] if is_key else np.asarray(leaf)[rows]
-
-    return jax.tree.map(of_leaf, stack)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from glorot_jax.data.stream import Batch, Task
 from glorot_jax.network import MLP, logits
-from glorot_jax.probes import activation_statistics, gradient_statistics
+from glorot_jax.probes import activation_statistics, gradient_statistics, output_statistics
 from glorot_jax.training.ensemble import Ensemble
 from glorot_jax.training.update import Member
 from glorot_jax.typing import Loss, PyTree
@@ -42,8 +42,8 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
     """The pure function that measures one member at an evaluation point.
 
     Returns ``validation_error``, ``test_error`` (fractions), ``test_cost``, ``finite`` (all
-    parameters and the test cost are) and, per hidden layer, ``activation_*``, ``backprop_*``,
-    ``weight_gradient_*``.
+    parameters and the test cost are), ``output_*`` and, per hidden layer, ``activation_*``,
+    ``backprop_*``, ``weight_gradient_*``.
     """
 
     def probe(member: Member, sets: HeldOut) -> dict[str, jax.Array]:
@@ -52,6 +52,7 @@ def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOu
         groups = {
             "activation": activation_statistics(model, member.params, sets.probe, bins=bins),
             **gradient_statistics(model, member.params, sets.probe, loss=loss, bins=bins),
+            "output": output_statistics(model, member.params, sets.probe),
         }
         test_cost = jnp.mean(loss(test_logits, sets.test.y))
         leaves = [*jax.tree.leaves(member.params), test_cost]
@@ -107,8 +108,12 @@ def run(
         yield done, ensemble, measurement if at_point else None
 
 
-def error_rate(scores: jax.Array, labels: jax.Array) -> jax.Array:
-    """Fraction of examples whose label [n] isn't that of the highest score [n, classes]."""
+def wrong(scores: jax.Array, labels: jax.Array) -> jax.Array:
+    """Which labels [n] aren't those of the highest scores [n, classes], [n]."""
     # A network that has left the finite numbers is wrong everywhere, whatever argmax makes of NaN.
-    wrong = (jnp.argmax(scores, axis=-1) != labels) | ~jnp.isfinite(scores).all(axis=-1)
-    return jnp.mean(wrong.astype(jnp.float32))
+    return (jnp.argmax(scores, axis=-1) != labels) | ~jnp.isfinite(scores).all(axis=-1)
+
+
+def error_rate(scores: jax.Array, labels: jax.Array) -> jax.Array:
+    """Fraction of examples that are ``wrong``."""
+    return jnp.mean(wrong(scores, labels).astype(jnp.float32))

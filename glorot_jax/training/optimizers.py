@@ -1,5 +1,6 @@
-"""Per-parameter learning rates (section 5), as optax transformations of the gradient."""
+"""Optimisers besides SGD: section 5's rates by parameter, Adam, another rate in layer 1."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from glorot_jax.data.stream import Batch
-from glorot_jax.network import MLP, Params
+from glorot_jax.network import MLP, Params, layer_names
 from glorot_jax.training.blocked import make_sgd
 from glorot_jax.training.curvature import gauss_newton_diagonal
 from glorot_jax.training.update import Extra, MakeOptimizer, Train, make_update, one_by_one
@@ -100,8 +101,51 @@ def _curvature(model: MLP, loss: Loss, params: Params, batch: Batch) -> dict[str
     return {"curvature": gauss_newton_diagonal(model, loss, params, batch)}
 
 
+def adam(learning_rate: jax.Array) -> optax.GradientTransformation:
+    """optax's Adam (Kingma & Ba 2015), also where JAX promotes no types by itself."""
+    inner = optax.adam(learning_rate)
+
+    def update(gradient: PyTree, state: PyTree, params: PyTree = None) -> tuple[PyTree, PyTree]:
+        # It raises its decay to the number of updates, a float to an integer.
+        with jax.numpy_dtype_promotion("standard"):
+            return inner.update(gradient, state, params)
+
+    return optax.GradientTransformation(inner.init, update)
+
+
+def first_frozen(learning_rate: jax.Array) -> optax.GradientTransformation:
+    """SGD of all layers but the first, which stays as it was drawn."""
+    return optax.chain(optax.sgd(learning_rate), _first_layer(lambda _: 0.0))
+
+
+def first_slow(learning_rate: jax.Array) -> optax.GradientTransformation:
+    """SGD, layer 1's rate times its units over its inputs.
+
+    A kernel's step changes s by its rate times the sum of its inputs' squares. So layer 1 moves its
+    s as if it had no more inputs than the layers above it.
+    """
+    return optax.chain(optax.sgd(learning_rate), _first_layer(lambda shape: shape[1] / shape[0]))
+
+
+def _first_layer(factor: Callable[[tuple[int, ...]], float]) -> optax.GradientTransformation:
+    """Multiplies layer 1's step by ``factor`` of the shape of its kernel [inputs, units]."""
+    (first, _) = layer_names(1)
+
+    def changed(step: Params, params: Params | None) -> Params:
+        del params
+        times = factor(step[first]["kernel"].shape)
+        # A gradient that nothing depends on isn't computed.
+        change = (lambda leaf: times * leaf) if times else jnp.zeros_like
+        return {**step, first: jax.tree.map(change, step[first])}
+
+    return optax.stateless(changed)
+
+
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": Optimizer(optax.sgd),
+    "adam": Optimizer(adam),
+    "first_frozen": Optimizer(first_frozen),
+    "first_slow": Optimizer(first_slow),
     "hessian_diagonal": Optimizer(hessian_diagonal, _curvature),
     "gradient_variance": Optimizer(gradient_variance),
 }

@@ -13,9 +13,10 @@ import numpy as np
 import xarray as xr
 
 from experiments.data.registry import DATA_SETS
-from experiments.networks import NetworkSpec, coordinates
+from experiments.networks import DENOISING, NetworkSpec, coordinates
 from experiments.results import schema as schema
 from experiments.studies import STUDIES
+from glorot_jax.initialization import uniform_variances
 from tests.experiments.made_up_baseline import baseline_part
 
 BINS = 40
@@ -86,7 +87,7 @@ TIME_CONSTANT = {
 }
 # When each layer saturates, as fractions of the whole run.
 SATURATION = {"Tanh": (0.1, 0.25, 0.4, 0.55, 0.7)}
-TOGETHER = (0.4, 0.4, 0.4, 0.4, 0.4)
+TOGETHER = (0.4,) * 10
 # 98th percentile that each activation ends at.
 CEILING = {"Tanh": 0.995, "Tanh N": 0.85, "Softsign": 0.8, "Softsign N": 0.8}
 FINAL_SHAPE = {"tanh": "extremes", "softsign": "knee", "sigmoid": "knee"}
@@ -150,6 +151,38 @@ MODERN = {
 }
 
 
+# Our own question: 1/e times of the test error as fractions of the run, by n Var[W] and Var[b].
+_BY_KERNELS = {1 / 6: 0.9, 1 / 3: 0.6, 0.6: 0.3}  # 0.1 for larger ones
+_BY_BIASES = {0.0: 1.0, 0.003: 0.7, 0.03: 0.5, 0.3: 0.4}  # times that, for small kernels
+
+
+def plateau_time(scheme: str) -> float:
+    """The 1/e time of a net of the study ``plateau``."""
+    kernels, biases = uniform_variances(scheme) or (1 / 3, 0.003)
+    small = kernels < 0.5
+    return _BY_KERNELS.get(kernels, 0.1) * (_BY_BIASES[biases] if small else 1.0)
+
+
+ADAM_TIME = {
+    "Tanh": 0.6,
+    "Tanh pytorch": 0.4,
+    "Tanh N": 0.1,
+    "Tanh uniform(1,0.003)": 0.1,
+    "Tanh, Adam": 0.2,
+    "Tanh pytorch, Adam": 0.12,
+    "Tanh N, Adam": 0.08,
+    "Tanh uniform(1,0.003), Adam": 0.08,
+    "Tanh, depth 10, Adam": 0.5,
+    "Tanh N, depth 10, Adam": 0.08,
+}
+FIRST_LAYER = {
+    "Tanh": (0.6, 0.3, 0.2, 0.1, 0.05),
+    "Tanh, layer 1 frozen": (0.0, 0.4, 0.2, 0.1, 0.05),
+    "Tanh, layer 1 slow": (0.1, 0.3, 0.2, 0.1, 0.05),
+    "Tanh, whitened inputs": (0.1, 0.3, 0.2, 0.1, 0.05),
+}
+
+
 def results(**parts: xr.Dataset) -> xr.DataTree:
     """One tree of ``parts`` by name; of every part with its defaults where none is given."""
     if not parts:
@@ -164,6 +197,9 @@ def results(**parts: xr.Dataset) -> xr.DataTree:
             "costs": costs_part(),
             "gaussians": gaussians_part(),
             "modern": modern_part(),
+            "plateau": plateau_part(),
+            "adam": adam_part(),
+            "first_layer": first_layer_part(),
             "baseline": baseline_part(),
         }
     return schema.build(parts, {"title": "made up"})
@@ -313,7 +349,7 @@ def _initial_coordinates(
         "fan_out": (("layer",), fan_out, "units", "1"),
         "gradient_bin_edge": (("edge",), np.linspace(-5, 5, BINS + 1), "edge", "top layer's std"),
     }
-    of_training = ("depth", "optimizer", "shape", "loss")
+    of_training = ("depth", "optimizer", "shape", "loss", "pixels")
     return {name: entry for name, entry in places.items() if name not in of_training}
 
 
@@ -376,6 +412,8 @@ class Training(NamedTuple):
     ``sigmoid_4_leaves``, when it leaves, None for never; ``lower_mean``, mean of layer 1, with
     ``lower_step`` more for each layer above it; ``first_layer_saturates``, by how much when the
     top leaves; ``sigmoid_top_saturated``, fraction while the top is at 0.
+    ``pretrained_mean``: of the top layer of a sigmoid net that was pre-trained, all along.
+    ``bias_over_signal``: of the two parts of the logits, all along.
     ``reconstruction``: first and last cost of the autoencoders, where a condition has any.
     ``class_shares``: of the test set, by class; Shapeset's own, or all alike, where None.
     """
@@ -400,6 +438,8 @@ class Training(NamedTuple):
     lower_step: float = 0.02
     first_layer_saturates: float = 0.3
     sigmoid_top_saturated: float = 0.9
+    pretrained_mean: float = 0.4
+    bias_over_signal: float = 3.0
     reconstruction: tuple[float, float] = (1.0, 0.3)
     test_examples: int = 10_000
     noise: float = NOISE
@@ -442,6 +482,7 @@ def training_part(name: str = "shapeset", **knobs: Any) -> xr.Dataset:
     variables = {
         **_error_variables(error),
         **_course_variables(stacked),
+        **_output_variables(made, stacked["mean"].shape[:3], random),
         **pretraining,
         "test_class_count": (("class",), counts, "examples of each class", "1"),
     }
@@ -517,6 +558,45 @@ def modern_part(**knobs: Any) -> xr.Dataset:
     return _study("modern", MODERN, knobs)
 
 
+def plateau_part(**knobs: Any) -> xr.Dataset:
+    """Our question (a): scales of kernels and biases; ``time_constant`` by the network's name."""
+    networks = STUDIES["plateau"].networks
+    usual = {spec.name: plateau_time(spec.scheme) for spec in networks}
+    errors = dict.fromkeys(networks, 0.68) | {networks[-1]: 0.62}
+    return _of_ours("plateau", errors, usual, knobs)
+
+
+def adam_part(**knobs: Any) -> xr.Dataset:
+    """Our question (b): initialisations with SGD and Adam."""
+    normalized = ("normalized", "uniform(1,0.003)")
+    errors = {n: 0.6 if n.scheme in normalized else 0.65 for n in STUDIES["adam"].networks}
+    return _of_ours("adam", errors, ADAM_TIME, knobs)
+
+
+def first_layer_part(
+    *, saturated: Mapping[str, Sequence[float]] = MappingProxyType({}), **knobs: Any
+) -> xr.Dataset:
+    """Our question (c); ``saturated``: the last fraction of each layer, by the network's name."""
+    errors = dict.fromkeys(STUDIES["first_layer"].networks, 0.5)
+    part = _of_ours("first_layer", errors, {}, knobs)
+    last = np.array([(FIRST_LAYER | dict(saturated))[spec.name] for spec in errors])
+    shape = part["activation_saturated"].shape
+    noise = np.exp(NOISE * np.random.default_rng(5).standard_normal(shape))
+    course = np.linspace(0, 1, shape[2])[:, None] * last[:, None, None]
+    return part.assign(activation_saturated=part["activation_saturated"].copy(data=course * noise))
+
+
+def _of_ours(
+    name: str,
+    finals: Mapping[NetworkSpec, float],
+    usual: Mapping[str, float],
+    knobs: Mapping[str, Any],
+) -> xr.Dataset:
+    times = {**usual, **knobs.get("time_constant", {})}
+    sizes = {"updates": 20_000, "width": 100, "checkpoints": 40}
+    return _study(name, finals, {**sizes, **knobs, "time_constant": times})
+
+
 def _study(name: str, finals: Mapping[NetworkSpec, float], knobs: Mapping[str, Any]) -> xr.Dataset:
     """Conditions labelled as in real runs; ``final_error`` of ``knobs`` goes by these labels."""
     labels = {spec.name: spec for spec in finals}
@@ -577,6 +657,8 @@ def _course(
 
     courses = _sigmoid if spec.activation == "sigmoid" else _symmetric
     mean, high, saturated = courses(made, label, spec.depth, time)
+    if spec.kind == ("sigmoid", DENOISING):
+        mean[1:, -1] = made.pretrained_mean
     mean, high = noisy(mean), np.minimum(noisy(high), 0.999)
     last_spread = (GRADIENT_SPREAD | dict(made.gradient_spread)).get(label, 1.5)
     spread = made.first_spread + (last_spread - made.first_spread) * time
@@ -642,6 +724,18 @@ def _error_variables(error: np.ndarray) -> dict[str, Entry]:
         "chosen_learning_rate": (whole[:1], chosen, "chosen learning rate", "1"),
         "selection_margin": (whole[:1], margin, "margin over the next best rate", "fraction"),
         "final_test_error": (("condition", "seed"), final[:, 1], "final test error", "fraction"),
+    }
+
+
+def _output_variables(
+    made: Training, shape: tuple[int, ...], random: np.random.Generator
+) -> dict[str, Entry]:
+    """The two parts of the logits, [condition, seed, update]."""
+    signal = 0.1 * np.exp(made.noise * random.standard_normal(shape))
+    dims = ("condition", "seed", "update")
+    return {
+        "output_bias_std": (dims, made.bias_over_signal * signal, "of the biases", "nat"),
+        "output_signal_std": (dims, signal, "of the rest", "nat"),
     }
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +36,7 @@ def assert_same(found: dict, wanted: dict) -> None:
 @pytest.fixture
 def saved_once(tmp_path):
     """A folder that holds one checkpoint, of step 1."""
-    checkpoints(tmp_path).save(1, lambda: state(1), last=True)
+    checkpoints(tmp_path).save(1, state(1))
     return tmp_path
 
 
@@ -51,19 +52,20 @@ def test_the_newest_state_comes_back_bit_for_bit(tmp_path):
     saved = checkpoints(tmp_path)
     assert restore(saved) is None
     for step in (1, 2, 10):
-        saved.save(step, lambda step=step: state(step), last=False)
+        saved.save(step, state(step))
     step, found = restore(checkpoints(tmp_path))
     assert step == 10
     assert_same(found, state(10))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["10.npz", "2.npz"]
 
 
-def test_saves_are_spaced_but_the_last_is_always_made(tmp_path):
-    saved = checkpoints(tmp_path, seconds_between=1e6)
-    saved.save(1, lambda: state(1), last=False)
-    assert restore(saved) is None
-    saved.save(2, lambda: state(2), last=True)
-    assert restore(saved)[0] == 2
+def test_a_save_is_due_when_enough_time_has_passed(tmp_path):
+    assert not checkpoints(tmp_path, seconds_between=1e6).due()
+    saved = checkpoints(tmp_path, seconds_between=0.05)
+    saved.save(1, state(1))
+    assert not saved.due()
+    time.sleep(0.06)
+    assert saved.due()
 
 
 @pytest.mark.parametrize("kept", [40, 600, -1])
@@ -119,7 +121,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(saved_once, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(CheckpointError, match="No space left on device"):
-            saved.save(2, lambda: state(2), last=True)
+            saved.save(2, state(2))
     step, found = restore(checkpoints(saved_once))
     assert step == 1
     assert_same(found, state(1))

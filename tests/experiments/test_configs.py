@@ -86,6 +86,48 @@ def test_a_figure_s_config_runs_alone(name, tmp_path):
     assert name in {p.stem for p in (tmp_path / "figures").iterdir()}
 
 
+OURS = ("plateau", "adam", "first_layer")
+
+
+@pytest.mark.parametrize("preset", base.PRESETS)
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_experiments_are_ones_that_can_be_run(name, preset):
+    config = base.figure(name, preset)
+    validate(config)
+    assert config.stages == (name,)
+    assert name not in base.paper(preset).stages
+    if preset == "quick":
+        assert config[name].seeds == 5
+
+
+def test_our_own_experiments_run_and_are_judged_apart(tmp_path):
+    config = base.paper("smoke")
+    config.name, config.stages = "plateau", OURS
+    for name in OURS:
+        settings = config[name]
+        settings.conditions = tuple(f"{text} 2" for text in settings.conditions if "=" not in text)
+        settings.points = 2
+        settings.dataset = "digits"  # whose programs are quicker to compile than Shapeset's
+    config.adam.conditions += ("tanh standard 2 optimizer=adam",)
+    config.first_layer.conditions += (
+        "tanh standard 2 optimizer=first_frozen",
+        "tanh standard 2 pixels=whitened",
+    )
+    launch.run(config, str(tmp_path))
+    written = schema.load(tmp_path / "results.nc")
+    assert list(written.children) == list(OURS)
+    assert set(OURS) <= {p.stem for p in (tmp_path / "figures").iterdir()}
+    assert "our-adam-ends-lower" in (tmp_path / "our_claims.json").read_text()
+    group = schema.find_group(written, "first_layer")
+    usual, frozen, whitened = group["activation_std"].sel(layer=1).values
+    np.testing.assert_array_equal(frozen, frozen[:, :1] + 0 * frozen)  # it never moves
+    assert np.ptp(usual, axis=1).min() > 1e-4
+    np.testing.assert_array_equal(frozen[:, 0], usual[:, 0])
+    assert np.abs(whitened[:, 0] / usual[:, 0] - 1).min() > 1e-3
+    saturated = group["activation_saturated"].sel(layer=1).values
+    assert np.isfinite(saturated).all()
+
+
 def test_figures_of_shapeset_can_be_made_of_another_set(tmp_path):
     config = base.figure("fig03", "smoke")
     config.stages = ("initial", "online")

@@ -42,7 +42,7 @@ def short_stage(config: ConfigDict, key: jax.Array, folder: Workdir) -> tuple[st
     restored = saved.restore(lambda: {"weights": np.zeros(500, np.float32), "key": key})
     if restored is None:
         weights = np.asarray(jax.random.normal(key, (500,)))
-        saved.save(20, lambda: {"weights": weights, "key": key}, last=True)
+        saved.save(20, {"weights": weights, "key": key})
     else:
         weights = restored[1]["weights"]
     return "shapeset", xr.Dataset({"test_error": schema.labelled("test_error", ("w",), weights)})

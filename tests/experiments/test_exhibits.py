@@ -3,6 +3,7 @@
 from dataclasses import FrozenInstanceError
 
 import pytest
+from ml_collections import ConfigDict
 
 from experiments.configs import base
 from experiments.data.registry import DATA_SETS, FINITE, SHAPESET, STAND_IN
@@ -64,7 +65,8 @@ def test_a_study_s_config_is_its_networks_and_sizes(study, preset):
     networks = sizes.pop("networks", study.networks)
     assert [parse(text, field="f") for text in config.conditions] == list(networks)
     for name, value in sizes.items():
-        assert config[name] == value
+        found = config[name]
+        assert (found.to_dict() if isinstance(found, ConfigDict) else found) == value
 
 
 def test_what_is_not_listed_is_refused():

@@ -26,6 +26,11 @@ from experiments.networks import OPTIONS, SHAPES, NetworkSpec, parse
             "Tanh, Hessian rates, growing",
         ),
         (
+            "tanh uniform(1/3,0.003) optimizer=adam pixels=whitened",
+            NetworkSpec("tanh", "uniform(1/3,0.003)", optimizer="adam", pixels="whitened"),
+            "Tanh uniform(1/3,0.003), Adam, whitened inputs",
+        ),
+        (
             "gelu lsuv loss=quadratic",
             NetworkSpec("gelu", "lsuv", loss="quadratic"),
             "Gelu lsuv, quadratic",
@@ -56,7 +61,8 @@ def test_what_a_text_means(text, network, name):
         ("tanh no.such:thing", ["no.such:thing", "no module"]),
         ("tanh jax.nn:no_such", ["jax.nn:no_such", "no_such"]),
         ("jax.nn:no_such standard", ["jax.nn:no_such"]),
-        ("tanh standard optimizer=adam", ["adam", "sgd"]),
+        ("tanh standard optimizer=adagrad", ["adagrad", "sgd"]),
+        ("tanh standard pixels=grey", ["grey", "raw, whitened"]),
         ("tanh standard shape=round", ["round", "growing"]),
         ("tanh standard colour=red", ["colour", "optimizer"]),
     ],

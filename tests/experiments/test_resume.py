@@ -58,10 +58,16 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stop_at(
-    path: Path, step: int, flags: tuple[str, ...], folder: Path, *, signum: int, seconds: float
+    path: Path,
+    step: int,
+    flags: tuple[str, ...],
+    folder: Path,
+    *,
+    signum: int,
+    seconds: float,
+    cores: int | None = None,
 ) -> None:
-    """Starts the run on one core or two and sends ``signum`` ``seconds`` after ``step``."""
-    cores = sorted(os.sched_getaffinity(0))[: 1 + signum % 2]
+    """Starts the run on so many cores, all if None, and sends ``signum`` ``seconds`` after."""
     process = subprocess.Popen(
         command("experiments.launch", *flags, f"--workdir={folder}"),
         cwd=ROOT,
@@ -69,7 +75,7 @@ def stop_at(
         stderr=subprocess.PIPE,
         text=True,
     )
-    os.sched_setaffinity(process.pid, cores)
+    os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
     while not reached(path, step) and process.poll() is None:
         time.sleep(0.01)
     time.sleep(seconds)
@@ -91,32 +97,68 @@ def reached(path: Path, step: int) -> bool:
     return path.is_file() or any(int(file.stem) >= step for file in path.glob("[0-9]*.npz"))
 
 
-def test_a_killed_run_ends_with_the_same_values(uninterrupted, tmp_path):
-    assert_resumes(FIG09, uninterrupted, tmp_path)
+def test_an_unusual_environment_changes_no_bit(uninterrupted, tmp_path):
+    folder = tmp_path / "größe und\N{NO-BREAK SPACE}raum"
+    unusual = {
+        "JAX_ENABLE_X64": "1",
+        "JAX_DEBUG_NANS": "1",
+        "LANG": "C",
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "HOME": "/proc/cannot-be-made",
+    }
+    done = run_command("experiments.launch", *FIG09, f"--workdir={folder}", env=unusual)
+    assert done.returncode == 0, done.stderr
+    assert_same(folder, uninterrupted)
+
+
+def test_a_run_killed_on_another_number_of_cores_ends_with_the_values_but_for_rounding(
+    uninterrupted, tmp_path
+):
+    resume(FIG09, tmp_path, cores=(1, None, 1))
+    assert_same(tmp_path, uninterrupted, rtol=1e-5, atol=1e-6)
 
 
 def test_killed_pretraining_selection_and_section_5_end_with_the_same_values(tmp_path):
     whole = tmp_path / "whole"
     done = run_command("experiments.launch", *METHODS, f"--workdir={whole}")
     assert done.returncode == 0, done.stderr
-    assert_resumes(METHODS, whole, tmp_path / "killed")
+    resume(METHODS, tmp_path / "killed")
+    assert_same(tmp_path / "killed", whole)
 
 
-def assert_resumes(flags: tuple[str, ...], uninterrupted: Path, folder: Path) -> None:
-    """A run stopped again and again, at random moments, ends as the one that nothing stopped."""
+def resume(
+    flags: tuple[str, ...], folder: Path, *, cores: tuple[int | None, ...] = (None,)
+) -> None:
+    """A run stopped again and again, at random moments, and then left to end."""
     moments = random.Random(1)
     for number, (place, step) in enumerate(STOPPED_AT[flags]):
-        signum = SIGNALS[number % len(SIGNALS)]
-        seconds = moments.uniform(0, 0.2)
-        stop_at(folder / place, step, flags, folder, signum=signum, seconds=seconds)
+        stop_at(
+            folder / place,
+            step,
+            flags,
+            folder,
+            signum=SIGNALS[number % len(SIGNALS)],
+            seconds=moments.uniform(0, 0.2),
+            cores=cores[number % len(cores)],
+        )
     done = run_command("experiments.launch", *flags, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
+
+
+def assert_same(folder: Path, uninterrupted: Path, *, rtol: float = 0, atol: float = 0) -> None:
+    """The results of both are the same, to the bit unless told."""
     resumed, whole = (schema.load(f / "results.nc") for f in (folder, uninterrupted))
     assert set(resumed.children) == set(whole.children)
     for group, measured in schema.groups(whole).items():
         for name, variable in measured.variables.items():
-            again = resumed[group][name].values
-            np.testing.assert_array_equal(again, variable.values, err_msg=f"{group}/{name}")
+            again, where = resumed[group][name].values, f"{group}/{name}"
+            if rtol and np.issubdtype(again.dtype, np.floating):
+                np.testing.assert_allclose(
+                    again, variable.values, rtol=rtol, atol=atol, err_msg=where
+                )
+            else:
+                np.testing.assert_array_equal(again, variable.values, err_msg=where)
 
 
 def test_report_rebuilds_everything_from_the_results(uninterrupted, tmp_path):

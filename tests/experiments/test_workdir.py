@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,16 @@ def never() -> tuple[str, xr.Dataset]:
     raise AssertionError("measured again")
 
 
+def staged(folder: Workdir, measure: Callable[[], tuple[str, xr.Dataset]]) -> xr.DataTree:
+    folder.stage("online", measure)
+    return schema.build(folder.groups, {})
+
+
 @pytest.fixture
 def path(tmp_path) -> Path:
     """A folder with one finished stage, and results."""
     with opened(tmp_path, CONFIG) as folder:
-        folder.write(folder.stage("online", measure), tmp_path / "results.nc")
+        folder.write(staged(folder, measure), tmp_path / "results.nc")
         assert folder.measured
         page = write_text(tmp_path / "index.html", "page")
         folder.finish([page])
@@ -63,7 +69,7 @@ def refusal(path: Path, config: ConfigDict = CONFIG, *, kind: type = ConfigError
 
 def test_a_finished_stage_is_read_again(path):
     with opened(path, CONFIG) as folder:
-        xr.testing.assert_equal(folder.stage("online", never), schema.load(path / "results.nc"))
+        xr.testing.assert_equal(staged(folder, never), schema.load(path / "results.nc"))
         assert folder.finished()
         assert not folder.measured
 
@@ -72,7 +78,7 @@ def test_a_finished_stage_is_read_again(path):
 def test_what_has_changed_is_not_finished(path, change):
     with opened(path, CONFIG) as folder:
         if change == "results":
-            results = folder.stage("online", never)
+            results = staged(folder, never)
             results.attrs["new"] = 1
             folder.write(results, path / "results.nc")
         elif change == "page":
@@ -117,7 +123,7 @@ def test_of_two_configs_that_differ_throughout_three_fields_are_named(path):
 def test_a_file_of_another_run_is_refused(path, file, tmp_path_factory):
     foreign = tmp_path_factory.mktemp("foreign")
     with opened(foreign, OTHER) as folder:
-        folder.write(folder.stage("online", measure), foreign / "results.nc")
+        folder.write(staged(folder, measure), foreign / "results.nc")
     (path / file).write_bytes((foreign / file).read_bytes())
     message = refusal(path)
     assert str(path / file) in message

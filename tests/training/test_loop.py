@@ -11,7 +11,7 @@ from glorot_jax.data.stream import Batch, Task, finite_stream
 from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES, cross_entropy
 from glorot_jax.network import MLP, init
-from glorot_jax.probes import activation_statistics, gradient_statistics
+from glorot_jax.probes import activation_statistics, gradient_statistics, output_statistics
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.optimizers import make_train
@@ -81,6 +81,7 @@ def test_a_measurement_is_what_numpy_and_the_probes_say():
         return {
             "activation": activation,
             **gradient_statistics(MODEL, params, batch, loss=LOSSES[loss], bins=BINS),
+            "output": output_statistics(MODEL, params, batch),
         }
 
     groups = statistics(params, SETS.probe)
@@ -88,7 +89,7 @@ def test_a_measurement_is_what_numpy_and_the_probes_say():
         f"{group}_{name}": value
         for group, values in groups.items()
         for name, value in values.items()
-        if group == "activation" or name not in ("histogram", "unit")
+        if group in ("activation", "output") or name not in ("histogram", "unit")
     }
     plain = {"validation_error", "test_error", "test_cost", "finite"}
     assert found.keys() == expected.keys() | plain

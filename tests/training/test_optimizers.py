@@ -34,6 +34,7 @@ BATCHES = Batch(
     )
 )
 DECAY = 0.9
+OF_ORDER_1 = ("gradient_variance", "adam")  # their steps over the rate, whatever the gradient
 
 
 def _member(name, rate, params=None):
@@ -103,6 +104,43 @@ def test_the_update_hands_the_minibatchs_own_curvature_to_the_optimizer():
     step, _ = optimizer.update(gradient, member.opt_state, curvature=curvature)
     expected = jax.tree.map(jnp.add, member.params, step)
     chex.assert_trees_all_close(after.params, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_adam_s_first_step_is_the_rate_against_the_gradient_s_sign():
+    batch, member = Batch(*(b[0] for b in BATCHES)), _member("adam", 0.01)
+    gradient = jax.jit(jax.grad(mean_cost, argnums=2), static_argnums=(0, 1))(
+        MODEL, cross_entropy, member.params, batch
+    )
+    after = jax.jit(_update("adam"))(member, batch).params
+    expected = jax.tree.map(lambda p, g: p - 0.01 * g / (np.abs(g) + 1e-8), member.params, gradient)
+    chex.assert_trees_all_close(after, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"), [("first_frozen", 0.0), ("first_slow", SIZES[1] / SIZES[0])]
+)
+def test_only_layer_1_has_another_rate(name, factor):
+    batch = Batch(*(b[0] for b in BATCHES))
+    steps = {}
+    for one in ("sgd", name):
+        member = _member(one, 0.1)
+        after = jax.jit(_update(one))(member, batch).params
+        steps[one] = jax.tree.map(lambda new, old: new - old, after, member.params)
+    first = steps["sgd"].pop("hidden_01")
+    expected = {"hidden_01": jax.tree.map(lambda leaf: factor * leaf, first), **steps["sgd"]}
+    chex.assert_trees_all_close(steps[name], expected, rtol=1e-4, atol=1e-7)
+    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(first)) > 1e-4
+
+
+def test_a_frozen_layers_gradient_is_not_computed():
+    batch = Batch(*(b[0] for b in BATCHES))
+
+    def products(name):
+        compiled = jax.jit(_update(name)).lower(_member(name, 0.1), batch).compile()
+        return compiled.cost_analysis()["flops"]
+
+    # Of the kernel [6, 9] and ten examples, at two operations each.
+    assert products("sgd") - products("first_frozen") >= 2 * 10 * SIZES[0] * SIZES[1]
 
 
 def _steps(transformation, gradients, **extra):
@@ -182,8 +220,7 @@ def test_a_deep_network_trains_stably(name, images):
         after = jax.lax.scan(lambda m, b: (update(m, b), None), member, batches)[0]
         return [mean_cost(model, cross_entropy, m.params, images) for m in (member, after)]
 
-    # A gradient over its deviation is of order 1, whatever the gradient.
-    for rate in (1e-4, 3e-4, 1e-3) if name == "gradient_variance" else (0.001, 0.01, 0.1):
+    for rate in (1e-4, 3e-4, 1e-3) if name in OF_ORDER_1 else (0.001, 0.01, 0.1):
         before, after = costs(_member(name, rate, params))
         # The classes aren't equally frequent, and that alone is worth learning.
         assert after < before

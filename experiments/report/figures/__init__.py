@@ -16,6 +16,7 @@ from experiments.report.figures import (
     errors,
     gallery,
     initial,
+    question,
     spectra,
     studies,
     surface,
@@ -28,7 +29,10 @@ from experiments.report.figures.described import described
 from glorot_jax.files import write_atomically, write_text
 from glorot_jax.plotting import STYLE
 
-_ROOMS = (gallery, initial, spectra, theory, surface, training, errors, studies, baseline)
+_ROOMS = (
+    *(gallery, initial, spectra, theory, surface, training),
+    *(errors, studies, baseline, question),
+)
 TABLES = frozenset({"table1", "fashion_mnist"})  # exhibits that have tables only
 
 

@@ -45,7 +45,14 @@ from experiments.report.figures.marks import (
     explain,
 )
 from experiments.report.figures.times import BAND, dress_time
-from experiments.results.queries import at_chosen_rate, chosen_rate, dataset_of, needed, network, of
+from experiments.results.queries import (
+    at_chosen_rate,
+    chosen_rate,
+    dataset_of,
+    final_percent,
+    needed,
+    network,
+)
 from experiments.results.schema import find_group
 from glorot_jax.confidence import Interval, mean_interval
 from glorot_jax.plotting import legend_below, shortened
@@ -199,7 +206,7 @@ def gaussian_scale(initializer: str) -> float | None:
 
 
 def _final_error(study: xr.Dataset, spec: NetworkSpec) -> Interval:
-    return mean_interval(100 * of(study, "final_test_error", spec), axis=0)
+    return final_percent(network(study, spec))
 
 
 def gaussians(results: xr.DataTree) -> Figure:

@@ -5,20 +5,20 @@ import xarray as xr
 from experiments.data.registry import DATA_SETS
 from experiments.report.tables.errors import of_group, table_1, table_1_p
 from experiments.report.tables.initial import singular_values, variances
+from experiments.report.tables.question import question
 from experiments.report.tables.studies import baseline, selection
-from experiments.report.tables.table import Table, to_markdown
-from experiments.report.tables.verdicts import claims, in_order
+from experiments.report.tables.table import Table, probability, to_markdown
 from experiments.studies import STUDIES
 
-DEPTHS = "selection"  # has a table of its own
+OWN = ("selection", "plateau", "adam", "first_layer")  # have tables of their own
 
 __all__ = [
     "Table",
     "baseline",
-    "claims",
     "every",
-    "in_order",
     "of_group",
+    "probability",
+    "question",
     "selection",
     "singular_values",
     "table_1",
@@ -34,7 +34,8 @@ def every(results: xr.DataTree) -> list[Table]:
         table_1(results),
         table_1_p(results),
         selection(results),
-        *(of_group(results, study) for study in STUDIES if study != DEPTHS),
+        *(of_group(results, study) for study in STUDIES if study not in OWN),
+        *question(results),
         baseline(results),
         singular_values(results),
         variances(results),

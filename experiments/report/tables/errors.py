@@ -6,19 +6,24 @@ import numpy as np
 import xarray as xr
 
 from experiments.claims.paper import PAPER_P, TABLE_1
-from experiments.claims.significance import TABLE_NETS, Comparison, against_best, column
+from experiments.claims.significance import (
+    TABLE_NETS,
+    Comparison,
+    against_best,
+    any_differs,
+    column,
+    seeds_to_differ,
+)
 from experiments.claims.verdict import FEWEST_SEEDS
 from experiments.data.registry import DATA_SETS
 from experiments.exhibits import EXHIBITS
 from experiments.networks import NetworkSpec, read
-from experiments.report.tables.table import MISSING, Table, number, with_interval
-from experiments.results.queries import chosen_rate, network, of
+from experiments.report.tables.table import MISSING, Table, number, probability, with_interval
+from experiments.results.queries import chosen_rate, final_percent, network, of
 from experiments.results.schema import find_group
 from experiments.studies import STUDIES
-from glorot_jax.confidence import mean_interval
 
 MAJORITY_ERROR = 83.3  # % on Shapeset-3x2 of always answering one of the likeliest classes
-LEAST_P = 0.0001  # smaller ones are as good as this
 
 
 def _columns(results: xr.DataTree) -> dict[str, xr.Dataset]:
@@ -27,10 +32,8 @@ def _columns(results: xr.DataTree) -> dict[str, xr.Dataset]:
 
 
 def _percent(trained: xr.Dataset, spec: NetworkSpec) -> str:
-    """Final test error in %, mean and interval over seeds."""
-    return with_interval(
-        *mean_interval(100 * of(trained, "final_test_error", spec), axis=0), digits=2
-    )
+    """Final test error in %, mean and interval."""
+    return with_interval(*final_percent(network(trained, spec)), digits=2)
 
 
 def _compared(trained: xr.Dataset) -> Mapping[str, Comparison]:
@@ -55,23 +58,32 @@ def table_1(results: xr.DataTree) -> Table | None:
         return measured if paper is None else f"{measured} ({100 * paper:.2f})"
 
     compared = {name: _compared(trained) for name, trained in sets.items()}
+    telling = {name for name, entries in compared.items() if any_differs(entries)}
     return Table(
         "table1",
         "Table 1: test error in %",
         ("network", *(DATA_SETS[name].title for name in sets)),
         tuple((label, *(cell(name, label) for name in sets)) for label in labels),
-        "Mean over seeds ± its 95% t interval. In brackets the paper's value, of 5 layers of 1000 "
-        "units after 5 million updates. Bold: not shown to "
-        f"differ from the best of the paper's five networks in its column at p = {PAPER_P}; other "
-        f"networks, below the five, aren't compared. Two or three seeds can hardly show a "
-        "difference at that level, so bold then says little.",
+        "Mean over seeds ± its 95% t interval, with the sampling of the test set in it. In "
+        "brackets the paper's value, of 5 layers of 1000 units after 5 million updates. Bold: not "
+        f"shown to differ from the best of the paper's five networks in its column at p = "
+        f"{PAPER_P}; other networks, below the five, aren't compared."
+        + "".join(_why_no_bold(name, sets[name]) for name in sets if name not in telling),
         frozenset(
             (i, j)
             for i, label in enumerate(labels)
             for j, name in enumerate(sets, start=1)
-            if label in compared[name] and compared[name][label].bold
+            if name in telling and label in compared[name] and compared[name][label].bold
         ),
     )
+
+
+def _why_no_bold(name: str, trained: xr.Dataset) -> str:
+    """One sentence on a column in which no entry is shown to differ from another."""
+    errors, seeds = column(trained), trained.sizes["seed"]
+    needed = seeds_to_differ(errors) if seeds >= FEWEST_SEEDS else None
+    more = "" if needed is None else f"; for the largest difference seen about {needed} would"
+    return f" No bold on {DATA_SETS[name].title}: {seeds} seeds show no difference there{more}."
 
 
 def table_1_p(results: xr.DataTree) -> Table | None:
@@ -101,7 +113,7 @@ def _p(comparison: Comparison | None) -> str:
         return MISSING
     if comparison.best:
         return "best"
-    return f"< {LEAST_P}" if comparison.p < LEAST_P else number(float(f"{comparison.p:.2g}"))
+    return probability(comparison.p)
 
 
 def of_group(results: xr.DataTree, name: str) -> Table | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MISSING = "-"
+LEAST_PROBABILITY = 0.0001  # smaller ones are as good as this
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ def with_interval(
 def number(value: float) -> str:
     """A number as short as it can be; a dash for none."""
     return f"{value:g}" if np.isfinite(value) else MISSING
+
+
+def probability(value: float | None) -> str:
+    """A p or q to two digits; a dash for none."""
+    if value is None:
+        return MISSING
+    least = f"< {LEAST_PROBABILITY}"
+    return least if value < LEAST_PROBABILITY else number(float(f"{value:.2g}"))
 
 
 def to_markdown(table: Table) -> str:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import xarray as xr
 
+from glorot_jax import processes
 from glorot_jax.diagnosis.judging.evidence import Evidence
 from glorot_jax.diagnosis.judging.finding import Finding, without_ignored
 from glorot_jax.diagnosis.judging.gathering import Examinee, gather
@@ -35,6 +36,7 @@ from glorot_jax.dotted import reason
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, InitFn, Loss, Params, PyTree
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 BINS = 80
 START_VECTORS = 2**31 - 1  # far from 0, 1, .., which would repeat the keys of the nets
@@ -56,6 +58,7 @@ def diagnose(
     ignore: Sequence[str] = (),
     signal: Sequence[str] = (),
     name: str = "",
+    distributed: bool = False,
 ) -> Report:
     """A report on the signals and gradients of ``apply_fn(params, x) -> logits`` at every site.
 
@@ -75,6 +78,8 @@ def diagnose(
       ignore: kinds of findings, or patterns of sites such as ``head/*``, that are on purpose.
       signal: parameters that count as signal, as ``trace`` takes them.
       name: of the model, for the page.
+      distributed: whether all processes of ``jax.distributed`` make this call and share the nets,
+        each on its own first device; all get the whole report.
 
     Raises:
       ValueError: as ``trace`` and ``site_statistics`` do; ``seeds`` isn't the number of nets; or
@@ -89,8 +94,10 @@ def diagnose(
     exam = examination(traced, loss, BINS, differentiable=differentiable(cost, each[0], x, y))
     pieces = in_pieces(apply_fn, each[0], x, y, exam, batch=batch, signal=signal)
     _log.info("compiling and measuring")
-    examined = [pieces.examine(net) for net in each]
-    details = {name: np.stack([one.rows[name] for one in examined]) for name in examined[0].rows}
+    mine = processes.share(len(each)) if distributed else range(len(each))
+    of_all = _of_all if distributed else list
+    examined = {seed: pieces.examine(each[seed]) for seed in mine}
+    details = _stacked(of_all([examined[seed].rows for seed in mine]))
     attrs: dict[str, Any] = {
         "model": name or "Signals of a model",
         "examples": traced.n,
@@ -101,17 +108,22 @@ def diagnose(
         start = jax.random.fold_in(key, START_VECTORS)
         of_some, (some_x, _) = pieces.traced, pieces.data[0]
         share = affordable(of_some) if spectra == "auto" else None
-        found = _spectra(apply_fn, of_some, nets, some_x, start, share, signal)
+        spectra_of = _spectra(apply_fn, of_some, nets, mine, some_x, start, share, signal)
+        found = _stacked(of_all(spectra_of))
         if left_out := _left_out(share, of_some, traced.n):
             attrs["spectra"] = left_out
     data = build_dataset(traced, row_constants(traced), details, found, attrs)
     model = Examinee(apply_fn, exam, x, y, data.two_sided.values, pieces.data, optimizer)
     _log.info("judging")
-    evidence = [
-        gather(model, net, one, _rows(data, seed), pieces.examine)
-        for seed, (net, one) in enumerate(zip(each, examined, strict=True))
-    ]
-    findings = _tried(judge_all(evidence), model, each, evidence, pieces)
+    evidence = of_all(
+        [
+            gather(model, each[seed], examined[seed], _rows(data, seed), pieces.examine)
+            for seed in mine
+        ]
+    )
+    findings = judge_all(evidence)
+    tried = partial(_tried, findings, model, each, evidence, pieces)
+    findings = processes.first(tried) if distributed else tried()
     findings = without_ignored(findings, ignore)
     seen, unseen = what_is_seen(evidence)
     if len(pieces.data) > 1 and any(one.answers.mixes for one in evidence):
@@ -122,6 +134,15 @@ def diagnose(
         "unseen": json.dumps(unseen),
     }
     return Report(data.assign_attrs(said))
+
+
+def _of_all(some: Sequence[T]) -> list[T]:
+    """What every process has some of, in their order."""
+    return [one for part in processes.from_all(some) for one in part]
+
+
+def _stacked(nets: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([one[name] for one in nets]) for name in nets[0]}
 
 
 def _tried(
@@ -222,12 +243,15 @@ def _spectra(
     apply_fn: ApplyFn[Any],
     traced: Traced,
     nets: Any,
+    some: range,
     x: Any,
     key: jax.Array,
     share: Share | None,
     signal: Sequence[str],
-) -> Mapping[str, np.ndarray]:
-    """Singular values of every net's Jacobians, one net after the other."""
+) -> list[dict[str, np.ndarray]]:
+    """Singular values of the Jacobians of ``some`` of the nets, one net after the other."""
+    if not some:
+        return []
     _log.info("finding singular values")
     few, x_of_few = traced, x
     if share is None:
@@ -238,7 +262,7 @@ def _spectra(
         of_whole = partial(end_to_end, few, cotangents=COTANGENTS)
 
     @compiled_once
-    def every(nets: Any, x: Any, x_of_few: Any, key: jax.Array) -> Any:
+    def every(nets: Any, x: Any, x_of_few: Any) -> Any:
         def one(net: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
             params, key = net
             here, through = jax.random.split(key)
@@ -248,9 +272,12 @@ def _spectra(
                 _of_whole(name): values for name, values in whole.items()
             }
 
-        return jax.lax.map(one, (nets, jax.random.split(key, _count(nets))))
+        return jax.lax.map(one, nets)
 
-    return jax.tree.map(np.asarray, every(nets, x, x_of_few, key))
+    keys = jax.random.split(key, _count(nets))
+    chosen = jax.tree.map(lambda leaf: leaf[some.start : some.stop], (nets, keys))
+    values = jax.tree.map(np.asarray, every(chosen, x, x_of_few))
+    return [{name: of_nets[i] for name, of_nets in values.items()} for i in range(len(some))]
 
 
 def _of_fewer(

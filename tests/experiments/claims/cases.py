@@ -6,6 +6,8 @@ from typing import NamedTuple
 import xarray as xr
 
 from experiments.claims.paper import TABLE_1
+from experiments.networks import DENOISING, NetworkSpec
+from experiments.studies import STUDIES
 from tests.experiments import made_up
 from tests.experiments.made_up_baseline import baseline_part
 
@@ -37,6 +39,9 @@ selection = _of(made_up.selection_part)
 section5 = _of(made_up.section5_part)
 costs = _of(made_up.costs_part)
 baseline = _of(baseline_part)
+plateau = _of(made_up.plateau_part)
+adam = _of(made_up.adam_part)
+first_layer = _of(made_up.first_layer_part)
 SETS = {
     "shapeset": shapeset,
     "mnist": mnist,
@@ -50,6 +55,11 @@ def _both(**shapeset_knobs: object) -> Build:
         shapeset=made_up.training_part("shapeset", **shapeset_knobs),
         mnist=made_up.training_part("mnist"),
     )
+
+
+def _pretrained_sigmoid(mean: float = 0.4) -> Build:
+    net = NetworkSpec("sigmoid", DENOISING)
+    return shapeset(conditions={net.name: net}, final_error={net.name: 0.3}, pretrained_mean=mean)
 
 
 ONE_BY_ONE = (0.0, 0.2, 0.5, 0.8, 1.1)
@@ -82,7 +92,52 @@ def _error(net: str, value: float) -> dict[str, dict[str, float]]:
     return {"final_error": {net: value}}
 
 
+def _slow(*nets: str, time: float = 0.9) -> Build:
+    return plateau(time_constant={f"Tanh {net}": time for net in nets})
+
+
+def _backwards() -> Build:
+    """A grid in which whatever leaves early leaves late and the other way round."""
+    nets = STUDIES["plateau"].networks[:-1]
+    times = {net.name: made_up.plateau_time(net.scheme) for net in nets}
+    both = min(times.values()) * max(times.values())
+    return plateau(time_constant={name: both / time for name, time in times.items()})
+
+
+def _saturated(net: str, *fractions: float) -> Build:
+    return first_layer(saturated={net: fractions})
+
+
+OUR_CASES: dict[str, Case] = {
+    "our-plateau-scale": Case(plateau(), _slow("uniform(1,0)")),
+    "our-plateau-biases": Case(plateau(), _slow("pytorch", time=2.0)),
+    "our-plateau-scale-does-more": Case(plateau(), _slow("uniform(1/3,0.3)", time=0.02)),
+    "our-plateau-biases-add-nothing": Case(plateau(), _slow("uniform(1,0.003)", time=0.02)),
+    "our-plateau-nothing-beyond-the-line": Case(plateau(), _slow("uniform(3,0)", time=0.3)),
+    "our-plateau-chi-orders": Case(plateau(), _backwards()),
+    "our-plateau-chi-is-not-all": Case(plateau(), _backwards()),
+    "our-plateau-pytorch-ends-lower": Case(plateau(), plateau(**_error("Tanh pytorch", 0.7))),
+    "our-adam-scale-matters": Case(adam(), adam(time_constant={"Tanh N, Adam": 0.4})),
+    "our-adam-biases-matter": Case(adam(), adam(time_constant={"Tanh pytorch, Adam": 0.4})),
+    "our-adam-matters-less": Case(adam(), adam(time_constant={"Tanh, Adam": 0.9})),
+    "our-adam-deeper": Case(adam(), adam(time_constant={"Tanh, depth 10, Adam": 0.1})),
+    "our-adam-ends-lower": Case(adam(), adam(**_error("Tanh N, Adam", 0.7))),
+    "our-first-layer-leads": Case(first_layer(), _saturated("Tanh", 0.1, 0.3, 0.2, 0.1, 0.1)),
+    "our-first-layer-frozen": Case(
+        first_layer(), _saturated("Tanh, layer 1 frozen", 0.0, 0.1, 0.2, 0.3, 0.1)
+    ),
+    "our-first-layer-slow": Case(
+        first_layer(), _saturated("Tanh, layer 1 slow", 0.7, 0.2, 0.2, 0.1, 0.1)
+    ),
+    "our-first-layer-slow-not-first": Case(
+        first_layer(), _saturated("Tanh, layer 1 slow", 0.5, 0.3, 0.2, 0.1, 0.1)
+    ),
+    "our-first-layer-whitened": Case(
+        first_layer(), _saturated("Tanh, whitened inputs", 0.5, 0.3, 0.2, 0.1, 0.1)
+    ),
+}
 CASES: dict[str, Case] = {
+    **OUR_CASES,
     "fig01-classes": Case(examples(), examples(second_shapes=False)),
     "fig01-one-class-error": Case(shapeset(), shapeset(class_shares=(1 / 9,) * 9)),
     "fig02-top-falls": Case(shapeset(), shapeset(top_falls_to=0.3)),
@@ -97,6 +152,8 @@ CASES: dict[str, Case] = {
             sigmoid_top_saturated=0.0, saturation={"Tanh": (0.0,) * 5}, tanh_saturated=(0.9, 0.9)
         ),
     ),
+    "fig02-softmax-leans-on-biases": Case(shapeset(), shapeset(bias_over_signal=0.3)),
+    "fig02-pretrained-stays-clear": Case(_pretrained_sigmoid(), _pretrained_sigmoid(0.01)),
     "fig03-tanh-saturates-in-order": Case(shapeset(), shapeset(saturation={"Tanh": BACKWARDS})),
     "fig03-first-layer-leads": Case(shapeset(), shapeset(saturation={"Tanh": BACKWARDS})),
     "fig03-softsign-saturates-less": Case(
@@ -107,7 +164,8 @@ CASES: dict[str, Case] = {
         shapeset(saturation={"Softsign": ONE_BY_ONE}, ceiling={"Softsign": 0.995}),
     ),
     "fig03-softsign-fast-then-slow": Case(
-        shapeset(), shapeset(saturation={"Softsign": (0.8,) * 5})
+        shapeset(saturation={"Softsign": (0.03,) * 5}),
+        shapeset(saturation={"Softsign": (0.8,) * 5}),
     ),
     "fig04-tanh-modes": Case(shapeset(), shapeset(final_shape={"tanh": "knee"})),
     "fig04-lower-layers-saturated": Case(shapeset(), shapeset(tanh_saturated=(0.1, 0.3))),
@@ -169,13 +227,16 @@ CASES: dict[str, Case] = {
         shapeset(), shapeset(time_constant={"Sigmoid": 0.01}, **_error("Sigmoid", 0.1))
     ),
     "fig11-pretraining-lowest": Case(shapeset(), shapeset(**_error("Tanh pre-trained", 0.159))),
+    "fig11-normalized-near-pretraining": Case(shapeset(), shapeset(**_error("Tanh N", 0.26))),
     "fig11-pretraining-helps": Case(shapeset(), shapeset(**_error("Tanh pre-trained", 0.28))),
     **_on_every_finite_set("mnist", "fig12"),
     **_on_every_finite_set("cifar10", "fig12"),
     **_on_every_finite_set("small_imagenet", "table1"),
     "more-visible-on-shapeset": Case(_both(), _both(**_error("Tanh", 0.157))),
     **{
-        f"table1-{_dashed(data)}-{_dashed(net)}": Case(build(), build(**_error(net, error * 0.5)))
+        f"table1-{_dashed(data)}-{_dashed(net)}": Case(
+            build(), build(seeds=10, **_error(net, error * 0.5))
+        )
         for data, build in SETS.items()
         for net, error in TABLE_1[data].items()
     },
@@ -211,6 +272,6 @@ CASES: dict[str, Case] = {
         for net in ("Tanh", "Tanh N", "Softsign", "Sigmoid")
     },
     "baseline-net-beats-svm": Case(baseline(), baseline(net=0.65)),
-    "baseline-svm-value": Case(baseline(), baseline(svm=0.5)),
-    "baseline-net-value": Case(baseline(), baseline(net=0.4)),
+    "baseline-svm-value": Case(baseline(), baseline(seeds=10, svm=0.5)),
+    "baseline-net-value": Case(baseline(), baseline(seeds=10, net=0.4)),
 }

@@ -16,11 +16,14 @@ import xarray as xr
 from experiments import claims
 from experiments.claims import (
     CLAIMS,
+    OUR_CLAIMS,
     Claim,
     Judgement,
     Verdict,
+    at_false_discovery_rate,
     counts,
     judge,
+    judge_ours,
     q_values,
     to_json,
 )
@@ -29,13 +32,15 @@ from experiments.data.registry import DATA_SETS
 from experiments.results import schema as schema
 from glorot_jax.files import write_netcdf
 from tests.experiments import made_up
-from tests.experiments.claims.cases import CASES
+from tests.experiments.claims.cases import CASES, OUR_CASES
 from tests.experiments.made_up_baseline import baseline_part
 
 FIGURES = {
     *(f"fig{number:02d}" for number in range(1, 13)),
     *("eq17", "table1", "selection", "section5", "costs", "baseline"),
+    *("plateau", "adam", "first_layer"),
 }
+OURS = ("plateau", "adam", "first_layer")
 # Every row of the paper's figures, tables and numbers, as docs/claims.md lists them.
 ROWS = (
     *("Fig. 1", "Fig. 2", "Fig. 3 top", "Fig. 3 bottom"),
@@ -61,8 +66,9 @@ KEYS = {
     "if_it_fails",
 }
 DOCUMENT = Path(__file__).parents[3] / "docs" / "claims.md"
-BY_ID = {claim.id: claim for claim in CLAIMS}
-each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+ALL = (*CLAIMS, *OUR_CLAIMS)
+BY_ID = {claim.id: claim for claim in ALL}
+each_claim = pytest.mark.parametrize("claim", [*ALL], ids=lambda claim: claim.id)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def everything() -> xr.DataTree:
 
 
 def test_ids_are_unique_and_all_have_cases():
-    assert len(BY_ID) == len(CLAIMS)
+    assert len(BY_ID) == len(ALL)
     assert set(CASES) == set(BY_ID)
 
 
@@ -81,7 +87,7 @@ def test_every_claim_that_is_written_is_judged():
         module = importlib.import_module(f"{claims.__name__}.{file.name}")
         written |= {id(c) for c in getattr(module, "CLAIMS", ())}
         written |= {id(value) for value in vars(module).values() if isinstance(value, Claim)}
-    assert written == {id(claim) for claim in CLAIMS}
+    assert written == {id(claim) for claim in ALL}
 
 
 def test_a_claim_of_a_figure_that_nothing_lists_is_an_error():
@@ -98,7 +104,29 @@ def test_every_row_of_the_paper_has_claims_and_every_claim_a_row():
         matching = fnmatch.filter(BY_ID, pattern)
         assert matching, pattern
         covered.update(matching)
-    assert covered == set(BY_ID)
+    assert covered == {claim.id for claim in CLAIMS}
+
+
+def test_ours_are_told_from_the_papers():
+    assert {claim.id for claim in OUR_CLAIMS} == set(OUR_CASES)
+    assert [claim.ours for claim in ALL] == [claim in OUR_CLAIMS for claim in ALL]
+    assert all(claim.id.startswith("our-") == claim.ours for claim in ALL)
+    assert all(claim.where.startswith("our question (") for claim in OUR_CLAIMS)
+    assert {claim.figure for claim in OUR_CLAIMS}.isdisjoint(claim.figure for claim in CLAIMS)
+    text = (DOCUMENT.parent / "question.md").read_text(encoding="utf-8")
+    assert all(f"`{claim.id}`" in text for claim in OUR_CLAIMS)
+
+
+def test_ours_change_no_count_of_the_papers(everything: xr.DataTree):
+    without = {n: g for n, g in schema.groups(everything).items() if n not in OURS}
+    paper, ours = judge(everything), judge_ours(everything)
+    assert counts(paper) == counts(judge(made_up.results(**without)))
+    assert [one.claim for one in ours] == list(OUR_CLAIMS)
+    assert judge_ours(made_up.results(**without)) == []
+    only = judge_ours(made_up.results(adam=everything["adam"].to_dataset()))
+    assert {one.claim.figure for one in only} == {"adam"}
+    entries = json.loads(to_json(ours))
+    assert all(set(entry) == KEYS - {"paper"} | {"expected"} for entry in entries)
 
 
 def test_all_of_table_1_has_claims():
@@ -165,6 +193,7 @@ def one_seed() -> xr.DataTree:
         section5=made_up.section5_part(seeds=1),
         costs=made_up.costs_part(seeds=1),
         baseline=baseline_part(seeds=1),
+        **{name: getattr(made_up, f"{name}_part")(seeds=1) for name in OURS},
     )
 
 
@@ -396,13 +425,18 @@ def test_json_and_counts(everything: xr.DataTree):
 def test_the_rate_of_false_discoveries_is_that_of_benjamini_and_hochberg():
     p = [0.04, None, 0.001, 0.03, 0.2]
     verdicts = [Verdict("holds", {}, "so", value) for value in p]
-    made = q_values([Judgement(CLAIMS[0], verdict) for verdict in verdicts])
+    judgements = [Judgement(CLAIMS[0], verdict) for verdict in verdicts]
+    made = q_values(judgements)
     # By hand: p m / rank, then no larger than that of a larger p.
     assert made[1] is None
     np.testing.assert_allclose(
         [made[2], made[3], made[0], made[4]], [0.001 * 4, 0.04 * 4 / 3, 0.04 * 4 / 3, 0.2]
     )
     assert q_values([]) == []
+    # 0.004, 0.053, 0.053 and 0.2: one of four.
+    told = at_false_discovery_rate(judgements)
+    assert told.startswith("Of 4 claims decided by a 95% interval 1 stand at")
+    assert at_false_discovery_rate(judgements[1:2]) == ""
 
 
 def test_a_fast_judge_of_a_part_of_the_results(everything: xr.DataTree):

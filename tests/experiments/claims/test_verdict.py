@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from experiments.claims.final_errors import as_in_the_paper
 from experiments.claims.reductions import central_fraction, density, over_time
 from experiments.claims.verdict import (
     NotTested,
@@ -89,13 +90,13 @@ def test_contradicted_is_told_from_undecided():
     assert f"needs about {fewer.numbers['seeds needed']} seeds" in fewer.reason
 
 
-@given(deviation=st.floats(0.1, 10), distance=st.floats(0.3, 10))
+@given(deviation=st.floats(0.1, 10), distance=st.floats(0.3, 10), remaining=st.floats(0, 0.1))
 @laws
-def test_the_seeds_needed_are_the_fewest_that_decide(deviation, distance):
+def test_the_seeds_needed_are_the_fewest_that_decide(deviation, distance, remaining):
     def reach(count: int) -> float:
-        return stats.t.ppf(0.975, count - 1) * deviation / math.sqrt(count)
+        return stats.t.ppf(0.975, count - 1) * math.sqrt(deviation**2 / count + remaining)
 
-    needed = seeds_needed(deviation, distance, confidence=0.95)
+    needed = seeds_needed(deviation**2, distance, confidence=0.95, remaining=remaining)
     if needed is None:
         assert reach(1000) >= distance
     else:
@@ -109,6 +110,38 @@ def test_p_is_that_of_a_t_test_against_the_bound(values, bound):
     if np.ptp(values) > 1e-2:
         expected = stats.ttest_1samp(values, bound).pvalue
         assert decide(values, what="x", above=bound).p == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_test_set_that_the_seeds_share_widens_the_interval():
+    """One net has learned half of the examples better, the other one the other half."""
+    random = np.random.default_rng(0)
+    better = np.where(np.arange(200) < 104, 0.3, -0.3)
+    wrong = {sign: random.uniform(size=(5, 200)) < 0.5 + sign * better for sign in (-1, 1)}
+    gap = wrong[1].astype(float) - wrong[-1]
+    alone, shared = interval(gap.mean(axis=1)), interval(gap)
+    assert shared.mean == pytest.approx(alone.mean)
+    assert shared.high - shared.low > alone.high - alone.low
+    verdict = decide(gap - gap.mean() + 1e-4, what="x", above=0.0)
+    assert verdict.status == "undecided"
+    assert verdict.numbers["x"]["n"] == 5
+    assert verdict.reason.endswith("needs more than 1000 seeds or a larger test set")
+
+
+def test_the_papers_number_is_that_of_one_more_run():
+    seeds = 0.2 + 0.02 * np.array([-1.0, 1.0] * 20)
+    of_seeds, of_a_test_set = np.var(seeds, ddof=1) * (1 + 1 / 40), 0.2 * 0.8 / 10_000
+    degrees = 39 * (1 + of_a_test_set / of_seeds) ** 2
+    reach = stats.t.ppf(0.9975, degrees) * math.sqrt(of_seeds + of_a_test_set)
+
+    def status(paper: float, error: np.ndarray) -> str:
+        return as_in_the_paper(error, paper, what="x").status
+
+    # The paper's own number gives the sampling, so the ends lie a little off.
+    assert status(0.2 + 1.1 * reach, seeds) == "contradicted"
+    assert status(0.2 + 0.9 * reach, seeds) == "undecided"  # reaches too far to tell
+    near = 0.2 + 0.001 * np.array([-1.0, 1.0] * 20)
+    assert status(0.205, near) == "holds"
+    assert status(0.22, near) == "contradicted"
 
 
 def test_all_of_several_hold_only_if_each_does():
@@ -165,7 +198,7 @@ def test_condition_is_trained_as_usual_unless_told_otherwise():
 
 
 def test_results_without_the_coordinates_are_as_usual():
-    names = ["optimizer", "shape", "loss"]
+    names = ["optimizer", "shape", "loss", "pixels"]
     old = made_up.training_part().drop_vars(names)
     assert condition(old, "tanh", "standard")["condition"].item() == "Tanh"
     with pytest.raises(NotMeasured):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from experiments import configs
-from experiments.claims import CLAIMS, judge
+from experiments.claims import CLAIMS, OUR_CLAIMS, counts, judge, judge_ours
 from experiments.report import write_page, write_report
 from experiments.report.figures import available
 from experiments.report.scope import WHOLE_PAPER
@@ -70,7 +70,10 @@ def whole(tmp_path_factory):
     results, folder = made_up.results(), tmp_path_factory.mktemp("whole")
     for key in available(results):
         Image.new("1", (1, 1)).save(folder / f"{key}.png")
-    return read(write_page(results, judge(results), folder, folder / "page.html"))
+    page = write_page(
+        results, judge(results), folder, folder / "page.html", ours=judge_ours(results)
+    )
+    return read(page)
 
 
 def _small(folder, **attributes):
@@ -124,7 +127,7 @@ def test_links_lead_somewhere_and_ids_are_unique(page, whole):
 
 def test_the_argument_comes_in_the_papers_order(whole):
     sections = [one.attributes["id"] for one in whole.all("section") if "id" in one.attributes]
-    assert sections[:5] == ["shrink", "level", "saturation", "error", "rest"]
+    assert sections[:6] == ["shrink", "level", "saturation", "error", "question", "rest"]
     assert sections[-1] == "claims"
     places = {id: place for place, id in enumerate(_ids(whole))}
     told = ["fig06", "fig07", "variances", "eq17", "fig02", "fig03", "fig04", "fig10", "fig11"]
@@ -218,6 +221,42 @@ def test_what_speaks_against_the_paper_is_explained(results, page):
     ]
     assert against
     assert all(claim.if_it_fails in page.text for claim in against)
+
+
+def test_ours_are_seen_to_be_ours_and_are_not_counted_among_the_papers(whole):
+    results = made_up.results()
+    listed = whole.one("section", id="our-claims").one("ul", class_="claims").elements
+    assert [one.attributes["id"] for one in listed] == [f"claim-{c.id}" for c in OUR_CLAIMS]
+    assert all(one.all("p")[0].text.startswith("ours ") for one in listed)
+    papers = whole.one("ul", id="list")
+    assert not papers.all("span", class_="whose")
+    assert len(papers.elements) == len(CLAIMS)
+    count = counts(judge(results))
+    told = [one.text for one in whole.one("header").all("ul", class_="counts")[0].all("li")]
+    assert [int(re.search(r"\d+", text)[0]) for text in told] == [count[s] for s in ORDER]
+    ours = whole.one("header").one("ul", class_="ours").text
+    assert ours.startswith("ours, not the paper's:")
+    assert f"Of {len(OUR_CLAIMS)} claims of our own" in whole.one("p", class_="ours").text
+    (shown,) = [e for e in whole.all("div", class_="shown") if e.all("figure", id="plateau")]
+    fold = shown.one("details", class_="of-figure")
+    assert "claims of our own: " in fold.all("summary")[0].text
+
+
+def test_a_page_without_our_studies_has_nothing_of_ours(report, page):
+    assert not page.all("section", id="our-claims")
+    assert not page.all(class_="ours")
+    assert not (report.parent / "our_claims.json").exists()
+
+
+def test_our_claims_have_a_file_of_their_own(tmp_path):
+    write_report(made_up.results(adam=made_up.adam_part()), tmp_path)
+    paper, ours = (
+        json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("claims", "our_claims")
+    )
+    assert [entry["id"] for entry in paper] == [claim.id for claim in CLAIMS]
+    assert [entry["id"] for entry in ours] == [c.id for c in OUR_CLAIMS if c.figure == "adam"]
+    assert "### Our own claims, not the paper's" in (tmp_path / "summary.md").read_text()
 
 
 def test_the_filter_has_a_box_for_each_state_and_is_hidden_without_a_script(page):

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from experiments.claims import CLAIMS
+from experiments.claims import CLAIMS, OUR_CLAIMS
 from experiments.configs import base
 from experiments.networks import read
 from experiments.report.rerun import ROOT, SOURCE, command, config_of, predicate, source
@@ -18,7 +18,7 @@ def _run_of(**attributes):
     return made_up.with_attrs(made_up.results(surface=made_up.surface_part()), **attributes)
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", [*CLAIMS, *OUR_CLAIMS], ids=lambda claim: claim.id)
 def test_the_address_is_the_line_of_the_predicate(claim):
     path, _, line = source(claim).removeprefix(f"{SOURCE}/").partition("#L")
     code = (ROOT / path).read_text(encoding="utf-8").splitlines()
@@ -61,11 +61,11 @@ def test_the_config_measures_what_the_claim_is_judged_by():
     whole = made_up.results()
     runs = {
         name: _as_measured(base.named(name, "paper"), whole)
-        for name in {config_of(claim) for claim in CLAIMS}
+        for name in {config_of(claim) for claim in (*CLAIMS, *OUR_CLAIMS)}
     }
     lost = [
         claim.id
-        for claim in CLAIMS
+        for claim in (*CLAIMS, *OUR_CLAIMS)
         if claim.test(whole).status != "not tested"
         and claim.test(runs[config_of(claim)]).status == "not tested"
     ]

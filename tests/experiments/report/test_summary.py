@@ -31,6 +31,22 @@ def test_every_decided_claim_has_a_row_and_the_counts_agree(results, judgements)
     assert "**" in row
 
 
+def test_claims_against_the_paper_come_first_and_each_has_its_q():
+    results = made_up.results(initial=made_up.initial_part(singular={"standard": 0.9}))
+    judgements = judge(results)
+    lines = summary(results, judgements).splitlines()
+    rows = [
+        line.split(" | ") for line in lines if line.startswith(tuple(f"| {s} |" for s in ORDER))
+    ]
+    places = [ORDER.index(row[0].removeprefix("| ")) for row in rows]
+    assert places == sorted(places)
+    assert rows[0][0] == "| contradicted"
+    assert len(rows) == sum(one.verdict.status != "not tested" for one in judgements)
+    known = [row[-1] for row in rows if row[-1] != "- |"]
+    assert len(known) == sum(one.verdict.p is not None for one in judgements)
+    assert all(0 <= float(q.strip("< |")) <= 1 for q in known)
+
+
 def test_it_says_what_is_left_out_and_why():
     results = made_up.results(surface=made_up.surface_part())
     reasons = schema.reasons_to_json({"cifar10": "cifar10: no files", "else": "else: nor this"})
