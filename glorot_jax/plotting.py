@@ -80,6 +80,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= TICK_WIDTH else f"{text[: TICK_WIDTH - 1]}…"
 
 
+def as_it_stands(text: str) -> str:
+    """``text`` for Matplotlib, which would read what is between two dollars as mathematics."""
+    return text.replace("$", r"\$")
+
+
 def widen(axes: Axes) -> None:
     """Makes a logarithmic y axis span at least a factor ``LEAST_RATIO``, about its middle."""
     low, high = axes.get_ylim()

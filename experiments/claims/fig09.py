@@ -39,7 +39,7 @@ WEIGHT_GRADIENTS_DIVERGE = Claim(
 def lower_layers_get_larger_gradients(group: xr.Dataset, /) -> Verdict:
     """Log std of dC/dw, layer 1 less the top layer, in the second half of the run."""
     net = condition(group, "tanh", "standard")
-    log = np.log(course(net, "weight_gradient_std"))
+    log = _log(net, "weight_gradient_std")
     lead = later_half(log[..., 0] - log[..., -1], updates(net))
     return decide(
         lead,
@@ -117,7 +117,7 @@ NORMALIZED_DIVERGES_LESS = Claim(
 def backprop_trend_reverses(group: xr.Dataset, /) -> Verdict:
     """Log std of dC/ds, layer 1 less the top layer, in the second half of the run."""
     net = condition(group, "tanh", "standard")
-    log, done = np.log(course(net, "backprop_std")), updates(net)
+    log, done = _log(net, "backprop_std"), updates(net)
     lead = log[..., 0] - log[..., -1]
     reversed_at = done[np.argmax(lead.mean(axis=0) > 0)] if (lead.mean(axis=0) > 0).any() else None
     return decide(
@@ -141,10 +141,15 @@ BACKPROP_TREND_REVERSES = Claim(
 )
 
 
+def _log(net: xr.Dataset, name: str) -> np.ndarray:
+    """[seed, update, layer]; what is 0, in a net that was blown up, as the smallest float32."""
+    return np.log(np.maximum(course(net, name), np.finfo(np.float32).tiny))
+
+
 def _log_spread(group: xr.Dataset, scheme: str) -> tuple[np.ndarray, np.ndarray]:
     """Log of largest over smallest layer of the std of dC/dw, [seed, update]; the updates."""
     net = condition(group, "tanh", scheme)
-    log = np.log(course(net, "weight_gradient_std"))
+    log = _log(net, "weight_gradient_std")
     return np.ptp(log, axis=2), updates(net)
 
 

@@ -9,6 +9,7 @@ from experiments.networks import NetworkSpec
 from experiments.results.schema import labelled
 
 LAST = 0.9  # of a run: what comes after is its end
+BLOWN_UP = 10.0  # times the cost before training
 BEGUN = 0.9  # learning has begun where a tenth of what guessing errs is gone
 
 
@@ -35,24 +36,31 @@ def at_the_end(validation_error: np.ndarray, updates: np.ndarray) -> np.ndarray:
 
 
 def select(
-    validation_error: np.ndarray, diverged: np.ndarray, *, guessing: float = np.inf
+    validation_error: np.ndarray,
+    diverged: np.ndarray,
+    *,
+    guessing: float = np.inf,
+    blown_up: np.ndarray | None = None,
 ) -> Selection:
     """The learning rate of least mean validation error at the end of training.
 
     Where no rate has learned anything yet the choice would be between equal constants; it is then
-    the largest rate at which no seed diverged.
+    the largest rate at which no seed diverged or was blown up, where there is one.
 
     Args:
       validation_error: [condition, learning_rate, seed], NaN at rates that were not tried; rates
         ascending.
       diverged: the same shape; a rate at which any seed diverged is never chosen.
       guessing: the error of always giving the likeliest answer.
+      blown_up: the same shape; where the numbers are finite and the net is worse than untrained.
     """
     error = np.where(diverged.any(axis=2), np.nan, validation_error.mean(axis=2))
     selection = _least(error)
     known = np.isfinite(error)
     learned = np.where(known, error, np.inf).min(axis=1) < BEGUN * guessing
-    largest = np.where(known, np.arange(error.shape[1]), -1).max(axis=1)
+    sound = known if blown_up is None else known & ~blown_up.any(axis=2)
+    sound = np.where(sound.any(axis=1, keepdims=True), sound, known)
+    largest = np.where(sound, np.arange(error.shape[1]), -1).max(axis=1)
     return replace(selection, chosen=np.where(learned, selection.chosen, largest))
 
 

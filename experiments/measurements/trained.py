@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from experiments.checkpoint import Place
 from experiments.measurements import pretrained
-from experiments.measurements.selected import at_the_end, choose_depth, select
+from experiments.measurements.selected import BLOWN_UP, at_the_end, choose_depth, select
 from experiments.networks import (
     DENOISING,
     SCHEME_EXAMPLES,
@@ -266,9 +266,11 @@ def _dataset(
 
     finite = on_all_rates("finite") != 0  # NaN, a rate not tried, has not diverged
     updates = shared.schedule.updates
+    cost = on_all_rates("test_cost")
     selection = select(
         at_the_end(on_all_rates("validation_error"), updates),
         ~finite.all(axis=3),
+        blown_up=at_the_end(cost, updates) > BLOWN_UP * cost[..., 0],
         guessing=1 - np.bincount(np.asarray(task.validation.y)).max() / len(task.validation.y),
     )
     chosen = selection.chosen

@@ -182,16 +182,22 @@ def _is_like(name: str, role: str, response: str, gain: Exponent, update: Expone
 def find_faults(sites: Sequence[SiteGrowth], response: str) -> tuple[Fault, ...]:
     """What is wrong, in the order of the program; nothing where all is level.
 
-    A learning rate's power takes into account that a readout's initial scale is mended too:
-    gradients below it change with it, and with a ``proportional`` optimizer so do updates.
+    A learning rate's power takes into account that initial scales are mended too: what a site is
+    fed with no longer grows then, and below a readout gradients change, and with a ``proportional``
+    optimizer updates. Where hidden layers start at fault, how gradients will change isn't known: of
+    a ``proportional`` optimizer no power is given then.
     """
     starts = [fault for site in sites if (fault := _initial_scale(site))]
     roles = {site.site: site.role for site in sites}
+    hidden = any(roles[fault.site] in ("input", "hidden") for fault in starts)
     readouts = [fault for fault in starts if roles[fault.site] == "output"]
     mended = max(readouts, key=lambda fault: -fault.power, default=None)
     if response != PROPORTIONAL:
         mended = None
-    rates = [fault for site in sites if (fault := _learning_rate(site, mended))]
+    if hidden and response == PROPORTIONAL:
+        rates = [fault for site in sites if (fault := _rate_to_come(site))]
+    else:
+        rates = [fault for site in sites if (fault := _learning_rate(site, mended, hidden))]
     if starts or rates:
         order = list(roles)
         return tuple(sorted([*starts, *rates], key=lambda fault: order.index(fault.site)))
@@ -217,23 +223,43 @@ def _initial_scale(site: SiteGrowth) -> Fault | None:
     return Fault(site.site, "initial scale", site.gain, wanted, power, text, cure)
 
 
-def _learning_rate(site: SiteGrowth, readout: Fault | None) -> Fault | None:
-    """``readout``: what is to be mended above, with which gradients below it change."""
+def _rate_to_come(site: SiteGrowth) -> Fault | None:
+    """An update that grows, where initial scales have to be mended before its rate is known."""
+    if isnan(site.update.value) or not site.update.differs(site.allowed(site.update.value)):
+        return None
+    return Fault(
+        site.site,
+        "learning rate",
+        site.update,
+        0.0,
+        float("nan"),
+        f"its update {goes(site.update)}; muP wants 0",
+        "check again once the initial scales are mended, because gradients change with them",
+    )
+
+
+def _learning_rate(site: SiteGrowth, readout: Fault | None, hidden: bool) -> Fault | None:
+    """``readout``: what is to be mended above, with which gradients below it change. ``hidden``:
+    whether the initial scale of layers is, with which what the site is fed with no longer grows.
+    """
     if isnan(site.update.value):
         return None
+    fed = _rounded(site.start.value - site.gain.value) if hidden else 0.0
     below = readout is not None and site.role in ("input", "hidden") and site.step == 1
     then = readout.power if readout is not None and below else 0.0
     differs = site.update.differs(site.allowed(site.update.value))
-    after = then + (_rounded(site.update.value) if differs else 0.0)
+    after = then + (_rounded(site.update.value - fed) if differs else 0.0)
     power = site.allowed(after) - after
     if not differs and not power:
         return None
     text = f"its update {goes(site.update)}; muP wants 0"
-    if readout is not None and not power:
-        cure = f"it will, once {readout.site} starts smaller"
+    if not power:
+        smaller = "what it is fed with" if readout is None else readout.site
+        cure = f"it will, once {smaller} starts smaller"
     else:
         cure = _filled(f"{_by(power)} its learning rate", power)
         cure += f", as {readout.site} starts smaller" if readout is not None and below else ""
+        cure += ", as what it is fed with starts smaller" if fed else ""
     return Fault(site.site, "learning rate", site.update, 0.0, power, text, cure)
 
 

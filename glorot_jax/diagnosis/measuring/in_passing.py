@@ -20,6 +20,7 @@ from glorot_jax.diagnosis.measuring.site_statistics import (
     with_dead,
 )
 from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen, Site, flat_steps
+from glorot_jax.diagnosis.tracing.meshes import filled, shape_of
 from glorot_jax.diagnosis.tracing.run import run_block
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.probes.activations import QUANTILES
@@ -58,7 +59,7 @@ def statistics_in_passing(
         return jnp.sum(costs), (costs, seen)
 
     zeros = {
-        order: {name: jnp.zeros(site.steps, jnp.float32) for name in _BACKWARDS}
+        order: {name: filled(shape_of(site.s, site.steps, jnp.float32)) for name in _BACKWARDS}
         for order, site in sites.items()
     }
     back, (costs, seen) = jax.grad(total, has_aux=True)(zeros)

@@ -5,6 +5,7 @@ One forward and one backward pass over the batch, reduced in the program that ma
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -17,6 +18,7 @@ from glorot_jax.diagnosis.measuring.in_passing import Passed, loops, statistics_
 from glorot_jax.diagnosis.measuring.moments import largest, magnitude, norm
 from glorot_jax.diagnosis.measuring.site_statistics import slope_of, statistics_of_pass
 from glorot_jax.diagnosis.tracing.layout import Block, Site
+from glorot_jax.diagnosis.tracing.meshes import filled
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
 from glorot_jax.diagnosis.tracing.stations import Landmarks
 from glorot_jax.typing import Loss, PyTree
@@ -222,7 +224,6 @@ def measured_if(when: bool | jax.Array, measure: Callable[..., T], /, *args: Any
     measure = jax.jit(measure)
 
     def nothing(*args: Any) -> T:
-        shapes = jax.eval_shape(measure, *args)
-        return jax.tree.map(lambda a: jnp.full(a.shape, jnp.nan, a.dtype), shapes)
+        return jax.tree.map(partial(filled, value=jnp.nan), jax.eval_shape(measure, *args))
 
     return measure(*args) if when is True else jax.lax.cond(when, measure, nothing, *args)

@@ -15,7 +15,7 @@ from glorot_jax.confidence import mean_interval
 from glorot_jax.diagnosis.reporting.coordinate_text import site_names
 from glorot_jax.diagnosis.reporting.names import shortened
 from glorot_jax.files import write_text
-from glorot_jax.plotting import STYLE, WIDTH, layer_colours, legend_below, widen
+from glorot_jax.plotting import STYLE, WIDTH, as_it_stands, layer_colours, legend_below, widen
 
 MOST_SITES = 16
 _PANEL, _NAME_WIDTH = 1.6, 22  # inches; characters
@@ -36,7 +36,7 @@ def draw(data: xr.Dataset) -> Figure:
             name = shortened(names.cut(str(data.site.values[row])), _NAME_WIDTH)
             _lines(left, data, data.s_std.isel(site=row))
             _lines(right, data, data.change_std.isel(site=row))
-            left.set_ylabel(name, fontsize=8)
+            left.set_ylabel(as_it_stands(name), fontsize=8)
         panels[0, 0].set_title("std of s")
         panels[0, 1].set_title("std of its change")
         for axes in panels[-1]:

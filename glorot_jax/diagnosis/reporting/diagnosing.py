@@ -29,6 +29,7 @@ from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
 from glorot_jax.diagnosis.mending.trial import with_trials
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.report import Report
+from glorot_jax.diagnosis.tracing.meshes import placed_by_compiler
 from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves, trace
 from glorot_jax.dotted import reason
@@ -85,7 +86,7 @@ def diagnose(
         ``init`` fails; or ``in_pieces`` can't take ``batch``.
     """
     key = jax.random.key(0) if key is None else key
-    nets = _nets(params, seeds, key)
+    nets, x, y = placed_by_compiler((_nets(params, seeds, key), x, y))
     _log.info("tracing")
     traced = _trace_all(apply_fn, nets, x, y, loss, signal)
     each = [_net(nets, seed) for seed in range(_count(nets))]

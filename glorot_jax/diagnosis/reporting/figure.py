@@ -14,7 +14,7 @@ from matplotlib.style import context
 from glorot_jax.confidence import mean_interval
 from glorot_jax.diagnosis.measuring.moments import HISTOGRAM_REACH
 from glorot_jax.diagnosis.reporting.names import names_of, shortened
-from glorot_jax.plotting import STYLE, WIDTH, legend_below, widen
+from glorot_jax.plotting import STYLE, WIDTH, as_it_stands, legend_below, widen
 
 FORWARD, BACKWARD, THIRD = "#0072b2", "#d55e00", "#009e73"
 MOST_CURVES = 8
@@ -81,7 +81,7 @@ def _name_places(axes: Axes, data: xr.Dataset) -> None:
 def short_names(data: xr.Dataset) -> list[str]:
     labels = [str(site) for site in data.site.values]
     names = names_of(labels)
-    return [shortened(names.cut(label), NAME_WIDTH) for label in labels]
+    return [as_it_stands(shortened(names.cut(label), NAME_WIDTH)) for label in labels]
 
 
 def _curve(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics, site_statistics
 from glorot_jax.diagnosis.measuring.watching import measured_if
+from glorot_jax.diagnosis.tracing.meshes import by_compiler
 from glorot_jax.losses import cross_entropy
 from glorot_jax.typing import ApplyFn, Loss, Params, PyTree
 
@@ -36,10 +37,18 @@ def monitor(
     """
     if jnp.shape(when) or jnp.result_type(when) != jnp.bool_:
         raise ValueError(f"when: {jax.typeof(when).str_short()} is not one bool")
-    traced = trace_with_costs(apply_fn, params, x, y, loss=loss)
+    sites: list[str] = []
 
-    def measure(params: PyTree, x: PyTree, y: PyTree) -> Mapping[str, jax.Array]:
-        return site_statistics(traced, params, x, y, loss=loss)
+    def measured(
+        params: PyTree, x: PyTree, y: PyTree, when: bool | jax.Array = True
+    ) -> Mapping[str, jax.Array]:
+        traced = trace_with_costs(apply_fn, params, x, y, loss=loss)
+        sites[:] = (row.label for row in traced.rows())
 
-    values = measured_if(when, measure, params, x, y)
-    return Statistics(values, tuple(row.label for row in traced.rows()))
+        def measure(params: PyTree, x: PyTree, y: PyTree) -> Mapping[str, jax.Array]:
+            return site_statistics(traced, params, x, y, loss=loss)
+
+        return measured_if(when, measure, params, x, y)
+
+    values = by_compiler(measured, params, x, y, *(() if when is True else (when,)))
+    return Statistics(values, tuple(sites))

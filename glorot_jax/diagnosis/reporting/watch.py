@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ from glorot_jax.diagnosis.measuring.watching import (
     update_sizes,
 )
 from glorot_jax.diagnosis.reporting.writers import Record, scalars, to_dataset
+from glorot_jax.diagnosis.tracing.meshes import by_compiler
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.diagnosis.tracing.stations import Landmarks, find_landmarks
 from glorot_jax.losses import cross_entropy
@@ -104,17 +106,22 @@ class Watch:
           ValueError: as ``monitor``; the optimizer has a state and isn't given it, or fails.
         """
         x, y = _pair(batch)
-        traced = trace_with_costs(self.apply_fn, params, x, y, loss=self.loss)
-        landmarks = find_landmarks(traced.block, len(jax.tree.leaves(params)), traced.n)
         kept = self._optimizer_state(params, opt_state)
+        sites: list[str] = []
+
+        def measured(
+            due: jax.Array, *given: Any
+        ) -> tuple[Mapping[str, jax.Array], Mapping[str, jax.Array]]:
+            params, _, _, x, y, _ = given
+            traced = trace_with_costs(self.apply_fn, params, x, y, loss=self.loss)
+            landmarks = find_landmarks(traced.block, len(jax.tree.leaves(params)), traced.n)
+            sites[:] = (row.label for row in traced.rows())
+            return measured_if(due, partial(self._measure, traced, landmarks), *given)
+
         spent = _with_cost(state, cost)
         due = state.updates % self.every == 0
-
-        def measure(*given: Any) -> tuple[Mapping[str, jax.Array], Mapping[str, jax.Array]]:
-            return self._measure(traced, landmarks, *given)
-
-        values, overall = measured_if(due, measure, params, grads, kept, x, y, spent)
-        seen = Statistics(values, tuple(row.label for row in traced.rows()), overall)
+        values, overall = by_compiler(measured, due, params, grads, kept, x, y, spent)
+        seen = Statistics(values, tuple(sites), overall)
         usual = jnp.where(spent.number > 0, spent.total / spent.number, spent.usual)
         fresh = self.init(params)._replace(updates=state.updates, usual=usual)
         after = jax.tree.map(lambda new, old: jnp.where(due, new, old), fresh, spent)

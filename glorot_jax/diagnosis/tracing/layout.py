@@ -182,7 +182,9 @@ def _with_slope(site: Site) -> Callable[..., Any]:
 
 def _program(function: Callable[..., Any], *shapes: jax.ShapeDtypeStruct) -> Any:
     """The equations of a function as text, and the values of its constants."""
-    closed = jax.make_jaxpr(function)(*shapes)
+    # Without what they vary along in a shard_map, which is no part of the equations.
+    plain = [jax.ShapeDtypeStruct(shape.shape, shape.dtype) for shape in shapes]
+    closed = jax.make_jaxpr(function)(*plain)
     constants = tuple((np.shape(c), np.asarray(c).tobytes()) for c in closed.consts)
     return str(closed.jaxpr), constants
 

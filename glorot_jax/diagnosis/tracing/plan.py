@@ -32,6 +32,7 @@ from glorot_jax.diagnosis.tracing.jaxpr import (
     while_parts,
 )
 from glorot_jax.diagnosis.tracing.layout import Block, Exposed, Order, Site, Unreached
+from glorot_jax.diagnosis.tracing.meshes import shape_of
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ def is_key(aval: Any) -> bool:
 
 
 def _shape(atom: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype)
+    return shape_of(atom.aval)
 
 
 def _other(eqn: core.JaxprEqn, ins: Sequence[_Origin], place: _Place, draft: Draft) -> _Planned:

@@ -20,6 +20,7 @@ from glorot_jax.diagnosis.tracing.jaxpr import (
 )
 from glorot_jax.diagnosis.tracing.landmarks import softmax_statistics
 from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen
+from glorot_jax.diagnosis.tracing.meshes import filled
 
 _Key = tuple[Any, ...]
 _Ran = tuple[Sequence[Any], dict[_Key, Any]]
@@ -215,7 +216,7 @@ def _run_cond(
 def _filled(shapes: Any, value: float) -> Any:
     def fill(leaf: jax.ShapeDtypeStruct) -> jax.Array:
         inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
-        return jnp.full(leaf.shape, value if inexact else 0, leaf.dtype)
+        return filled(leaf, value if inexact else 0)
 
     return jax.tree.map(fill, shapes)
 

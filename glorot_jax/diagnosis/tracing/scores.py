@@ -6,9 +6,9 @@ from math import prod
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 
 from glorot_jax.diagnosis.tracing.layout import Block
+from glorot_jax.diagnosis.tracing.meshes import filled, shape_of
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.diagnosis.tracing.stations import SoftmaxPlace, find_landmarks
 
@@ -40,7 +40,7 @@ class Scores:
 
     def zeros(self) -> jax.Array:
         """A perturbation that changes nothing."""
-        return jnp.zeros((*self.steps, *self.value.shape), self.value.dtype)
+        return filled(shape_of(self.value, (*self.steps, *self.value.shape)))
 
 
 def expose_scores(traced: Traced) -> tuple[Traced, tuple[Scores, ...]]:
@@ -65,8 +65,7 @@ def expose_scores(traced: Traced) -> tuple[Traced, tuple[Scores, ...]]:
 
 
 def _scores(name: str, feeding: tuple[str, ...], place: SoftmaxPlace) -> Scores:
-    value = place.equation.logits.aval
-    shape = jax.ShapeDtypeStruct(value.shape, value.dtype)
+    shape = shape_of(place.equation.logits.aval)
     return Scores(name, feeding, _key(place.key), shape, place.steps, place.equation.axis)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jax.extend import core
 
 from glorot_jax.diagnosis.tracing.layout import Block, Site, SiteLayout, SiteRow, Unreached
+from glorot_jax.diagnosis.tracing.meshes import filled, shape_of
 from glorot_jax.diagnosis.tracing.plan import Draft, plan
 from glorot_jax.diagnosis.tracing.run import run_block
 from glorot_jax.dotted import reason
@@ -68,7 +69,7 @@ class Traced:
 
     def perturbations(self) -> tuple[jax.Array, ...]:
         """Zeros shaped like each s, the steps of the scans around it first."""
-        return tuple(jnp.zeros((*site.steps, *site.s.shape), site.s.dtype) for site in self.sites)
+        return tuple(filled(shape_of(site.s, (*site.steps, *site.s.shape))) for site in self.sites)
 
     def run(
         self, params: PyTree, x: PyTree, perturbations: Sequence[jax.Array] | None = None
@@ -204,7 +205,7 @@ def _checked(whole: str, name: str, leaf: Any) -> jax.ShapeDtypeStruct:
     # By NumPy, which compiles nothing and may look at a constant inside somebody's jit.
     if known and inexact and not np.isfinite(np.asarray(leaf)).all():
         raise ValueError(f"{whole}: {name} has values that are not finite")
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+    return shape_of(leaf)
 
 
 def _examples(x: PyTree) -> int:
@@ -270,7 +271,7 @@ def _with_example_axes(
 def _longer(leaf: Any, n: int, more: int) -> jax.ShapeDtypeStruct:
     length = leaf.shape[:1]
     shape = (n + more, *leaf.shape[1:]) if length == (n,) else leaf.shape
-    return jax.ShapeDtypeStruct(shape, leaf.dtype)
+    return shape_of(leaf, shape)
 
 
 def _with_axes(site: Site, longer: Site, more: int) -> Site:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 from jax.extend import core
 
 from glorot_jax.diagnosis.tracing import graph
 from glorot_jax.diagnosis.tracing.jaxpr import scan_options, scan_parts, variables
 from glorot_jax.diagnosis.tracing.landmarks import nearest, softmaxes
 from glorot_jax.diagnosis.tracing.layout import Block, Order, SoftmaxEquation
+from glorot_jax.diagnosis.tracing.meshes import filled, shape_of
 
 Key: TypeAlias = tuple[Any, ...]
 Step: TypeAlias = tuple[int, ...]
@@ -79,7 +79,7 @@ class Landmarks:
     def perturbations(self) -> dict[Key, jax.Array]:
         """Zeros shaped like each station, the steps of the scans around it first."""
         return {
-            one.key: jnp.zeros((*one.steps, *one.value.shape), one.value.dtype)
+            one.key: filled(shape_of(one.value, (*one.steps, *one.value.shape)))
             for one in self.stations
         }
 
@@ -137,7 +137,7 @@ def _mark(
                 stops.extend(ways[index])
             elif graph.is_inexact(value := jaxpr.eqns[index].outvars[0].aval):
                 key = stations.setdefault(index, (_STATION, *place, index))
-                shape = jax.ShapeDtypeStruct(value.shape, value.dtype)
+                shape = shape_of(value)
                 axis = _example_axis(value.shape, draft.examples)
                 draft.stations.setdefault(key, Station(key, shape, steps, axis))
                 stops.append(Stop(key, _last_site(block, holder)))

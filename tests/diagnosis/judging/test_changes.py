@@ -214,6 +214,13 @@ def test_a_schedule_that_ends_at_zero_rounds_nothing_away():
     assert "updates rounded away" in _said(unmoved=_after(35, 1.0, 0.0))
 
 
+def test_updates_are_rounded_away_for_good_only_where_there_is_something_left_to_learn():
+    lost = {"unmoved": _after(20, 1.0, 0.0)}
+    done = 2 * np.exp(-np.arange(40) / 4)
+    assert _said(**lost)["updates rounded away"].severity == "severe"
+    assert _said(**lost, net_loss=done)["updates rounded away"].severity == "note"
+
+
 def test_a_history_without_costs_or_optimizer_is_judged_by_what_it_has():
     history = _history()
     keep = ("two_sided", "saturated", "dead", "s_std", "net_loss")

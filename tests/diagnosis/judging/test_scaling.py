@@ -17,10 +17,13 @@ LEVEL = Exponent(0.0, 0.05)
 NONE = Exponent(np.nan, np.nan)
 
 
-def _site(role="hidden", *, gain=0.0, update=0.0, change=0.0, half=0.05, step=1, least=0.0):
+def _site(
+    role="hidden", *, gain=0.0, update=0.0, change=0.0, half=0.05, step=1, least=0.0, fed=0.0
+):
+    """``fed``: how what the site is fed with grows at the start."""
     wanted = wanted_start(role, (4, 4, 4), WIDTHS)
-    one, own, last = (Exponent(value, half) for value in (gain, update, change))
-    return SiteGrowth(role, role, one, one, own, step, last, (), wanted, least)
+    start, one, own, last = (Exponent(value, half) for value in (gain + fed, gain, update, change))
+    return SiteGrowth(role, role, start, one, own, step, last, (), wanted, least)
 
 
 def _said(sites, response="invariant"):
@@ -104,6 +107,31 @@ def test_the_rates_below_a_readout_know_that_it_will_start_smaller():
 def test_a_gradient_that_came_after_the_readout_moved_is_not_scaled_with_its_start():
     sites = [_site(update=0.5, step=2), _site("output")]
     assert ("hidden", "learning rate", -0.5) in _said(sites, "proportional")
+
+
+def test_an_update_that_grows_with_what_it_is_fed_with_is_not_mended_twice():
+    """As of kernels of one standard deviation at every width, GPT-2's 0.02, with Adam."""
+    first, second = _site(gain=0.5, update=1.0), _site("output", gain=0.0, update=1.5, fed=0.5)
+    assert _said([first, second]) == [
+        ("hidden", "initial scale", -0.5),
+        ("hidden", "learning rate", -1.0),
+        ("output", "initial scale", -0.5),
+        ("output", "learning rate", -1.0),
+    ]
+    third = _site("output", gain=-0.5, update=0.5, fed=0.5)
+    assert _said([first, third])[-1] == ("output", "learning rate", 0.0)
+    assert "it will, once what it is fed with starts" in find_faults([first, third], "")[-1].cure
+    # What grows for another reason stays.
+    assert _said([_site(), third])[-1] == ("output", "learning rate", -0.5)
+
+
+def test_with_gradient_descent_scales_are_mended_before_rates():
+    faults = find_faults([_site(gain=0.5, update=1.0), _site("output", gain=-0.5)], "proportional")
+    assert [(fault.kind, np.isnan(fault.power)) for fault in faults] == [
+        ("initial scale", False),
+        ("learning rate", True),
+    ]
+    assert faults[1].cure.startswith("check again once the initial scales are mended")
 
 
 def test_queries_may_begin_slowly_with_gradient_descent():

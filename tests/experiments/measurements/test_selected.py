@@ -80,6 +80,14 @@ def test_the_depth_of_least_error_at_its_own_best_rate_is_chosen():
         assert found[name].attrs["units"]
 
 
+def test_where_nothing_is_learned_a_rate_that_blew_up_is_not_the_largest_that_converged():
+    error = np.full((2, 3, 1), 0.9)
+    blown_up = np.array([[[False], [False], [True]], [[True], [True], [True]]])
+    selection = select(error, np.zeros_like(blown_up), guessing=0.9, blown_up=blown_up)
+    # Where all did, one of them has to stand for the network.
+    assert selection.chosen.tolist() == [1, 2]
+
+
 def test_a_model_that_diverged_at_every_depth_has_no_depth():
     found = choose_depth(_trained({("standard", 1): [np.nan], ("standard", 2): [np.nan]}))
     assert np.isnan(found["chosen_depth"].values).all()

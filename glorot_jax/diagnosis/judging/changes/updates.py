@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glorot_jax.diagnosis.judging.finding import SEVERE, WARNING, Finding, named
+from glorot_jax.diagnosis.judging.finding import NOTE, SEVERE, WARNING, Finding, Severity, named
 from glorot_jax.diagnosis.judging.history import History, crossings, order_in_words
 from glorot_jax.diagnosis.judging.rules import precision
 
@@ -13,6 +13,7 @@ DRIFT_SOURCE = (
     "by one over the kernel's norm squared"
 )
 SUDDEN = 0.5  # of the whole change, between two measurements
+DONE = 0.01  # of the first cost: a run that is there has nothing to move for
 SMALL_STEP = 1e-6  # of the norm; a schedule that ends at 0 rounds everything away
 
 
@@ -85,7 +86,7 @@ def rounded_away(history: History) -> list[Finding]:
     return [
         Finding(
             "updates rounded away",
-            SEVERE if any(one.back is None for one in found) else WARNING,
+            _severity(history, for_good=any(one.back is None for one in found)),
             tuple(history.labels[one.site] for one in found),
             order_in_words(
                 history,
@@ -93,9 +94,17 @@ def rounded_away(history: History) -> list[Finding]:
                 ("loses most of its update", "lose most of their update"),
                 "losing most of its update",
             ),
-            "Keep the parameters in float32 and compute in the lower precision.",
+            "Keep the parameters in float32 and compute in the lower precision; where they are "
+            "float32, an early step was so large that Adam's are tiny since: lower the rate.",
             float(np.nanmax([np.nanmax(unmoved[one.first :, one.site]) for one in found])),
             precision.UNMOVED[SEVERE],
             precision.UNMOVED_SOURCE,
         )
     ]
+
+
+def _severity(history: History, *, for_good: bool) -> Severity:
+    cost = history.net("loss")
+    if cost[-1] < DONE * cost[0]:
+        return NOTE
+    return SEVERE if for_good else WARNING
