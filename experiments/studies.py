@@ -178,8 +178,8 @@ _ALL = (
         "our question (c): why layer 1 saturates first",
         _FIRST_LAYER,
         {
-            # At this rate layers 1 to 4 of the usual net have begun to saturate by 50 000 updates.
-            # With layer 1 frozen or slow a net leaves its plateau so late that 80 000 decide nothing.
+            # Layers 1 to 4 of the usual net have begun to saturate by 50 000 updates at this rate;
+            # with layer 1 frozen or slow a net may leave its plateau after 50 000 only.
             "quick": {
                 **_FIVE_SEEDS,
                 **{"updates": 200_000, "points": 40, "learning_rates": (0.1,)},
