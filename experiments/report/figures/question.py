@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -40,6 +41,7 @@ from experiments.report.figures.times import BAND, dress_time, spread
 from experiments.results.queries import dataset_of, final_percent, layers, needed, network, of
 from experiments.results.schema import find_group
 from glorot_jax.activations import ACTIVATIONS
+from glorot_jax.colours import contrast
 from glorot_jax.confidence import mean_interval
 from glorot_jax.initialization import uniform_variances
 from glorot_jax.plotting import layer_colours, legend_below
@@ -47,7 +49,7 @@ from glorot_jax.theory import meanfield
 
 THOUSAND = 1000.0
 MAP = "viridis_r"
-LUMINANCE, HALF_LIGHT = (0.299, 0.587, 0.114), 0.55  # of red, green, blue; below it text is white
+INKS = ("#fefefe", "#010101")  # of the numbers in cells; neither is a colour that pages know
 BIAS_COLOURS = (BLACK, NAVY, SKY, AMBER)
 OPTIMIZER_COLOURS = {"sgd": NAVY, "adam": VERMILION}
 OPTIMIZER_NAMES = {"sgd": "SGD", "adam": "Adam"}
@@ -144,7 +146,7 @@ def _draw_map(axes: Axes, grid: Grid) -> None:
     for (row, column), mean in np.ndenumerate(means):
         stays = grid.stayed[row, column]
         text = f">{mean:.2g}" if stays else f"{mean:.2g}"
-        cell = matplotlib.colormaps[MAP](norm(mean))
+        cell = to_hex(matplotlib.colormaps[MAP](norm(mean)))
         # On the cell's colour, so that the line doesn't cross the number.
         axes.text(
             float(grid.kernels[column]),
@@ -153,7 +155,7 @@ def _draw_map(axes: Axes, grid: Grid) -> None:
             ha="center",
             va="center",
             fontsize=10,
-            color="#fefefe" if np.dot(cell[:3], LUMINANCE) < HALF_LIGHT else "#010101",
+            color=max(INKS, key=partial(contrast, cell)),
             bbox={"fc": cell, "lw": 0, "pad": 1.5},
             zorder=3,
         )
