@@ -27,7 +27,6 @@ from threadpoolctl import threadpool_limits
 from experiments import config_flag
 from experiments.configs.custom import with_custom
 from experiments.data.errors import DataMissing
-from experiments.errors import ConfigError
 from experiments.provenance import provenance
 from experiments.report import write_report
 from experiments.report.page import INDEX, report_files
@@ -96,23 +95,21 @@ def set_up_jax(workdir: str, *, compile_fast: bool) -> None:
 
     Has to be called before JAX is first used; the devices and threads of an accelerator stay as
     they are, and so do as many host devices as JAX_NUM_CPU_DEVICES says. ``compile_fast`` leaves
-    out most optimizations.
-
-    Raises:
-      ConfigError: ``workdir`` isn't text under this locale, so that JAX can't be told of it.
+    out most optimizations. Programs aren't kept in a folder whose name is no text under this
+    locale, of which JAX can't be told.
     """
-    if not workdir.isprintable():
-        raise ConfigError(
-            f"workdir: {workdir!r} is not text under this locale; set PYTHONUTF8=1, or name "
-            "another folder"
-        )
     # LAPACK's own threads, on top of JAX's, made a singular value decomposition 30 times slower.
     threadpool_limits(limits=1, user_api="blas")
     if not os.environ.get("JAX_NUM_CPU_DEVICES"):
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     jax.config.update("jax_disable_most_optimizations", compile_fast)
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR") and _is_text(workdir):
         jax.config.update("jax_compilation_cache_dir", str(Path(workdir) / PROGRAMS))
+
+
+def _is_text(path: str) -> bool:
+    """Whether it is Unicode: bytes that the locale can't decode come as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -280,7 +280,7 @@ FIGURES = {
         "seeds; a vertical bar is one standard deviation over units and examples either way. "
         "What must be seen: the top layer falls to 0 quickly, which saturates it, and leaves it "
         "only late, in the paper at about epoch 100 with 4 layers and never in its budget with 5; "
-        "after pre-training, where it is there, it doesn't fall.",
+        "in the paper a net that starts from pre-training, where one is shown, doesn't do so.",
         _sigmoids,
         fig02,
     ),

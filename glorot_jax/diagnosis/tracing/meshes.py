@@ -39,10 +39,12 @@ def filled(like: jax.ShapeDtypeStruct, value: complex = 0) -> jax.Array:
     """``value`` in the shape and type of ``like``, a ``shape_of``.
 
     Inside a shard_map it varies along the axes that ``like`` varies along: the derivative by
-    something that doesn't vary would be a sum over devices.
+    something that doesn't vary would be a sum over devices. The axes of a shard_map inside the
+    model aren't there outside of it.
     """
     values = jnp.full(like.shape, value, like.dtype)
-    varying = tuple(like.manual_axis_type.varying) if like.manual_axis_type else ()
+    along = like.manual_axis_type.varying if like.manual_axis_type else ()
+    varying = tuple(set(along) & set(jax.sharding.get_abstract_mesh().manual_axes))
     return jax.lax.pcast(values, varying, to="varying") if varying else values
 
 
