@@ -211,9 +211,9 @@ def _draw_times(
     """Geometric means and intervals of ``times`` [x, seed], in thousands."""
     mean, low, high = np.array([geometric(row) for row in times]).T / THOUSAND
     size = 11 if marker == "*" else 5
-    axes.errorbar(
-        x, mean, yerr=(mean - low, high - mean), color=colour, marker=marker, ms=size, label=label
-    )
+    # Lists: the oldest Matplotlib takes a single number in an array for a mistake.
+    bars = [(mean - low).tolist(), (high - mean).tolist()]
+    axes.errorbar(x, mean, yerr=bars, color=colour, marker=marker, ms=size, label=label)
 
 
 def _start(spec: NetworkSpec) -> str:
