@@ -18,8 +18,7 @@ from scipy.interpolate import PchipInterpolator
 from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.fingerprints import input_sources
 from glorot_jax.diagnosis.measuring.gains import inputs_of_an_output
-from glorot_jax.diagnosis.measuring.site_statistics import slope_of
-from glorot_jax.diagnosis.tracing.layout import Site
+from glorot_jax.diagnosis.tracing.layout import Site, slope_of
 from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.theory import meanfield, spectrum

@@ -16,8 +16,8 @@ from glorot_jax.diagnosis.measuring.fingerprints import (
     input_sources,
 )
 from glorot_jax.diagnosis.measuring.moments import magnitude, mean_square, std
-from glorot_jax.diagnosis.measuring.site_statistics import Statistics, slope_of
-from glorot_jax.diagnosis.tracing.layout import Site, each_step, flat_steps
+from glorot_jax.diagnosis.measuring.site_statistics import Statistics
+from glorot_jax.diagnosis.tracing.layout import Site, each_step, flat_steps, slope_of
 from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.typing import PyTree

@@ -23,9 +23,8 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     summary,
 )
 from glorot_jax.diagnosis.measuring.moments import magnitude
-from glorot_jax.diagnosis.measuring.site_statistics import slope_of
 from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
-from glorot_jax.diagnosis.tracing.layout import Site, each_step
+from glorot_jax.diagnosis.tracing.layout import Site, each_step, slope_of
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.typing import PRNGKey, PyTree
 

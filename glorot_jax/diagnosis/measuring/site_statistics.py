@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from glorot_jax.activations import SATURATED_SLOPE, Activation
+from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.checks import check_costs
 from glorot_jax.diagnosis.measuring.fingerprints import fingerprint, fingerprint_after
 from glorot_jax.diagnosis.measuring.moments import (
@@ -30,7 +30,7 @@ from glorot_jax.diagnosis.measuring.moments import (
     unit_spread,
     unit_squares,
 )
-from glorot_jax.diagnosis.tracing.layout import Site, each_step
+from glorot_jax.diagnosis.tracing.layout import Site, each_step, slope_of
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.losses import cross_entropy
 from glorot_jax.probes.activations import QUANTILES
@@ -398,9 +398,3 @@ def _real(slope: jax.Array) -> jax.Array:
     if jnp.issubdtype(slope.dtype, jnp.complexfloating):
         return magnitude(slope)
     return slope.astype(jnp.float32)
-
-
-def slope_of(activation: Activation, s: jax.Array) -> jax.Array:
-    """f'(s), taken backwards, because a custom_vjp has no other derivative."""
-    z, backward = jax.vjp(activation, s)
-    return backward(jnp.ones_like(z))[0]

@@ -16,8 +16,8 @@ from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.examination import split_floats
 from glorot_jax.diagnosis.measuring.in_passing import Passed, loops, statistics_in_passing
 from glorot_jax.diagnosis.measuring.moments import largest, magnitude, norm
-from glorot_jax.diagnosis.measuring.site_statistics import slope_of, statistics_of_pass
-from glorot_jax.diagnosis.tracing.layout import Block, Site
+from glorot_jax.diagnosis.measuring.site_statistics import statistics_of_pass
+from glorot_jax.diagnosis.tracing.layout import Block, Site, slope_of
 from glorot_jax.diagnosis.tracing.meshes import filled
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
 from glorot_jax.diagnosis.tracing.stations import Landmarks

@@ -79,6 +79,7 @@ def _name_places(axes: Axes, data: xr.Dataset) -> None:
 
 
 def short_names(data: xr.Dataset) -> list[str]:
+    """A tick label for each site."""
     labels = [str(site) for site in data.site.values]
     names = names_of(labels)
     return [as_it_stands(shortened(names.cut(label), NAME_WIDTH)) for label in labels]

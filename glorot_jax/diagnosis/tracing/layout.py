@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from glorot_jax.activations import Activation
 from glorot_jax.typing import PyTree
 
 Kind: TypeAlias = Literal["dense", "convolution", "embedding"]
@@ -161,7 +162,7 @@ class SiteLayout:
 def _equations_of(site: Site) -> Any:
     """What two sites have in common if one program does for both."""
     contract = _program(site.contract, site.z, site.kernel, *site.others)
-    activation = None if site.activation is None else _program(_with_slope(site), site.s)
+    activation = None if site.activation is None else _program(_with_slope(site.activation), site.s)
     shapes = (site.z, site.kernel, site.s, site.bias, *site.others)
     described = tuple(None if a is None else (a.shape, str(a.dtype)) for a in shapes)
     steps = (site.steps, site.kernel_varies, site.z_axis, site.s_axis)
@@ -169,15 +170,15 @@ def _equations_of(site: Site) -> Any:
     return (site.kind, described, steps, rest, contract, activation)
 
 
-def _with_slope(site: Site) -> Callable[..., Any]:
-    """Activation and slope: a custom derivative shows in the equations of the slope alone."""
+def _with_slope(activation: Activation) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
+    """A custom derivative shows in the equations of the slope alone."""
+    return lambda s: (activation(s), slope_of(activation, s))
 
-    def both(s: jax.Array) -> tuple[jax.Array, Any]:
-        assert site.activation is not None
-        z, backward = jax.vjp(site.activation, s)
-        return z, backward(jnp.ones_like(z))
 
-    return both
+def slope_of(activation: Activation, s: jax.Array) -> jax.Array:
+    """f'(s), taken backwards, because a custom_vjp has no other derivative."""
+    z, backward = jax.vjp(activation, s)
+    return backward(jnp.ones_like(z))[0]
 
 
 def _program(function: Callable[..., Any], *shapes: jax.ShapeDtypeStruct) -> Any:
