@@ -2,16 +2,17 @@
 
     python -m benchmarks.watch
 
-Blocks of updates in one scan, of the paper's 5 x 1000 net with plain SGD and of a transformer with
-Adam: without a watch, with one that is never due, and with one that is due once. "grads given" has
-the gradient handed to the watch, the others have None. Times are those of all cores together, which
-other programs on the machine hardly change.
+The paper's 5 x 1000 net with plain SGD and a transformer with Adam, trained by a Python loop over
+one's own jitted update, and by one scan. "outside": `due` is a static argument, so the updates
+between are a program without the watch's measurement. "inside": the program decides by its count.
+All programs of a case take turns; seconds are of a clock, so nothing else should run.
 """
 
 import argparse
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,14 +24,11 @@ from benchmarks.models import Case, gpt, plain
 from benchmarks.timing import interleaved, markdown
 from glorot_jax.losses import cross_entropy
 
-PLAIN = "update"
-IDLE, DUE = (
-    {given: f"{name}, {given}" for given in (False, True)} for name in ("not due", "due once")
-)
-HEADER = [
-    *("", "update, ms", "watched, not due", "a measurement, in updates"),
-    *("measurements at every={}", "all of it"),
-]
+PLAIN, SCAN = "without a watch", "scan without a watch"
+BETWEEN, DUE = "outside, not due", "outside, due"
+INSIDE, INSIDE_DUE = "inside, not due", "inside, due"
+INSIDE_SCAN = "inside a scan, not due"
+HEADER = ["", "update, ms", "not due", "due", "every={}: all of it"]
 
 
 def tokens_cost(outputs: jax.Array, y: jax.Array) -> jax.Array:
@@ -42,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--updates", type=int, nargs=2, default=(200, 4), help="of a block")
+    parser.add_argument("--updates", type=int, nargs=2, default=(100, 4), help="of a turn")
     parser.add_argument("--depth", type=int, default=12, help="of the transformer")
     parser.add_argument("--width", type=int, default=128, help="of the transformer")
     options = parser.parse_args()
@@ -65,39 +63,43 @@ def _rows(
     name: str, case: Case, optimizer: Any, loss: Any, updates: int, options: argparse.Namespace
 ) -> list[list[str]]:
     watch = gj.watch(case.apply_fn, optimizer, loss=loss, every=options.every)
-    carry = case.params, optimizer.init(case.params), watch.init(case.params)
-    waiting = (*carry[:2], carry[2]._replace(updates=jnp.int32(1)))
-    contenders = {PLAIN: _timed(_block(_update(case, optimizer, loss, None), updates), carry)}
-    for given in (False, True):
-        block = _block(_update(case, optimizer, loss, watch, given_grads=given), updates)
-        contenders[IDLE[given]] = _timed(block, waiting)
-        contenders[DUE[given]] = _timed(block, carry)
+    start = case.params, optimizer.init(case.params), watch.init(case.params)
+    waiting = (*start[:2], start[2]._replace(updates=jnp.int32(1)))
+    update = partial(_update, case, optimizer, loss)
+    contenders = {
+        PLAIN: _loop(update(None), waiting, updates),
+        BETWEEN: _loop(update(watch, due=False), waiting, updates),
+        DUE: _loop(update(watch, due=True), waiting, updates),
+        INSIDE: _loop(update(watch), waiting, updates),
+        # Due at each: the count stays at 0.
+        INSIDE_DUE: _loop(_always(update(watch)), start, updates),
+        SCAN: _scan(update(None), waiting, updates),
+        INSIDE_SCAN: _scan(update(watch), waiting, updates),
+    }
     times = interleaved(contenders, repeats=options.repeats, seconds=0)
-    rows = []
-    for given in (False, True):
-        idle, due = (1 / times.ratio(each, PLAIN) for each in (IDLE[given], DUE[given]))
-        measured = (due - idle) * updates
-        share = idle - 1 + measured / options.every
-        rows.append(
-            [
-                f"{name}{', grads given' if given else ''}",
-                f"{1e3 * times.median(PLAIN) / updates:.1f}",
-                f"{idle:.3f}",
-                f"{measured:.1f}",
-                f"{measured / options.every:.2%}",
-                f"{share:.2%}",
-            ]
-        )
-    return rows
 
+    def row(title: str, plain: str, between: str, due: str | None) -> list[str]:
+        idle = 1 / times.ratio(between, plain)
+        cells = [f"{name}, {title}", f"{1e3 * times.median(plain) / updates:.2f}", f"{idle:.3f}"]
+        if due is None:
+            return [*cells, "", f"{idle - 1:.2%}"]
+        measured = 1 / times.ratio(due, plain)
+        every = options.every
+        return [
+            *cells,
+            f"{measured:.1f}",
+            f"{(idle * (every - 1) + measured) / every - 1:.2%}",
+        ]
 
-def _block(update: Callable[[Any], Any], updates: int) -> Callable[[Any], Any]:
-    """``updates`` of them in one scan."""
-    return jax.jit(lambda carry: jax.lax.scan(lambda c, _: update(c), carry, length=updates))
+    return [
+        row("outside", PLAIN, BETWEEN, DUE),
+        row("inside", PLAIN, INSIDE, INSIDE_DUE),
+        row("inside a scan", SCAN, INSIDE_SCAN, None),
+    ]
 
 
 def _update(
-    case: Case, optimizer: Any, loss: Any, watch: Any, *, given_grads: bool = False
+    case: Case, optimizer: Any, loss: Any, watch: Any, *, due: bool | None = None
 ) -> Callable[[Any], Any]:
     batch = case.x, case.y
 
@@ -106,23 +108,47 @@ def _update(
 
     def update(carry: Any) -> Any:
         params, opt_state, state = carry
-        cost, grads = jax.value_and_grad(mean_cost)(params)
-        seen = cost
+        seen, grads = jax.value_and_grad(mean_cost)(params)
         if watch is not None:
-            given = grads if given_grads else None
-            state, seen = watch(state, params, given, batch, opt_state=opt_state, cost=cost)
+            state, seen = watch(
+                state, params, grads, batch, opt_state=opt_state, cost=seen, due=due
+            )
         steps, opt_state = optimizer.update(grads, opt_state, params)
         return (optax.apply_updates(params, steps), opt_state, state), seen
 
     return update
 
 
-def _timed(block: Callable[[Any], Any], carry: Any) -> Callable[[int], float]:
+def _always(update: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def due(carry: Any) -> Any:
+        (params, opt_state, _), seen = update(carry)
+        return (params, opt_state, carry[2]), seen
+
+    return due
+
+
+def _loop(update: Callable[[Any], Any], carry: Any, updates: int) -> Callable[[int], float]:
+    """By a Python loop over the jitted update, which is given its arguments to use again."""
+    return _timed(jax.jit(update, donate_argnums=0), carry, updates)
+
+
+def _scan(update: Callable[[Any], Any], carry: Any, updates: int) -> Callable[[int], float]:
+    def block(carry: Any) -> Any:
+        return jax.lax.scan(lambda c, _: update(c), carry, length=updates)
+
+    return _timed(jax.jit(block, donate_argnums=0), carry, 1)
+
+
+def _timed(program: Callable[[Any], Any], carry: Any, times: int) -> Callable[[int], float]:
+    carry = jax.tree.map(jnp.copy, carry)
+
     def run(calls: int) -> float:
-        start = time.process_time()
-        for _ in range(calls):
-            jax.block_until_ready(block(carry))
-        return time.process_time() - start
+        nonlocal carry
+        start = time.perf_counter()
+        for _ in range(calls * times):
+            carry, _ = program(carry)
+        jax.block_until_ready(carry)
+        return time.perf_counter() - start
 
     return run
 

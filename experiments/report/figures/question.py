@@ -211,9 +211,13 @@ def _draw_times(
     """Geometric means and intervals of ``times`` [x, seed], in thousands."""
     mean, low, high = np.array([geometric(row) for row in times]).T / THOUSAND
     size = 11 if marker == "*" else 5
-    # Lists: the oldest Matplotlib takes a single number in an array for a mistake.
-    bars = [(mean - low).tolist(), (high - mean).tolist()]
+    bars = _bars(mean, low, high)
     axes.errorbar(x, mean, yerr=bars, color=colour, marker=marker, ms=size, label=label)
+
+
+def _bars(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[list[float]]:
+    """Lists, because the oldest Matplotlib takes one number in an array for a mistake."""
+    return [(mean - low).tolist(), (high - mean).tolist()]
 
 
 def _start(spec: NetworkSpec) -> str:
@@ -248,7 +252,7 @@ def adam(results: xr.DataTree) -> Figure:
             axes.errorbar(
                 mean,
                 [starts.index((spec.depth, spec.scheme)) + middle for spec in mine],
-                xerr=(mean - low, high - mean),
+                xerr=_bars(mean, low, high),
                 fmt="o",
                 ms=5,
                 color=OPTIMIZER_COLOURS.get(optimizer, GREEN),

@@ -55,22 +55,25 @@ def mean_square(values: jax.Array, axis: int | Sequence[int] | None = None) -> j
 def std(values: jax.Array) -> jax.Array:
     """sqrt(E|w - E[w]|^2)."""
     unit = largest(values)
-    flat = parts(values) / unit
-    of_parts = flat.reshape(-1, 2 if is_complex(values) else 1)
-    return unit * jnp.sqrt(jnp.sum(jnp.var(of_parts, axis=0)))
+    # By the inverse: with a division by one number XLA on a CPU takes four times as long.
+    of_parts = jnp.var(parts(values) * (1 / unit), axis=tuple(range(values.ndim)))
+    return unit * jnp.sqrt(jnp.sum(of_parts))
 
 
-def norm(values: jax.Array, axis: int | None = None) -> jax.Array:
+def norm(values: jax.Array, axis: int | Sequence[int] | None = None) -> jax.Array:
     """Frobenius' norm over all values, or over ``axis``."""
     unit = largest(values)
-    squares = jnp.square(magnitude(values) / unit)
+    wide = values if is_complex(values) else values.astype(jnp.float32)
+    scaled = wide * (1 / unit).astype(wide.dtype)
+    squares = jnp.real(scaled * jnp.conj(scaled)).astype(jnp.float32)
     return unit * jnp.sqrt(jnp.sum(squares, axis=axis))
 
 
 def largest(values: jax.Array) -> jax.Array:
-    """The largest |w|, 1 where it is 0 or not finite."""
+    """The largest |w|, 1 where it is 0 or not finite, and no less than has an inverse."""
     found = jnp.max(magnitude(values))
-    return jnp.where((found > 0) & jnp.isfinite(found), found, 1)
+    usable = (found > 0) & jnp.isfinite(found)
+    return jnp.where(usable, jnp.maximum(found, jnp.finfo(jnp.float32).tiny), 1)
 
 
 def by_example(values: jax.Array, axis: int | None, n: int) -> jax.Array:
@@ -171,7 +174,7 @@ def quantiles(samples: jax.Array, probabilities: Sequence[float]) -> jax.Array:
     a standard error of sqrt(p (1 - p) / SAMPLE): 0.15% at 2 and 98%, 0.55% at the median.
     """
     count = samples[:, -1:]
-    ordered = jnp.sort(samples[:, :-1], axis=1)
+    ordered = _ascending(samples[:, :-1])
     place = jnp.asarray(probabilities, jnp.float32)[None] * (jnp.nan_to_num(count, nan=1.0) - 1)
     rank = jnp.floor(place).astype(jnp.int32)
     low = jnp.take_along_axis(ordered, rank, axis=1)
@@ -179,6 +182,18 @@ def quantiles(samples: jax.Array, probabilities: Sequence[float]) -> jax.Array:
     share = place - rank.astype(jnp.float32)
     between = low * (1 - share) + jnp.where(share > 0, high, 0.0) * share
     return jnp.where(jnp.isnan(count), jnp.nan, between)
+
+
+def _ascending(samples: jax.Array) -> jax.Array:
+    """Each row sorted, NaN last: as integers, which XLA on a CPU sorts in a fifth of the time."""
+    bits = jax.lax.bitcast_convert_type(jnp.where(jnp.isnan(samples), jnp.nan, samples), jnp.int32)
+    ordered = jnp.sort(_mirrored(bits), axis=1)
+    return jax.lax.bitcast_convert_type(_mirrored(ordered), jnp.float32)
+
+
+def _mirrored(bits: jax.Array) -> jax.Array:
+    """Below 0 the bits of floats grow as their values fall; its own inverse."""
+    return jnp.where(bits < 0, bits ^ jnp.int32(0x7FFFFFFF), bits)
 
 
 def shape_of(values: jax.Array, bins: int) -> jax.Array:

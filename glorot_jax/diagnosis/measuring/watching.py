@@ -15,7 +15,7 @@ import optax
 from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.examination import split_floats
 from glorot_jax.diagnosis.measuring.in_passing import Passed, loops, statistics_in_passing
-from glorot_jax.diagnosis.measuring.moments import largest, magnitude, norm
+from glorot_jax.diagnosis.measuring.moments import magnitude, norm
 from glorot_jax.diagnosis.measuring.site_statistics import statistics_of_pass
 from glorot_jax.diagnosis.tracing.layout import Block, Site, slope_of
 from glorot_jax.diagnosis.tracing.meshes import filled
@@ -118,13 +118,7 @@ def _size(old: jax.Array, update: jax.Array, layers: tuple[int, ...]) -> Sizes:
     asked = update != 0
     still = asked & (old == optax.apply_updates(old, update))
     counts = [jnp.sum(which.astype(jnp.float32), axes) for which in (asked, still)]
-    return Sizes(_norm(old, axes), _norm(update, axes), *counts)
-
-
-def _norm(values: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """Over the largest value, so that squares stay within float32."""
-    unit = largest(values)
-    return unit * jnp.sqrt(jnp.sum(jnp.square(magnitude(values) / unit), axes))
+    return Sizes(norm(old, axes), norm(update, axes), *counts)
 
 
 def _overall_step(sizes: Mapping[str, Sizes]) -> jax.Array:
@@ -226,4 +220,6 @@ def measured_if(when: bool | jax.Array, measure: Callable[..., T], /, *args: Any
     def nothing(*args: Any) -> T:
         return jax.tree.map(partial(filled, value=jnp.nan), jax.eval_shape(measure, *args))
 
-    return measure(*args) if when is True else jax.lax.cond(when, measure, nothing, *args)
+    if isinstance(when, bool):
+        return (measure if when else nothing)(*args)
+    return jax.lax.cond(when, measure, nothing, *args)

@@ -83,19 +83,22 @@ class Watch:
         *,
         opt_state: PyTree = None,
         cost: jax.Array | None = None,
+        due: bool | jax.Array | None = None,
     ) -> tuple[WatchState, Statistics]:
         """The state after this update, and what was seen of it: NaN unless it was due.
 
         Args:
           params: before the update.
           grads: of the mean cost in them, as the optimizer gets them. None: those of ``batch``,
-            computed once more when it is due. Gradients that are given have to wait for the
-            measurement; on a CPU, where they would have been used in the cache, that costs up to a
-            quarter of an update of few examples.
+            computed once more when it is due.
           batch: (x, y), that of the update or one kept for measuring.
           opt_state: the optimizer's state before the update; needed where it has one.
           cost: the mean cost that came with ``grads``. With it the largest cost between two
             measurements and its update are known, without it only what is measured.
+          due: ``self.due(..)`` as a static argument of one's own ``jit``, which then makes two
+            programs: an update that isn't due has nothing of the measurement in it. None: decided
+            in the program, by the updates done; on a CPU the memory of the measurement is then
+            asked for at every update, which for few examples takes longer than the update.
 
         ``seen.values`` is [site] by the names of ``site_statistics``, with step, unmoved,
         attention_entropy and two_sided; ``seen.overall`` has loss, step, and with ``cost``
@@ -110,7 +113,7 @@ class Watch:
         sites: list[str] = []
 
         def measured(
-            due: jax.Array, *given: Any
+            due: bool | jax.Array, *given: Any
         ) -> tuple[Mapping[str, jax.Array], Mapping[str, jax.Array]]:
             params, _, _, x, y, _ = given
             traced = trace_with_costs(self.apply_fn, params, x, y, loss=self.loss)
@@ -119,8 +122,13 @@ class Watch:
             return measured_if(due, partial(self._measure, traced, landmarks), *given)
 
         spent = _with_cost(state, cost)
-        due = state.updates % self.every == 0
-        values, overall = by_compiler(measured, due, params, grads, kept, x, y, spent)
+        given = params, grads, kept, x, y, spent
+        if due is None:
+            due = state.updates % self.every == 0
+        if isinstance(due, bool):
+            values, overall = by_compiler(partial(measured, due), *given)
+        else:
+            values, overall = by_compiler(measured, due, *given)
         seen = Statistics(values, tuple(sites), overall)
         usual = jnp.where(spent.number > 0, spent.total / spent.number, spent.usual)
         fresh = self.init(params)._replace(updates=state.updates, usual=usual)
@@ -210,7 +218,9 @@ def watch(
         state, seen = watch(state, params, grads, (x, y), opt_state=opt_state, cost=cost)
 
     Every ``every`` updates one more pass over the batch is made, forwards and backwards, and
-    reduced in the program to a few numbers a site; between, nothing is done but counting.
+    reduced in the program to a few numbers a site; between, nothing is done but counting. In a
+    Python loop give ``due=watch.due(count)``, a static argument, so that there is one program with
+    the measurement and one without.
     ``optimizer``: any optax transformation; without it nothing is known of steps. ``loss``: of
     outputs and y, one cost an example. Under ``vmap`` over nets, map neither ``state`` nor
     ``cost``: a mapped count measures at every update.

@@ -136,6 +136,26 @@ def test_nothing_is_done_between_measurements():
         assert len(calls) == expected
 
 
+def test_decided_outside_it_is_the_same_and_leaves_nothing_in_the_other_program():
+    model, _ = traced("plain_mlp")
+    watch = gj.watch(model.apply, MOMENTUM, every=EVERY)
+    params, opt_state, state = _start(watch, model.params)
+    state = state._replace(number=jnp.float32(2), total=jnp.float32(3))
+    batch = model.x, labels()
+    grads = jax.tree.map(jnp.ones_like, params)
+
+    def seen(params, state, due):
+        return watch(state, params, grads, batch, opt_state=opt_state, cost=state.total, due=due)
+
+    inside, outside = seen(params, state, None), seen(params, state, True)
+    chex.assert_trees_all_close(inside, outside)
+    later = state._replace(updates=jnp.int32(1))
+    chex.assert_trees_all_close(seen(params, later, None), seen(params, later, False))
+    between = jax.make_jaxpr(lambda *given: seen(*given, False))(params, later)
+    assert "dot_general" not in str(between)
+    assert "dot_general" in str(jax.make_jaxpr(lambda *given: seen(*given, True))(params, later))
+
+
 def test_a_run_that_goes_on_from_a_checkpoint_measures_the_same():
     model, _ = traced("plain_mlp")
     watch = gj.watch(model.apply, MOMENTUM, every=EVERY)
