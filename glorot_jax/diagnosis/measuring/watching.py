@@ -220,6 +220,4 @@ def measured_if(when: bool | jax.Array, measure: Callable[..., T], /, *args: Any
     def nothing(*args: Any) -> T:
         return jax.tree.map(partial(filled, value=jnp.nan), jax.eval_shape(measure, *args))
 
-    if isinstance(when, bool):
-        return (measure if when else nothing)(*args)
-    return jax.lax.cond(when, measure, nothing, *args)
+    return measure(*args) if when is True else jax.lax.cond(when, measure, nothing, *args)

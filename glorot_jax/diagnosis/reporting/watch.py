@@ -85,7 +85,7 @@ class Watch:
         cost: jax.Array | None = None,
         due: bool | jax.Array | None = None,
     ) -> tuple[WatchState, Statistics]:
-        """The state after this update, and what was seen of it: NaN unless it was due.
+        """The state after this update, and what was seen of it: NaN or nothing unless it was due.
 
         Args:
           params: before the update.
@@ -96,7 +96,8 @@ class Watch:
           cost: the mean cost that came with ``grads``. With it the largest cost between two
             measurements and its update are known, without it only what is measured.
           due: ``self.due(..)`` as a static argument of one's own ``jit``, which then makes two
-            programs: an update that isn't due has nothing of the measurement in it. None: decided
+            programs: an update that isn't due has nothing of the measurement in it, and sees
+            nothing. None: decided
             in the program, by the updates done; on a CPU the memory of the measurement is then
             asked for at every update, which for few examples takes longer than the update.
 
@@ -110,6 +111,10 @@ class Watch:
         """
         x, y = _pair(batch)
         kept = self._optimizer_state(params, opt_state)
+        spent = _with_cost(state, cost)
+        after = spent._replace(updates=state.updates + 1)
+        if due is False:
+            return after, Statistics({}, (), {})
         sites: list[str] = []
 
         def measured(
@@ -121,19 +126,17 @@ class Watch:
             sites[:] = (row.label for row in traced.rows())
             return measured_if(due, partial(self._measure, traced, landmarks), *given)
 
-        spent = _with_cost(state, cost)
         given = params, grads, kept, x, y, spent
         if due is None:
             due = state.updates % self.every == 0
-        if isinstance(due, bool):
-            values, overall = by_compiler(partial(measured, due), *given)
+        if due is True:
+            values, overall = by_compiler(partial(measured, True), *given)
         else:
             values, overall = by_compiler(measured, due, *given)
-        seen = Statistics(values, tuple(sites), overall)
         usual = jnp.where(spent.number > 0, spent.total / spent.number, spent.usual)
-        fresh = self.init(params)._replace(updates=state.updates, usual=usual)
-        after = jax.tree.map(lambda new, old: jnp.where(due, new, old), fresh, spent)
-        return after._replace(updates=state.updates + 1), seen
+        fresh = self.init(params)._replace(updates=after.updates, usual=usual)
+        after = jax.tree.map(lambda new, old: jnp.where(due, new, old), fresh, after)
+        return after, Statistics(values, tuple(sites), overall)
 
     def _optimizer_state(self, params: PyTree, opt_state: PyTree) -> PyTree:
         if self.optimizer is None or opt_state is not None:

@@ -150,7 +150,13 @@ def test_decided_outside_it_is_the_same_and_leaves_nothing_in_the_other_program(
     inside, outside = seen(params, state, None), seen(params, state, True)
     chex.assert_trees_all_close(inside, outside)
     later = state._replace(updates=jnp.int32(1))
-    chex.assert_trees_all_close(seen(params, later, None), seen(params, later, False))
+    after, nothing = seen(params, later, False)
+    chex.assert_trees_all_equal(after, seen(params, later, None)[0])
+    assert gj.watch(model.apply).scalars(nothing) == {}
+    chex.assert_trees_all_equal(
+        dict(writers.to_dataset([(0, outside[1]), (1, nothing)])),
+        dict(writers.to_dataset([(0, outside[1])])),
+    )
     between = jax.make_jaxpr(lambda *given: seen(*given, False))(params, later)
     assert "dot_general" not in str(between)
     assert "dot_general" in str(jax.make_jaxpr(lambda *given: seen(*given, True))(params, later))
