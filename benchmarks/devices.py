@@ -1,6 +1,6 @@
 """Members x updates per second over host devices and processes of one machine.
 
-    python -m benchmarks.devices --widths 100 300
+    python -m benchmarks.devices --widths 100 300 --figure devices.png
 
 Every row is the project's training program with fresh Shapeset images, one ensemble over all the
 devices of all processes. The rows take turns: each round starts each row's processes once.
@@ -12,9 +12,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+from matplotlib.figure import Figure
 
 from benchmarks.jax_updates import BATCH, fresh_ensemble, project
 from benchmarks.timing import Times, markdown
@@ -31,6 +33,7 @@ def main() -> None:
         measure(arguments)
         return
     print(f"{len(os.sched_getaffinity(0))} CPU cores, JAX {jax.__version__}.")
+    rates: dict[int, dict[tuple[int, int], float]] = {}
     for width in arguments.widths:
         taken: dict[str, list[float]] = {}
         for _ in range(arguments.repeats):
@@ -38,6 +41,7 @@ def main() -> None:
                 seconds = start(layout, width, arguments)
                 taken.setdefault(_name(layout), []).append(seconds)
         times = Times(taken)
+        rates[width] = {layout: 1 / times.median(_name(layout)) for layout in LAYOUTS}
         rows = [
             [
                 name,
@@ -50,6 +54,30 @@ def main() -> None:
         header = ["processes x devices", "members x updates/s", "best round", "times 1 x 1"]
         print(f"\n### W = {width}, {arguments.members} members\n")
         print(markdown(header, rows), flush=True)
+    if arguments.figure:
+        draw(rates).savefig(arguments.figure, dpi=150)
+
+
+def draw(rates: Mapping[int, Mapping[tuple[int, int], float]]) -> Figure:
+    """``rates``: members x updates/s by width and by (processes, devices of each)."""
+    figure = Figure(figsize=(6.4, 3.2 * len(rates)), layout="constrained")
+    panels = figure.subplots(len(rates), squeeze=False)[:, 0]
+    for axes, (width, measured) in zip(panels, rates.items(), strict=True):
+        for number in sorted({layout[0] for layout in measured}):
+            mine = [layout for layout in measured if layout[0] == number]
+            axes.plot(
+                [count * devices for count, devices in mine],
+                [measured[layout] for layout in mine],
+                marker="o",
+                label=f"{number} process{'es' if number > 1 else ''}",
+            )
+        devices = sorted({count * each for count, each in measured})
+        axes.set(title=f"{width} units a layer", ylabel="members x updates/s", ylim=(0, None))
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(devices, [str(count) for count in devices])
+        axes.legend()
+    panels[-1].set_xlabel("host devices, of all processes together")
+    return figure
 
 
 def _name(layout: tuple[int, int]) -> str:
@@ -111,6 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3, help="rounds; medians are reported")
     parser.add_argument("--seconds", type=float, default=4.0, help="per row and round")
+    parser.add_argument("--figure", help="file to draw the rates into")
     for name in ("--address", "--count", "--number", "--devices"):  # of one process of a row
         parser.add_argument(name, type=str if name == "--address" else int, help=argparse.SUPPRESS)
     return parser.parse_args()
