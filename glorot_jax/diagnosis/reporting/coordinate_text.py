@@ -95,10 +95,16 @@ def verdict(sites: Sequence[SiteGrowth], faults: Sequence[Fault]) -> str:
         return f"Verdict: unclear at {', '.join(unclear)}, more seeds would tell; {outputs}"
     if not faults:
         return f"Verdict: level, as maximal update (muP) wants it; {outputs}"
-    likes = [set(site.like) for site in sites if site.like]
-    alike = set.intersection(*likes) if likes else set()
-    whose = f", as in {' and '.join(sorted(alike))}" if alike else ""
-    return f"Verdict: not level{whose}: {outputs}"
+    return f"Verdict: not level{_whose(sites)}: {outputs}"
+
+
+def _whose(sites: Sequence[SiteGrowth]) -> str:
+    """The parametrisations that every kernel's exponents are those of."""
+    kernels = [site for site in sites if site.role in ("input", "hidden", "output")]
+    alike = set.intersection(*(set(site.like) for site in kernels)) if kernels else set()
+    if "muP" in alike:  # which is level
+        return ", though every kernel starts and first moves as in muP"
+    return f", as in {' and '.join(sorted(alike))}" if alike else ""
 
 
 def rows(
