@@ -12,6 +12,7 @@ def assert_same(folder: Path, other: Path, *, rtol: float = 0, atol: float = 0) 
     found, expected = (schema.load(f / "results.nc") for f in (folder, other))
     assert set(found.children) == set(expected.children)
     for group, measured in schema.groups(expected).items():
+        assert set(found[group].variables) == set(measured.variables), group
         for name, variable in measured.variables.items():
             again, where = found[group][name].values, f"{group}/{name}"
             if rtol and np.issubdtype(again.dtype, np.floating):

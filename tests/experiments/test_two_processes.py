@@ -5,16 +5,15 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
 from experiments import launch
 from experiments.configs import base
-from experiments.results import schema
 from glorot_jax.processes import LOST
 from tests import two_processes
 from tests.commands import SMOKE
+from tests.experiments.same_results import assert_same
 
 # A set that is read, pre-training, and training after it: two programs.
 SETTINGS = {
@@ -28,6 +27,7 @@ SETTINGS = {
 FLAGS = [SMOKE, *(f"--config.{name}={value}" for name, value in SETTINGS.items())]
 # Pre-training is over; the network has been trained for a few of its 400 updates.
 BEGUN = "checkpoints/mnist/tanh-1"
+ROUNDING = {"rtol": 1e-6, "atol": 1e-6}
 
 
 class Runs(NamedTuple):
@@ -53,33 +53,16 @@ def runs(tmp_path_factory) -> Runs:
 
 
 @pytest.fixture(scope="module")
-def in_one_process(tmp_path_factory) -> dict:
-    return run_here(tmp_path_factory.mktemp("one"))
+def in_one_process(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("one")
+    run_here(folder)
+    return folder
 
 
-def run_here(folder: Path) -> dict:
+def run_here(folder: Path) -> None:
     config = ConfigDict(base.paper("smoke"))
     config.update_from_flattened_dict(SETTINGS)
     launch.run(config, str(folder))
-    return measured(folder)
-
-
-def measured(folder: Path) -> dict:
-    groups = schema.groups(schema.load(folder / "results.nc"))
-    return {
-        (group, name): variable.values
-        for group, dataset in groups.items()
-        for name, variable in dataset.variables.items()
-    }
-
-
-def assert_close(found: dict, wanted: dict) -> None:
-    assert found.keys() == wanted.keys()
-    for name, values in wanted.items():
-        if values.dtype.kind == "f":
-            np.testing.assert_allclose(found[name], values, rtol=1e-6, atol=1e-6, err_msg=name)
-        else:
-            np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 def test_where_one_is_killed_the_other_ends_in_one_line(runs):
@@ -104,10 +87,11 @@ def test_started_again_both_go_on_to_the_end(runs):
 
 
 def test_two_processes_measure_what_one_does(runs, in_one_process):
-    assert_close(measured(runs.folder), in_one_process)
+    assert_same(runs.folder, in_one_process, **ROUNDING)
 
 
 def test_one_process_goes_on_with_the_checkpoint_of_two(runs, in_one_process):
     steps = [int(file.stem) for file in (runs.as_killed / BEGUN).glob("*.npz")]
     assert 0 < max(steps) < SETTINGS["mnist.updates"]
-    assert_close(run_here(runs.as_killed), in_one_process)
+    run_here(runs.as_killed)
+    assert_same(runs.as_killed, in_one_process, **ROUNDING)

@@ -97,9 +97,9 @@ class Watch:
             measurements and its update are known, without it only what is measured.
           due: ``self.due(..)`` as a static argument of one's own ``jit``, which then makes two
             programs: an update that isn't due has nothing of the measurement in it, and sees
-            nothing. None: decided
-            in the program, by the updates done; on a CPU the memory of the measurement is then
-            asked for at every update, which for few examples takes longer than the update.
+            nothing. None: decided in the program, by the updates done; on a CPU the memory of the
+            measurement is then asked for at every update, which for few examples takes longer than
+            the update.
 
         ``seen.values`` is [site] by the names of ``site_statistics``, with step, unmoved,
         attention_entropy and two_sided; ``seen.overall`` has loss, step, and with ``cost``
