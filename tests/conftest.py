@@ -1,8 +1,7 @@
-"""What every test runs under: strict numerics, two CPU devices, one compilation cache a run."""
+"""What every test runs under: strict numerics, two CPU devices, compiled programs that are kept."""
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -26,11 +25,22 @@ LONGEST = (
 hypothesis.settings.register_profile("glorot_jax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("glorot_jax")
 
-_cache = pytest.StashKey[str]()
+# XLA's older way to compile a fusion takes half as long, and a small program is not worth
+# dividing among threads. Flags are read before the first program.
+FLAGS = (
+    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+    " --xla_cpu_parallel_codegen_split_count=1"
+)
+# Of a run about 150 MB; programs of code that has changed since are never read again.
+KEPT_BYTES = 2**30
 
 
-# XLA's older way to compile a fusion takes half as long; it is read before the first program.
-FLAGS = "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+def compiled(config: pytest.Config) -> str:
+    """Where programs are kept from run to run; pytest's --cache-clear empties it."""
+    folder = config.cache.mkdir("compiled")
+    if sum(path.stat().st_size for path in folder.iterdir()) > KEPT_BYTES:
+        shutil.rmtree(folder)
+    return str(folder)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         cache = os.environ["JAX_COMPILATION_CACHE_DIR"]
     else:
-        cache = config.stash[_cache] = tempfile.mkdtemp(prefix="glorot_jax-compiled-")
+        cache = compiled(config)
     for option, value in (
         ("jax_disable_most_optimizations", True),
         ("jax_compilation_cache_dir", cache),
@@ -64,11 +74,6 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     # Files share few programs, and those are on disk; kept, they take gigabytes.
     if nextitem is None or nextitem.path != item.path:
         jax.clear_caches()
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if _cache in config.stash:
-        shutil.rmtree(config.stash[_cache])
 
 
 @pytest.fixture(scope="session")
