@@ -40,6 +40,7 @@ def compiled(config: pytest.Config) -> str:
     folder = config.cache.mkdir("compiled")
     if sum(path.stat().st_size for path in folder.iterdir()) > KEPT_BYTES:
         shutil.rmtree(folder)
+        folder.mkdir()
     return str(folder)
 
 
@@ -51,10 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_num_cpu_devices", 2)
     # Many small programs, each run a few times: compiling takes longer than running.
     # The environment carries this and the cache to the workers, and to the programs tests start.
-    if hasattr(config, "workerinput"):
-        cache = os.environ["JAX_COMPILATION_CACHE_DIR"]
-    else:
-        cache = compiled(config)
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR") or compiled(config)
     for option, value in (
         ("jax_disable_most_optimizations", True),
         ("jax_compilation_cache_dir", cache),

@@ -14,10 +14,12 @@ layer is of one of three kinds: *input* (only its fan-out grows with n), *hidden
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 Role: TypeAlias = Literal["input", "hidden", "output"]
 """Which fans of a kernel grow with width: out, both, in."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
 
 Response: TypeAlias = Literal["proportional", "invariant"]
 """What an optimizer's first update does when the gradient is scaled: so, too; or nothing."""

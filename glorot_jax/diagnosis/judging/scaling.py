@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import xarray as xr
 
-from glorot_jax.theory.parametrizations import PARAMETRIZATIONS, Role, growth
+from glorot_jax.theory.parametrizations import PARAMETRIZATIONS, ROLES, Role, growth
 
 SiteRole: TypeAlias = Role | Literal["fixed", "scores", "outputs"]
 """``fixed``: neither fan grows with width. ``scores``: of attention. ``outputs``: the model's."""
@@ -172,7 +172,7 @@ def _growth(data: xr.Dataset, row: int) -> SiteGrowth:
 
 
 def _is_like(name: str, role: str, response: str, gain: Exponent, update: Exponent) -> bool:
-    if not response or role not in ("input", "hidden", "output") or isnan(update.value):
+    if not response or role not in ROLES or isnan(update.value):
         return False
     expected = growth(PARAMETRIZATIONS[name], role, response)  # type: ignore[arg-type]
     pairs = ((gain, expected.start), (update, expected.update))

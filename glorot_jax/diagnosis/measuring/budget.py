@@ -5,13 +5,13 @@ What they take is counted in multiplications, so that every machine measures the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS
+from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS, by_example
 from glorot_jax.diagnosis.measuring.lanczos import MATVECS
 from glorot_jax.diagnosis.measuring.site_jacobians import EXACT_UP_TO
 from glorot_jax.diagnosis.tracing.layout import Site
@@ -60,8 +60,9 @@ def affordable(traced: Traced) -> Share:
         for site, product in zip(traced.sites, products, strict=True)
     ]
     sites = _spread(traced.layout.alike, costs, budget / FEWEST)
-    exactly = _outputs_of_one(traced) <= EXACT_UP_TO
-    passes = _outputs_of_one(traced) if exactly else COTANGENTS
+    outputs = jax.eval_shape(partial(by_example, n=n), traced.outputs).shape[1]
+    exactly = outputs <= EXACT_UP_TO
+    passes = outputs if exactly else COTANGENTS
     examples = budget / max(sum(costs[index] for index in sites), 1.0)
     whole = budget / max(2 * passes * sum(products), 1.0)
     return Share(_count(examples, n), sites, _count(whole, n), exactly)
@@ -96,13 +97,3 @@ def _spread(
         count = min(len(alike), max(2, int(share * len(alike))))
         chosen += [alike[i] for i in np.linspace(0, len(alike) - 1, count).round().astype(int)]
     return tuple(sorted(set(chosen)))
-
-
-def _outputs_of_one(traced: Traced) -> int:
-    """Real numbers that the model computes of one example."""
-    count = 0
-    for leaf in jax.tree.leaves(traced.outputs):
-        if jnp.issubdtype(leaf.dtype, jnp.inexact):
-            is_complex = jnp.issubdtype(leaf.dtype, jnp.complexfloating)
-            count += (2 if is_complex else 1) * prod(leaf.shape[1:])
-    return count

@@ -74,7 +74,7 @@ def end_to_end(
         given = iter(inputs)
         leaves = [next(given) if moves else a for moves, a in zip(moving, flat, strict=True)]
         signals = traced.run(params, jax.tree.unflatten(structure, leaves), changes)
-        return _by_example(signals.outputs, traced.n), signals.s
+        return by_example(signals.outputs, traced.n), signals.s
 
     inputs = [leaf for moves, leaf in zip(moving, flat, strict=True) if moves]
     logits, backward, s = jax.vjp(run, inputs, traced.perturbations(), has_aux=True)
@@ -155,8 +155,8 @@ def _of_row(index: int, axis: int, cotangents: _Cotangents, step: jax.Array) -> 
     return _examples_first(cotangents[1][index][tuple(step)], axis)
 
 
-def _by_example(outputs: PyTree, n: int) -> jax.Array:
-    """The real outputs of each example, [n, outputs]."""
+def by_example(outputs: PyTree, n: int) -> jax.Array:
+    """The real numbers that the model computes of each example, [n, outputs]."""
     leaves = [leaf for leaf in jax.tree.leaves(outputs) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     return jnp.concatenate([parts(leaf).reshape(n, -1) for leaf in leaves], axis=1)
 

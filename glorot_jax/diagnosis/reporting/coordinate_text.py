@@ -16,6 +16,7 @@ from glorot_jax.diagnosis.judging.scaling import (
 )
 from glorot_jax.diagnosis.reporting.names import Names, names_of, shortened_all
 from glorot_jax.templates import template
+from glorot_jax.theory.parametrizations import ROLES
 
 WIDTH = 100  # characters a line
 MOST_FAULTS, MOST_ROWS = 20, 40
@@ -100,7 +101,7 @@ def verdict(sites: Sequence[SiteGrowth], faults: Sequence[Fault]) -> str:
 
 def _whose(sites: Sequence[SiteGrowth]) -> str:
     """The parametrisations that every kernel's exponents are those of."""
-    kernels = [site for site in sites if site.role in ("input", "hidden", "output")]
+    kernels = [site for site in sites if site.role in ROLES]
     alike = set.intersection(*(set(site.like) for site in kernels)) if kernels else set()
     if "muP" in alike:  # which is level
         return ", though every kernel starts and first moves as in muP"
