@@ -47,14 +47,13 @@ def fixed_stream(block_size: int) -> Stream:
 
 
 def fresh_ensemble(
-    width: int, members: int, stream: Stream, *, seeds: int | None = None
+    width: int, members: int, stream: Stream, *, seeds: int | None = None, depth: int = DEPTH
 ) -> Ensemble:
     """Members over all devices, as many of one seed after another; a seed each unless told."""
     per_seed = members // (seeds or members)
     key, of_seed = jax.random.key(0), [i // per_seed for i in range(members)]
-    params = {
-        seed: init(_model(width), named(key, "weights", seed), INPUTS) for seed in set(of_seed)
-    }
+    model = _model(width, depth)
+    params = {seed: init(model, named(key, "weights", seed), INPUTS) for seed in set(of_seed)}
     return create(
         [fresh_member(params[seed], LEARNING_RATE, optax.sgd) for seed in of_seed],
         of_seed,
@@ -64,10 +63,12 @@ def fresh_ensemble(
     )
 
 
-def project(width: int, stream: Stream) -> Callable[[Ensemble, int], Ensemble]:
+def project(
+    width: int, stream: Stream, *, depth: int = DEPTH
+) -> Callable[[Ensemble, int], Ensemble]:
     """``(ensemble, blocks) -> ensemble`` by the project's own program, without measurements."""
     advance = make_advance(
-        train=make_sgd(_model(width), cross_entropy),
+        train=make_sgd(_model(width, depth), cross_entropy),
         probe=lambda member, held_out: (),
         stream=stream,
         batch_size=BATCH,
@@ -136,5 +137,5 @@ def named_arrays(ensemble: Ensemble) -> dict[str, np.ndarray]:
     return arrays | {"x": np.array(ensemble.streams.x), "y": np.array(ensemble.streams.y)}
 
 
-def _model(width: int) -> MLP:
-    return MLP((width,) * DEPTH, CLASSES)
+def _model(width: int, depth: int = DEPTH) -> MLP:
+    return MLP((width,) * depth, CLASSES)
