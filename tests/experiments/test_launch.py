@@ -154,7 +154,12 @@ def test_a_report_of_damaged_results_is_one_line(damage, smoke_run, tmp_path):
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_afterwards(tmp_path):
-    fig07 = command("experiments.launch", "--config=fig07:smoke", f"--workdir={tmp_path}")
+    small = (
+        "--config.initial.depth=2",
+        "--config.initial.seeds=2",
+        "--config.initial.activations=('tanh',)",
+    )
+    fig07 = command("experiments.launch", "--config=fig07:smoke", f"--workdir={tmp_path}", *small)
     no_large_files = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]  # of more than 20 KiB
     full = subprocess.run(
         [*no_large_files, *fig07], cwd=ROOT, capture_output=True, text=True, timeout=300
