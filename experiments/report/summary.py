@@ -8,6 +8,7 @@ from experiments.claims import Judgement, Status, at_false_discovery_rate, count
 from experiments.report import facts, tables
 from experiments.report.scope import left_out
 from experiments.report.states import ORDER, counted
+from experiments.report.story import badges
 from experiments.report.tables import Table, probability, to_markdown
 
 UNTESTED: Status = "not tested"
@@ -20,7 +21,8 @@ def summary(
 
     ``ours``, judgements of claims of our own, stand apart.
     """
-    head = f"**{_counted(judgements)} at this scale.** {_provenance(results)}"
+    scale = ", ".join(badges(results))
+    head = f"**{_counted(judgements)} at this scale: {scale}.** {_provenance(results)}"
     table = _claims(judgements, "the paper")
     measured = [
         tables.table_1(results),

@@ -5,6 +5,7 @@ import xarray as xr
 
 from experiments.claims import Judgement, judge
 from experiments.report.states import ORDER, counted
+from experiments.report.story import badges
 from experiments.report.summary import summary
 from experiments.results import schema
 from tests.experiments import made_up
@@ -55,6 +56,12 @@ def test_it_says_what_is_left_out_and_why():
     assert "`--config=fig12:quick`" in line
     assert line.endswith("cifar10: no files")
     assert "- else: nor this." in text
+
+
+def test_it_says_at_what_scale(results, judgements):
+    head = summary(results, judgements).splitlines()[0]
+    assert f"at this scale: {', '.join(badges(results))}.**" in head
+    assert "the paper's training, width 1000 of 1000" in head
 
 
 def test_it_says_when_where_and_how_long(results, judgements):
