@@ -1,5 +1,6 @@
 """One net examined piece by piece, for more examples than memory holds the signals of."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from glorot_jax.diagnosis.measuring.merging import Part, merged, narrowed, widen
 from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves
 from glorot_jax.typing import ApplyFn, PyTree
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,10 @@ def in_pieces(
         done: Part | None = None
         outputs, like = [], None
         for size, some in zip(sizes, data, strict=True):
+            before = done.n if done else 0
+            _log.info("measuring examples %d to %d of %d", before + 1, before + size, n)
             piece: Piece = jax.device_get(programs[size](net, *some))
-            part = widened(piece, size, done.n if done else 0, n)
+            part = widened(piece, size, before, n)
             done = merged(done, part) if done else part
             outputs.append(piece.outputs)
             like = like or piece

@@ -1,5 +1,7 @@
 """Examples in pieces: what one pass over all of them shows."""
 
+import logging
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,6 +91,14 @@ def test_a_unit_is_dead_only_if_it_is_in_every_piece():
     whole, merged = _both(apply, params, x, models.labels(), batch=2)
     assert merged.rows["dead"][0] == pytest.approx(1 / 6)
     assert whole.rows["dead"][0] == pytest.approx(1 / 6)
+
+
+def test_each_piece_is_a_step_that_is_told(caplog):
+    with caplog.at_level(logging.INFO, logger="glorot_jax"):
+        x, y = jnp.ones((7, 3)), jnp.arange(7) % 3
+        _both(lambda p, x: x @ p["w"], {"w": jnp.eye(3)}, x, y, batch=4)
+    steps = [text for text in caplog.messages if text.startswith("measuring")]
+    assert steps == ["measuring examples 1 to 4 of 7", "measuring examples 5 to 7 of 7"]
 
 
 def test_nan_in_the_last_piece_is_found():
