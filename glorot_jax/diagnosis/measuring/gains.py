@@ -17,6 +17,7 @@ from glorot_jax.diagnosis.measuring.fingerprints import (
 )
 from glorot_jax.diagnosis.measuring.moments import magnitude, mean_square, std
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics
+from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, flat_steps, slope_of
 from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
@@ -143,8 +144,12 @@ def _down_and_slope(
     ds: jax.Array,
     others: tuple[jax.Array, ...],
 ) -> dict[str, jax.Array]:
+
+    def back(ds: jax.Array) -> jax.Array:
+        return jax.vjp(lambda z: site.contract(z, kernel, *others), z)[1](ds)[0]
+
     if jnp.issubdtype(z.dtype, jnp.inexact):
-        down = jax.vjp(lambda z: site.contract(z, kernel, *others), z)[1](ds)[0]
+        down = in_standard_layout(back)(ds)
     else:
         down = jnp.full(z.shape, jnp.nan, jnp.float32)
     return {"down": down, "slope": _slope_or_one(site, s)}

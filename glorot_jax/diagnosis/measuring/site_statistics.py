@@ -30,6 +30,7 @@ from glorot_jax.diagnosis.measuring.moments import (
     unit_spread,
     unit_squares,
 )
+from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, slope_of
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.losses import cross_entropy
@@ -302,7 +303,11 @@ def weight_gradient(
     site: Site, n: int, z: jax.Array, kernel: jax.Array, others: Sequence[jax.Array], ds: jax.Array
 ) -> jax.Array:
     """dC/dw of the mean cost of ``n`` examples, by one step."""
-    (dw,) = jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
+
+    def back(z: jax.Array, kernel: jax.Array, others: Sequence[jax.Array], ds: jax.Array) -> Any:
+        return jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
+
+    (dw,) = in_standard_layout(back)(z, kernel, others, ds)
     return dw / n
 
 
