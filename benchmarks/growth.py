@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from benchmarks.jax_updates import (
     BATCH,
     CLASSES,
+    DEPTH,
     INPUTS,
     fixed_stream,
     fresh_ensemble,
@@ -34,7 +35,7 @@ class Size:
 
     members: int = 8
     width: int = 100
-    depth: int = 5
+    depth: int = DEPTH
 
     @property
     def parameters(self) -> int:

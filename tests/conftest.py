@@ -31,7 +31,7 @@ FLAGS = (
     "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
     " --xla_cpu_parallel_codegen_split_count=1"
 )
-# Of a run about 150 MB; programs of code that has changed since are never read again.
+# Of a run about 100 MB; programs of code that has changed since are never read again.
 KEPT_BYTES = 2**30
 
 

@@ -304,10 +304,10 @@ def weight_gradient(
 ) -> jax.Array:
     """dC/dw of the mean cost of ``n`` examples, by one step."""
 
-    def back(z: jax.Array, kernel: jax.Array, others: Sequence[jax.Array], ds: jax.Array) -> Any:
+    def back(ds: jax.Array) -> Any:
         return jax.vjp(lambda kernel: site.contract(z, kernel, *others), kernel)[1](ds)
 
-    (dw,) = in_standard_layout(back)(z, kernel, others, ds)
+    (dw,) = in_standard_layout(back)(ds)
     return dw / n
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from jax.extend import core
 
 from glorot_jax.diagnosis.tracing.jaxpr import Read, evaluate
@@ -39,15 +38,14 @@ def _convolved(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | No
         rhs_spec=(channels, channels - 1, *range(channels - 1)),
         out_spec=(0, channels, *spatial),
     )
-    # A spec says at which axis each of (n or out, channels or in, .. spatial) lies.
     made = eqn.primitive.bind(
-        jax.lax.transpose(signal, _channels_last(numbers.lhs_spec)),
-        jax.lax.transpose(kernel, _channels_last(numbers.rhs_spec, first_too=True)),
+        _moved(signal, numbers.lhs_spec, standard.lhs_spec),
+        _moved(kernel, numbers.rhs_spec, standard.rhs_spec),
         **{**eqn.params, "dimension_numbers": standard},
     )
-    return [jax.lax.transpose(made, np.argsort(_channels_last(numbers.out_spec)))]
+    return [_moved(made, standard.out_spec, numbers.out_spec)]
 
 
-def _channels_last(spec: Sequence[int], *, first_too: bool = False) -> tuple[int, ...]:
-    first, channels, *spatial = spec
-    return (*spatial, channels, first) if first_too else (first, *spatial, channels)
+def _moved(values: jax.Array, spec: Sequence[int], wanted: Sequence[int]) -> jax.Array:
+    """With each axis of ``spec`` at its place in ``wanted``."""
+    return jax.lax.transpose(values, [axis for _, axis in sorted(zip(wanted, spec, strict=True))])

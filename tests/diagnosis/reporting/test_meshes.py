@@ -43,9 +43,8 @@ def watched(model, state, params, x, y):
     def mean_cost(params):
         """By a product: JAX may refuse the derivative of an index over a mesh."""
         logits = model(params, x)
-        return -jnp.mean(
-            jnp.sum(jax.nn.one_hot(y, logits.shape[-1]) * jax.nn.log_softmax(logits), axis=-1)
-        )
+        targets = jax.nn.one_hot(y, logits.shape[-1])
+        return jnp.mean(optax.losses.softmax_cross_entropy(logits, targets))
 
     cost, grads = jax.value_and_grad(mean_cost)(params)
     return gj.watch(model, optax.sgd(0.1), every=2)(state, params, grads, (x, y), cost=cost)[1]
