@@ -227,7 +227,7 @@ def _leaves(
     labels: Sequence[str],
 ) -> tuple[Leaf, ...]:
     traced = model.examination.traced
-    names = [row.name.split(" #")[0].split("+") for row in traced.rows()]
+    names = [row.parameters for row in traced.rows()]
     gradient = jax.tree.map(np.asarray, examined.gradient)
     gradients = dict(named_leaves("params", gradient))
     unseen = dict(zip(gradients, map(float, examined.unseen), strict=True))

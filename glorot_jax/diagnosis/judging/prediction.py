@@ -5,6 +5,7 @@ Gaussian. A site's z is predicted where it is f(s) of the site before, and measu
 after a normalisation, a sum of branches, attention. Every example is followed by itself.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -57,26 +58,36 @@ class RowConstants:
     """What is fixed for one row: its f, and how its contraction multiplies mean squares.
 
     ``forward``: inputs that an output adds up, on average; fewer than fan_in beside a border.
-    ``backward``: outputs that an input goes into.
+    ``backward``: outputs that an input goes into. ``even``: whether all inputs go into as many.
+    ``independent``: whether z can't depend on the kernel, nor the kernel's entries on each other:
+    it is one parameter, used once.
     """
 
     table: Table | None
     forward: float
     backward: float
     used_once: bool
+    even: bool
+    independent: bool
 
 
 def row_constants(traced: Traced) -> tuple[RowConstants, ...]:
     """The rows of ``traced``, in its order, before any parameters are given."""
     tables = _tables(traced.sites)
-    sites = [_row(site, table) for site, table in zip(traced.sites, tables, strict=True)]
+    uses = Counter(name for site in traced.sites for name in site.parameters)
+    sites = [
+        _row(site, table, [uses[name] for name in site.parameters] == [1])
+        for site, table in zip(traced.sites, tables, strict=True)
+    ]
     return traced.layout.repeat(sites)
 
 
-def _row(site: Site, table: Table | None) -> RowConstants:
+def _row(site: Site, table: Table | None, alone: bool) -> RowConstants:
     seen = inputs_of_an_output(site)
     ratio = np.prod(site.s.shape) / max(np.prod(site.z.shape), 1)
-    return RowConstants(table, seen, seen * ratio, site.used_once)
+    even = all(len(set(shares)) <= 1 for shares in site.uses)
+    independent = alone and all(site.kernel_varies)
+    return RowConstants(table, seen, seen * ratio, site.used_once, even, independent)
 
 
 def _tables(sites: Sequence[Site]) -> list[Table | None]:
@@ -108,37 +119,41 @@ def predict(
     """What is expected of one net, by the names in ``PREDICTED``: [rows] each, NaN if unknown.
 
     Also, by [rows], how far a net of this width strays from it by the draw of its weights: one
-    relative standard deviation of s_mean_square, that of the rows before it included.
-    ``measured`` is what ``full_site_statistics`` returned. ``jacobian_mean_square`` is that of the
-    singular values of diag(f'(s)) W, for as many of them as there are outputs.
+    relative standard deviation of s_mean_square, that of the rows before it included; NaN where
+    that can't be told. ``measured`` is what ``full_site_statistics`` returned.
+    ``jacobian_mean_square`` is that of the singular values of diag(f'(s)) W, for as many of them
+    as there are outputs.
     """
     count = len(rows)
     sources = input_sources(measured["z_fingerprint"], measured["f_fingerprint"])
-    follows = [row > 0 and source.row == row - 1 for row, source in enumerate(sources)]
+    # What a kernel sees more often than the rest is not followed: beside a border it is smaller.
+    follows = [
+        row > 0 and source.row == row - 1 and rows[row].even for row, source in enumerate(sources)
+    ]
     z, s, chi = (np.full(count, np.nan) for _ in range(3))
     slope_square: list[np.ndarray] = []
     noise = np.zeros(count)
     after = np.nan * measured["z_example"][0]
-    sensitivity = 0.0
+    of_after = 0.0  # the square of its noise
     for i, row in enumerate(rows):
-        below = after if follows[i] else measured["z_example"][i]
+        below = after if follows[i] else measured["z_used"][i]
+        of_below = of_after if follows[i] else 0.0
         weight = row.forward * measured["kernel_mean_square"][i]
         q = weight * below + measured["bias_mean_square"][i]
         z[i], s[i] = (np.mean(below) if follows[i] else np.nan), np.mean(q)
-        own = np.square(measured["s_unit_spread"][i]) / _units(measured, i)
-        noise[i] = own + (np.square(sensitivity) * noise[i - 1] if follows[i] else 0.0)
+        own, of_f = (
+            np.square(measured[name][i]) if row.independent else np.nan
+            for name in ("s_unit_noise", "f_unit_noise")
+        )
+        noise[i] = np.sqrt(own + of_below)
         moments = _moments(row.table, q)
         after = moments.square
+        of_after = of_f + np.square(moments.sensitivity) * of_below
         slope_square.append(moments.slope_square)
         chi[i] = weight * np.mean(moments.slope_square)
-        sensitivity = moments.sensitivity
     ds = _backwards(rows, follows, measured, slope_square)
     predicted = dict(zip(PREDICTED, (z, s, ds, chi), strict=True))
-    return predicted, np.sqrt(noise)
-
-
-def _units(measured: Mapping[str, np.ndarray], row: int) -> float:
-    return float(measured["fan_out"][row])
+    return predicted, noise
 
 
 def _backwards(

@@ -33,8 +33,8 @@ def inputs_of_an_output(site: Site) -> float:
         return np.nan
     if site.kind == "dense":
         return float(site.fan_in)
-    ones = [jnp.ones(shape.shape, shape.dtype) for shape in (site.z, site.kernel)]
-    return float(jnp.mean(jax.jit(site.contract)(*ones).real.astype(jnp.float32)))
+    share = prod(np.mean(shares) for shares in site.uses if shares)
+    return float(prod(site.z.shape) * site.fan_out * share / prod(site.s.shape))
 
 
 def forward_gains(traced: Traced, x: PyTree) -> Measure:

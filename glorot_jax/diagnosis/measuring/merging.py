@@ -21,7 +21,7 @@ Merge: TypeAlias = Callable[[Array, Array, float, float], Array]  # of two, with
 Change: TypeAlias = Mapping[str, Callable[[Any], Any]]  # by name
 
 _SAMPLES = ("z_quantile", "s_quantile")
-_UNITS = ("s_units", "ds_units")
+_UNITS = ("s_units", "f_units")
 
 
 class Part(NamedTuple):
@@ -199,7 +199,7 @@ _CENTRES = {
 _RULES: Mapping[str, Merge] = {
     **dict.fromkeys(("kernel_std", "kernel_norm", "gain"), _same),
     **dict.fromkeys(("kernel_mean_square", "bias_mean_square"), _same),
-    **dict.fromkeys(("z_example", "s_example", "ds_example"), _one_after_other),
+    **dict.fromkeys(("z_example", "z_used", "s_example", "ds_example"), _one_after_other),
     **dict.fromkeys(("ds_example_norm", *_SAMPLES), _one_after_other),
     **dict.fromkeys(("z_directions", "s_directions"), _sum),
     **dict.fromkeys(("z_fingerprint", "f_fingerprint"), _fingerprint),

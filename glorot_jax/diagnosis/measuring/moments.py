@@ -204,22 +204,26 @@ def shape_of(values: jax.Array, bins: int) -> jax.Array:
 
 
 class Units(NamedTuple):
-    """Mean square over the examples of each unit, in squares of ``scale``."""
+    """Mean square of each unit's values, in squares of ``scale``."""
 
     squares: jax.Array
     scale: jax.Array
 
 
-def unit_squares(values: jax.Array, axis: int | None) -> Units:
-    """Of each unit; NaN where the ``axis`` of the examples isn't known."""
-    if axis is None:
+def unit_squares(values: jax.Array, axes: Sequence[int] | None) -> Units:
+    """[units] of values whose units differ along ``axes``; NaN where these aren't known."""
+    if axes is None:
         unknown = jnp.array(jnp.nan, jnp.float32)
-        return Units(unknown, unknown)
+        return Units(unknown[None], unknown)
     # The squares of squares of a small signal are too small for float32.
     scale = largest(values)
-    return Units(jnp.mean(jnp.square(magnitude(values) / scale), axis=axis), scale)
+    rest = tuple(axis for axis in range(values.ndim) if axis not in axes)
+    squares = jnp.mean(jnp.square(magnitude(values) / scale), axis=rest)
+    return Units(squares.reshape(-1), scale)
 
 
-def unit_spread(units: Units) -> jax.Array:
-    """Standard deviation over units of a unit's mean square, relative to its mean."""
-    return jnp.std(units.squares) / jnp.mean(units.squares)
+def unit_noise(units: Units) -> jax.Array:
+    """Standard error of the units' mean square, relative to it; NaN for a single unit."""
+    count = units.squares.size
+    error = jnp.std(units.squares) / jnp.sqrt(jnp.float32(count - 1))
+    return error / jnp.mean(units.squares)

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.checks import check_costs
 from glorot_jax.diagnosis.measuring.fingerprints import fingerprint, fingerprint_after
 from glorot_jax.diagnosis.measuring.moments import (
+    Units,
     by_example,
     centre,
     constant_features,
@@ -27,7 +29,7 @@ from glorot_jax.diagnosis.measuring.moments import (
     shape_of,
     size_of_centre,
     std,
-    unit_spread,
+    unit_noise,
     unit_squares,
 )
 from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
@@ -82,6 +84,7 @@ def full_site_statistics(
     """``site_statistics``, and from the same pass what a report draws and holds against theory.
 
     z_example, s_example, ds_example: [rows, n], mean squares of each example's z, s and dC/ds.
+    z_used: [rows, n], of each example's z, each value counted as often as the kernel sees it.
     ds_example_norm: [rows, n], the norm of each example's dC/ds.
     sensitivity: [rows], mean over the examples of norm(s) norm(dC/ds).
     z_constant: [rows], share of the features of z that are the same for every example, and not 0.
@@ -90,8 +93,8 @@ def full_site_statistics(
       whose f(s) a z is; f is the elementwise function that follows, else all NaN.
     s_histogram, ds_histogram: [rows, bins], fractions in equal bins of mean +- 4 std.
     kernel_mean_square, bias_mean_square: [rows]; 0 without a bias.
-    s_unit_spread, ds_unit_spread: [rows], standard deviation over units of a unit's mean square,
-      relative to its mean: what the draw of one unit's weights changes.
+    s_unit_noise, f_unit_noise: [rows], standard error over the units of the mean square of s and of
+      f(s), relative to it: what the draw of their weights changes.
     """
     return _each_site(partial(_one_step_in_full, bins=bins), traced, params, x, y, loss)
 
@@ -260,8 +263,8 @@ def _finished(shown: Shown) -> Shown:
     if "z_feature_mean" in made:
         of_features = made.pop("z_feature_mean"), made.pop("z_feature_std")
         made["z_constant"] = constant_features(*of_features)
-        for name in ("s", "ds"):
-            made[f"{name}_unit_spread"] = unit_spread(made.pop(f"{name}_units"))
+        for name in ("s", "f"):
+            made[f"{name}_unit_noise"] = unit_noise(made.pop(f"{name}_units"))
     return made
 
 
@@ -344,6 +347,7 @@ def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> Shown
     return {
         **_one_step(site, n, values),
         **{f"{name}_example": mean_square(a, axis=1) for name, a in examples.items()},
+        "z_used": mean_square(by_example(_as_used(site, z), site.z_axis, n), axis=1),
         "ds_example_norm": norm(examples["ds"], axis=1),
         "sensitivity": jnp.mean(norm(examples["s"], axis=1) * norm(examples["ds"], axis=1)),
         "z_feature_mean": feature_mean,
@@ -356,9 +360,25 @@ def _one_step_in_full(site: Site, n: int, values: Values, *, bins: int) -> Shown
         "ds_histogram": shape_of(ds, bins),
         "kernel_mean_square": mean_square(kernel),
         "bias_mean_square": jnp.zeros((), jnp.float32) if bias is None else mean_square(bias),
-        "s_units": unit_squares(s, site.s_axis),
-        "ds_units": unit_squares(ds, site.s_axis),
+        "s_units": unit_squares(s, site.unit_axes),
+        "f_units": _units_after(site, s),
     }
+
+
+def _units_after(site: Site, s: jax.Array) -> Units:
+    """Of f(s); NaN without an f."""
+    f = site.activation
+    return unit_squares(s, None) if f is None else unit_squares(f(s), site.unit_axes)
+
+
+def _as_used(site: Site, z: jax.Array) -> jax.Array:
+    """``z`` so weighted that its mean square is that of the values that the kernel sees."""
+    for axis, shares in enumerate(site.uses):
+        if shares:
+            weights = np.sqrt(np.array(shares) / np.mean(shares))
+            along = [axis == other for other in range(z.ndim)]
+            z = z * weights.reshape(np.where(along, z.shape, 1)).astype(z.dtype)
+    return z
 
 
 def _distribution(name: str, values: jax.Array, axis: int | None) -> Shown:

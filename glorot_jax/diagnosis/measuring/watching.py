@@ -132,15 +132,11 @@ def _overall_step(sizes: Mapping[str, Sizes]) -> jax.Array:
 
 def _layers(traced: Traced) -> dict[str, tuple[int, ...]]:
     """By the name of a parameter, the scans that it has a layer for each step of."""
-    return {name: _varying(site) for site in traced.sites for name in _parameters(site)}
+    return {name: _varying(site) for site in traced.sites for name in site.parameters}
 
 
 def _varying(site: Site) -> tuple[int, ...]:
     return tuple(n for n, varies in zip(site.steps, site.kernel_varies, strict=True) if varies)
-
-
-def _parameters(site: Site) -> list[str]:
-    return site.name.split(" #")[0].split("+")
 
 
 def _steps(traced: Traced, sizes: Mapping[str, Sizes]) -> dict[str, jax.Array]:
@@ -148,7 +144,7 @@ def _steps(traced: Traced, sizes: Mapping[str, Sizes]) -> dict[str, jax.Array]:
     by_site = []
     for site in traced.sites:
         varying = _varying(site)
-        mine = [sizes[name] for name in _parameters(site) if name in sizes]
+        mine = [sizes[name] for name in site.parameters if name in sizes]
         if mine:
             own = _together(mine, varying)
         else:

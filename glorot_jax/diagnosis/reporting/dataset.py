@@ -76,8 +76,8 @@ _LAST = {
 }
 # Of every example or only for the noise: used here and not kept.
 _ONLY_FOR_THEORY = {
-    *("z_example", "s_example", "ds_example", "ds_example_norm"),
-    *("z_fingerprint", "f_fingerprint", "s_unit_spread", "ds_unit_spread"),
+    *("z_example", "z_used", "s_example", "ds_example", "ds_example_norm"),
+    *("z_fingerprint", "f_fingerprint", "s_unit_noise", "f_unit_noise"),
 }
 
 
@@ -101,7 +101,7 @@ def build_dataset(
         **{name: values for name, values in details.items() if name not in _ONLY_FOR_THEORY},
         "gain_forward": _ratio(rms["s"], np.roll(rms["s"], 1, axis=1), missing=0),
         "gain_backward": _ratio(rms["ds"], np.roll(rms["ds"], -1, axis=1), missing=-1),
-        **_predictions(traced, constants, details),
+        **_predictions(constants, details),
         **(_predicted_spectra(traced, constants, details) if spectra else {}),
         **spectra,
     }
@@ -117,6 +117,7 @@ def build_dataset(
             "kind": ("site", [row.kind for row in rows]),
             "fan_in": ("site", [row.fan_in for row in rows]),
             "fan_out": ("site", [row.fan_out for row in rows]),
+            "units": ("site", [row.units for row in rows]),
             "two_sided": (
                 "site",
                 [row.table is not None and row.table.two_sided for row in constants],
@@ -152,14 +153,10 @@ def _dims(name: str, ndim: int) -> tuple[str, ...]:
     return dims[len(dims) - ndim :]
 
 
-def _predictions(
-    traced: Traced, constants: Sequence[prediction.RowConstants], details: Arrays
-) -> Arrays:
+def _predictions(constants: Sequence[prediction.RowConstants], details: Arrays) -> Arrays:
     """By name: [seed, rows], and [rows] of what hardly differs between seeds."""
-    rows = traced.rows()
-    fan_out = np.array([row.fan_out for row in rows], np.float64)
     seeds = [
-        {**{name: values[seed] for name, values in details.items()}, "fan_out": fan_out}
+        {name: values[seed] for name, values in details.items()}
         for seed in range(len(details["s_mean"]))
     ]
     predicted, noise = zip(*(prediction.predict(constants, one) for one in seeds), strict=True)

@@ -14,7 +14,7 @@ from glorot_jax.diagnosis.reporting.table import theory_gap
 UNNAMED = "Signals of a model"
 # A sentence on a draw of the weights is wrong once in a thousand reports.
 CHANCE = 1e-3
-LEAST_UNITS = 16  # of a site, for the spread of its units to say how far their mean strays
+LEAST_UNITS = 64  # of a site, for the spread of its units to say how far their mean strays
 
 
 def severity_in_words(finding: Finding) -> str:
@@ -73,19 +73,20 @@ def against_theory(data: xr.Dataset, names: Names) -> str:
     """How far q is from what mean field expects, and whether the draw of the weights explains it.
 
     Only sites of many units, each with weights of its own, are compared: the spread of fewer, or
-    of dependent ones, doesn't say how far their mean strays. The chance of the furthest one is
-    multiplied by the number of them (Bonferroni).
+    of dependent ones, doesn't say how far their mean strays. What varies q multiplies from site to
+    site, so that its logarithm strays evenly, around less than that of its mean. The chance of the
+    furthest one is multiplied by the number of them (Bonferroni).
     """
     means = data.mean("seed", skipna=True)
     gap = theory_gap(means).values
     noise = means.s_mean_square_noise.values / np.sqrt(data.sizes["seed"])
-    fused = np.array(["+" in str(site) for site in data.site.values])
-    units = data.fan_out.values
-    compared = np.isfinite(gap) & (noise > 0) & ~fused & (units >= LEAST_UNITS)
+    units = data.units.values
+    compared = np.isfinite(gap) & (noise > 0) & (units >= LEAST_UNITS)
     if not compared.any():
         return ""
     with np.errstate(divide="ignore", invalid="ignore"):
-        chance = 2 * stats.t.sf(np.abs(gap) / noise, df=np.maximum(units - 1, 1))
+        strayed = np.abs(np.log1p(gap) + np.square(noise) / 2) / noise
+        chance = 2 * stats.t.sf(strayed, df=np.maximum(units - 1, 1))
     worst = int(np.argmin(np.where(compared, chance, np.inf)))
     explained = chance[worst] * compared.sum() > CHANCE
     end = "chance explains that" if explained else "these are not random weights"

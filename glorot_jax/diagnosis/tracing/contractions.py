@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
 from jax.extend import core
 
 from glorot_jax.diagnosis.tracing.layout import Kind
@@ -16,6 +17,8 @@ class Contraction:
 
     ``units``: the axes of the product along which its units differ; along the others one kernel
     is used at several positions or for several examples.
+    ``uses``: of a convolution, along each axis of z, the share of the kernel's places that see each
+    input; () along the examples and the channels.
     """
 
     kind: Kind
@@ -24,6 +27,7 @@ class Contraction:
     fan_in: int
     fan_out: int
     units: tuple[int, ...]
+    uses: tuple[tuple[float, ...], ...] = ()
 
 
 def contraction(
@@ -63,11 +67,30 @@ def _convolution(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction | None:
     # The axes of the units, of the channels a unit sees, and of space.
     units, channels, *_ = eqn.params["dimension_numbers"].rhs_spec
     shape = _shape(eqn.invars[kernel])
-    groups = eqn.params["feature_group_count"]
+    groups = eqn.params["feature_group_count"] * eqn.params["batch_group_count"]
     fan_in = prod(shape) // shape[units]
     fan_out = prod(shape) // shape[channels] // groups
     made = (eqn.params["dimension_numbers"].out_spec[1],)
-    return Contraction("convolution", eqn.invars[z], eqn.invars[kernel], fan_in, fan_out, made)
+    operands = eqn.invars[z], eqn.invars[kernel]
+    return Contraction("convolution", *operands, fan_in, fan_out, made, _uses(eqn))
+
+
+def _uses(eqn: core.JaxprEqn) -> tuple[tuple[float, ...], ...]:
+    """Along each axis of a convolution's input, the share of the kernel that sees each input."""
+    signal, kernel, made = (_shape(var) for var in (*eqn.invars, *eqn.outvars))
+    numbers, params = eqn.params["dimension_numbers"], eqn.params
+    uses: list[tuple[float, ...]] = [()] * len(signal)
+    for axis, (of_z, of_kernel, of_s) in enumerate(
+        zip(numbers.lhs_spec[2:], numbers.rhs_spec[2:], numbers.out_spec[2:], strict=True)
+    ):
+        # Where each output, a row, looks with each place of the kernel, a column.
+        first = np.arange(made[of_s]) * params["window_strides"][axis] - params["padding"][axis][0]
+        seen = first[:, None] + np.arange(kernel[of_kernel]) * params["rhs_dilation"][axis]
+        apart = params["lhs_dilation"][axis]
+        inside = seen[(seen >= 0) & (seen % apart == 0) & (seen < signal[of_z] * apart)]
+        counts = np.bincount(inside // apart, minlength=signal[of_z])
+        uses[of_z] = tuple((counts / kernel[of_kernel]).tolist())
+    return tuple(uses)
 
 
 def _embedding(eqn: core.JaxprEqn, z: int, kernel: int) -> Contraction | None:

@@ -25,6 +25,15 @@ Order: TypeAlias = tuple[int | None, ...]
 T = TypeVar("T")
 
 
+def parameters_of(name: str) -> tuple[str, ...]:
+    """The paths of a site's parameters, of its ``name``: ``a+b #2`` is the second use of both.
+
+    >>> parameters_of("a/w+b/w #2")
+    ('a/w', 'b/w')
+    """
+    return tuple(name.split(" #")[0].split("+"))
+
+
 @dataclass(frozen=True)
 class Site:
     """One contraction of the signal with a parameter. Shapes are those of one step of its loops.
@@ -35,9 +44,10 @@ class Site:
     ``fan_in``, ``fan_out``: of one unit, in values. ``contract``: (z, kernel) to s before its
     bias; (z, kernel, *others) where ``others`` are read as well: which expert has which example.
     ``unit_axes``: the axes of s along which units differ, None where they are merged with others;
-    along the rest a kernel is used again. ``activation``: the elementwise function that everything
-    above s sees, or None; ``used_once``: whether a single equation, or the output of a loop's
-    step, sees it.
+    along the rest a kernel is used again. ``uses``: of a convolution, along each axis of z, the
+    share of the kernel's places that see each input, () along the examples and the channels.
+    ``activation``: the elementwise function that everything above s sees, or None; ``used_once``:
+    whether a single equation, or the output of a loop's step, sees it.
     ``order``: where in the program. ``z_axis``, ``s_axis``: the axis of the examples, None where
     it isn't known. ``differentiable``: whether dC/ds is known. ``bias``: what is added to the
     product, None without one.
@@ -62,6 +72,18 @@ class Site:
     z_axis: int | None = None
     s_axis: int | None = None
     differentiable: bool = True
+    uses: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The paths of the parameters that the kernel is made of."""
+        return parameters_of(self.name)
+
+    @property
+    def units(self) -> int:
+        """How many units there are, each with weights of its own; 0 where that can't be told."""
+        axes = self.unit_axes
+        return 0 if axes is None else prod(self.s.shape[axis] for axis in axes)
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,12 @@ class SiteRow:
     step: tuple[int, ...]
     fan_in: int
     fan_out: int
+    units: int
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The paths of the parameters that the kernel is made of."""
+        return parameters_of(self.name)
 
     @property
     def label(self) -> str:
@@ -109,11 +137,8 @@ class SiteLayout:
 
     @cached_property
     def rows(self) -> tuple[SiteRow, ...]:
-        """Each row's name, kind, step and fans."""
-        return tuple(
-            SiteRow(site.name, site.kind, step_indices(site)[count], site.fan_in, site.fan_out)
-            for site, count in ((self.sites[index], count) for index, count in self.places)
-        )
+        """Each row's name, kind, step, fans and number of units."""
+        return tuple(_row_of(self.sites[index], count) for index, count in self.places)
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -188,6 +213,11 @@ def _program(function: Callable[..., Any], *shapes: jax.ShapeDtypeStruct) -> Any
     closed = jax.make_jaxpr(function)(*plain)
     constants = tuple((np.shape(c), np.asarray(c).tobytes()) for c in closed.consts)
     return str(closed.jaxpr), constants
+
+
+def _row_of(site: Site, count: int) -> SiteRow:
+    step = step_indices(site)[count]
+    return SiteRow(site.name, site.kind, step, site.fan_in, site.fan_out, site.units)
 
 
 def step_indices(site: Site) -> list[tuple[int, ...]]:

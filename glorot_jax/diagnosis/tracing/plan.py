@@ -255,6 +255,7 @@ def _site(jaxpr: core.Jaxpr, found: _Found, kernel: _Origin, place: _Place) -> S
         used_once=used_once,
         order=place.order,
         bias=None if found.bias is None else _shape(found.bias),
+        uses=product.uses,
     )
 
 

@@ -58,7 +58,7 @@ def _measure(apply, kernels, x):
 
 def _predict(rows, details, fans, seed):
     one = {name: values[seed] for name, values in details.items()}
-    return prediction.predict(rows, {**one, "fan_out": fans})
+    return prediction.predict(rows, one)
 
 
 @cache
