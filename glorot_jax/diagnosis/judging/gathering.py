@@ -198,7 +198,7 @@ def _first_of(
 def _open(
     params: PyTree, examined: Examined, examine: Examine
 ) -> tuple[dict[str, float], Examined]:
-    """Norms of the gradients after two small updates, where some gradient is 0 at first."""
+    """Norms of the gradients after a small update, or two, where some gradient is 0 at first."""
     first = _norms(examined.gradient)
     if all(first.values()) or not any(first.values()):
         return {}, examined
@@ -209,6 +209,8 @@ def _open(
         later = jax.device_get(examine(params))
         for name, norm in _norms(later.gradient).items():
             largest[name] = max(largest.get(name, 0.0), norm)
+        if all(largest.values()):
+            break
     return largest, later
 
 

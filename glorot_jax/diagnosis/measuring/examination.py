@@ -209,6 +209,7 @@ def _has_gradient(leaf: Any) -> bool:
     return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.inexact))
 
 
+@jax.jit
 def small_update(params: PyTree, gradient: PyTree, rate: float) -> PyTree:
     """Each float leaf moved against its gradient by ``rate`` of its own size, or of 1 if it is 0.
 
