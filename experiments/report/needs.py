@@ -1,9 +1,10 @@
 """What each claim needs: its verdict at every length and width that several runs reached."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -18,6 +19,7 @@ from experiments.data.registry import SHAPESET
 from experiments.results import schema
 from glorot_jax.plotting import STYLE, WIDTH
 
+KEPT = "needs.json"
 LENGTHS = 8  # at which a run is judged, each half of the next
 LEAST_POINTS = 3  # of a run that is cut, or there is no course to judge
 COLUMNS, PANEL_HEIGHT = 2, 2.1
@@ -27,21 +29,36 @@ COLOURS = ("#7b5aa6", "#0072b2", "#b35900", "#000000", "#1b7837")
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim's verdict on the first ``updates`` of a run of networks of ``width`` units."""
+    """A claim's verdict on the first ``updates`` of a run of networks of ``width`` units.
+
+    ``estimate``: (mean, low, high) of the number that decides, None where nothing is decided by
+    one; ``bounds``: what it is claimed to be above or below.
+    """
 
     width: int
     updates: int
-    verdict: Verdict
+    status: Status
+    estimate: tuple[float, float, float] | None
+    bounds: tuple[float, ...]
 
-    @property
-    def estimate(self) -> tuple[float, float, float] | None:
-        """(mean, low, high) of the number that decides, None where nothing is decided by one."""
-        if self.verdict.status == "not tested":
-            return None
-        for value in self.verdict.numbers.values():
-            if isinstance(value, Mapping) and {"mean", "low", "high"} <= set(value):
-                return float(value["mean"]), float(value["low"]), float(value["high"])
+    @classmethod
+    def of(cls, width: int, updates: int, verdict: Verdict) -> "Judged":
+        names = ("claimed above", "claimed below")
+        known = (verdict.numbers.get(name) for name in names)
+        bounds = tuple(float(bound) for bound in known if isinstance(bound, float))
+        return cls(width, updates, verdict.status, _estimate(verdict), bounds)
+
+
+def _estimate(verdict: Verdict) -> tuple[float, float, float] | None:
+    if verdict.status == "not tested":
         return None
+    for value in verdict.numbers.values():
+        if isinstance(value, Mapping) and {"mean", "low", "high"} <= set(value):
+            return float(value["mean"]), float(value["low"]), float(value["high"])
+    return None
+
+
+Needs: TypeAlias = Mapping[str, Sequence[Judged]]  # by claim
 
 
 def cut(group: xr.Dataset, points: int, /) -> xr.Dataset:
@@ -68,7 +85,7 @@ def judged(claim: Claim, group: xr.Dataset, /) -> list[Judged]:
     wanted = [done[-1] / 2**halvings for halvings in range(LENGTHS)]
     places = sorted({int(np.searchsorted(done, updates)) for updates in wanted})
     return [
-        Judged(
+        Judged.of(
             int(group.attrs["width"]),
             int(done[place]),
             claim.test(schema.build({SHAPESET: cut(group, place + 1)}, {})),
@@ -78,22 +95,52 @@ def judged(claim: Claim, group: xr.Dataset, /) -> list[Judged]:
     ]
 
 
-def needs(groups: Sequence[xr.Dataset], /) -> dict[str, list[Judged]]:
-    """By claim, all that is judged of it.
+def needs(group: xr.Dataset, /) -> Needs:
+    """By claim, all that is judged of it on a group of trained networks."""
+    return {claim.id: judged(claim, group) for claim in CLAIMS}
 
-    Claims whose verdict never changes are left out, and those that no interval decides.
-    """
-    every = {
-        claim.id: [one for group in groups for one in judged(claim, group)] for claim in CLAIMS
-    }
+
+def together(parts: Iterable[Needs], /) -> Needs:
+    """What is judged in all ``parts``, of other widths or of lengths that others don't have."""
+    every: dict[str, list[Judged]] = {}
+    for part in parts:
+        for claim, ones in part.items():
+            every.setdefault(claim, []).extend(ones)
+    return every
+
+
+def changing(every: Needs, /) -> Needs:
+    """Without claims whose verdict never changes, and those that no interval decides."""
     return {
         claim: ones
         for claim, ones in every.items()
-        if len({one.verdict.status for one in ones}) > 1 and any(one.estimate for one in ones)
+        if len({one.status for one in ones}) > 1 and any(one.estimate for one in ones)
     }
 
 
-def draw(every: Mapping[str, Sequence[Judged]], /) -> Figure:
+def as_json(every: Needs, /) -> str:
+    """What ``from_json`` reads: a run whose results are gone can still be drawn."""
+    return json.dumps({claim: [asdict(one) for one in ones] for claim, ones in every.items()})
+
+
+def from_json(text: str, /) -> Needs:
+    """What ``as_json`` wrote.
+
+    Raises:
+      ValueError: it is something else.
+    """
+    try:
+        return {claim: [_judged(one) for one in ones] for claim, ones in json.loads(text).items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not what was judged at several lengths ({error!r})") from error
+
+
+def _judged(one: Mapping[str, Any]) -> Judged:
+    estimate = one["estimate"] and tuple(one["estimate"])
+    return Judged(one["width"], one["updates"], one["status"], estimate, tuple(one["bounds"]))
+
+
+def draw(every: Needs, /) -> Figure:
     """A panel a claim: the number that decides against the updates, a line for each width."""
     rows = math.ceil(len(every) / COLUMNS)
     with matplotlib.rc_context(STYLE | {"font.size": 8, "axes.titlesize": 8}):
@@ -136,20 +183,14 @@ def _draw_claim(
         axes.plot(updates, mean, color=colour)
         axes.fill_between(updates, low, high, color=colour, alpha=0.15, linewidth=0)
         for (one, _), height in zip(known, mean, strict=True):
-            axes.plot(one.updates, height, SIGNS[one.verdict.status], color=colour)
-    for bound in _bounds(ones):
+            axes.plot(one.updates, height, SIGNS[one.status], color=colour)
+    for bound in {bound for one in ones for bound in one.bounds}:
         axes.axhline(bound, color="#999999", linestyle=":", linewidth=1)
     axes.set(title=claim, xscale="log", xlim=reach)
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _bounds(ones: Iterable[Judged]) -> set[float]:
-    names = ("claimed above", "claimed below")
-    found = {one.verdict.numbers.get(name) for one in ones for name in names}
-    return {float(bound) for bound in found if isinstance(bound, float)}
-
-
-def table(every: Mapping[str, Sequence[Judged]], /) -> str:
+def table(every: Needs, /) -> str:
     """Markdown: a claim a row, a run a column, the verdict at its end."""
     runs = sorted({(one.width, one.updates) for ones in every.values() for one in ones})
     ends = [max(run for run in runs if run[0] == width) for width in dict(runs)]
@@ -160,4 +201,4 @@ def table(every: Mapping[str, Sequence[Judged]], /) -> str:
 
 
 def _at(ones: Iterable[Judged], end: tuple[int, int]) -> str:
-    return next((o.verdict.status for o in ones if (o.width, o.updates) == end), "")
+    return next((o.status for o in ones if (o.width, o.updates) == end), "")
