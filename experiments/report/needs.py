@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from experiments.claims import CLAIMS, Claim, Status, Verdict
+from experiments.claims import CLAIMS, Status, Verdict
 from experiments.data.registry import SHAPESET
 from experiments.results import schema
 from glorot_jax.plotting import STYLE, WIDTH
@@ -79,25 +79,22 @@ def cut(group: xr.Dataset, points: int, /) -> xr.Dataset:
     )
 
 
-def judged(claim: Claim, group: xr.Dataset, /) -> list[Judged]:
-    """``claim`` on ``group`` cut at ``LENGTHS`` lengths, the last the whole."""
-    done = group["update"].values
+def needs(group: xr.Dataset, /) -> Needs:
+    """By claim, its verdict on ``group`` cut at ``LENGTHS`` lengths, the last the whole."""
+    done, width = group["update"].values, int(group.attrs["width"])
     wanted = [done[-1] / 2**halvings for halvings in range(LENGTHS)]
     places = sorted({int(np.searchsorted(done, updates)) for updates in wanted})
-    return [
-        Judged.of(
-            int(group.attrs["width"]),
-            int(done[place]),
-            claim.test(schema.build({SHAPESET: cut(group, place + 1)}, {})),
-        )
+    lengths = {
+        int(done[place]): schema.build({SHAPESET: cut(group, place + 1)}, {})
         for place in places
         if place + 1 >= LEAST_POINTS
-    ]
-
-
-def needs(group: xr.Dataset, /) -> Needs:
-    """By claim, all that is judged of it on a group of trained networks."""
-    return {claim.id: judged(claim, group) for claim in CLAIMS}
+    }
+    return {
+        claim.id: [
+            Judged.of(width, updates, claim.test(results)) for updates, results in lengths.items()
+        ]
+        for claim in CLAIMS
+    }
 
 
 def together(parts: Iterable[Needs], /) -> Needs:

@@ -39,9 +39,9 @@ def test_a_net_that_diverged_has_no_final_error(group):
     assert np.isnan(needs.cut(diverged, 3)["final_test_error"]).all()
 
 
-def test_the_last_verdict_is_that_of_the_whole_run(group):
+def test_the_last_verdict_is_that_of_the_whole_run(group, judged):
     claim = BY_ID["fig11-tanh-n-helps"]
-    last = needs.judged(claim, group)[-1]
+    last = judged[claim.id][-1]
     assert last.updates == 400_000
     assert last.width == 100
     verdict = claim.test(made_up.results(shapeset=group))
