@@ -1,11 +1,13 @@
-"""Plain SGD that writes the first layer's kernel once in several updates, exactly.
+"""Plain SGD that writes the kernels once in several updates, exactly.
 
-The examples of the next mini-batches are known, so what the first layer makes of all of them is one
-product with its kernel W as it is now. An update then needs X (W - rate sum_u X_u^T D_u) over the
-updates u since then, D_u the mean cost's gradient in s: that product less rate (X X_u^T) D_u, which
-sums over a few mini-batches and not over all inputs. W is written at the end. It is the same update
-but for rounding.
+An update adds Z^T S to a kernel W: Z its inputs, S = -rate dC/ds, of one mini-batch. The next one's
+s = z (W + Z^T S) is z W + (z Z^T) S, which sums over a few examples and not over all inputs. So a
+few updates go by with W as it was, and then it is written once. The first layer's inputs are known
+before, so what it makes of all of them is one product. It is the same update but for rounding.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,25 +18,26 @@ from glorot_jax.network import MLP, Params, layer_names
 from glorot_jax.training.update import Member, Train, make_update, one_by_one
 from glorot_jax.typing import Loss
 
-AT_ONCE = 10  # updates between two writes of the kernel
+AT_ONCE = 5  # updates between two writes of the kernels
 WIDE = 600  # units of a layer from which on that is faster; see benchmarks/README.md
 
 
 def make_sgd(model: MLP, loss: Loss) -> Train:
     """``(member, minibatches) -> member`` by plain SGD, the faster way for the model's width."""
     if model.widths[0] >= WIDE:
-        return late_first_kernel(model, loss)
+        return late_kernels(model, loss)
     return one_by_one(make_update(model, loss, optax.sgd))
 
 
-def late_first_kernel(model: MLP, loss: Loss, *, at_once: int = AT_ONCE) -> Train:
+def late_kernels(model: MLP, loss: Loss, *, at_once: int = AT_ONCE) -> Train:
     """``(member, minibatches) -> member`` by one update of plain SGD a mini-batch.
 
     ``minibatches``: x [updates, batch, inputs], y [updates, batch]. The member's ``opt_state``,
     that of ``optax.sgd`` without momentum, stays as it is.
 
     Args:
-      at_once: most updates between two writes of the kernel; so many of them as divide the updates.
+      at_once: most updates between two writes of the kernels; so many of them as divide the
+        updates.
     """
 
     def train(member: Member, minibatches: Batch) -> Member:
@@ -52,36 +55,67 @@ def late_first_kernel(model: MLP, loss: Loss, *, at_once: int = AT_ONCE) -> Trai
     return train
 
 
+class _Late(NamedTuple):
+    """A layer as last written, and the updates since then, a row an example of theirs.
+
+    Attributes:
+      kernel: [fan_in, fan_out].
+      bias: [fan_out], always up to date.
+      inputs: [examples, fan_in].
+      steps: [examples, fan_out], -rate dC/ds of the mean cost.
+    """
+
+    kernel: jax.Array
+    bias: jax.Array
+    inputs: jax.Array
+    steps: jax.Array
+
+    def __call__(self, z: jax.Array) -> jax.Array:
+        return z @ self.kernel + (z @ self.inputs.T) @ self.steps + self.bias[None]
+
+    def updated(self, inputs: jax.Array, steps: jax.Array) -> "_Late":
+        return self._replace(
+            bias=self.bias + jnp.sum(steps, axis=0),
+            inputs=jnp.concatenate([self.inputs, inputs]),
+            steps=jnp.concatenate([self.steps, steps]),
+        )
+
+    def written(self) -> dict[str, jax.Array]:
+        return {"kernel": self.kernel + self.inputs.T @ self.steps, "bias": self.bias}
+
+
+def _late(kernel: jax.Array, bias: jax.Array) -> _Late:
+    fan_in, fan_out = kernel.shape
+    return _Late(kernel, bias, jnp.zeros((0, fan_in)), jnp.zeros((0, fan_out)))
+
+
 def _after(model: MLP, loss: Loss, member: Member, block: Batch) -> Params:
     """Parameters after the updates of ``block``, x [updates, batch, inputs]."""
+    names = layer_names(len(model.widths))
+    layers = [_late(**member.params[name]) for name in names]
     together, size = block.y.shape
-    names, rate = layer_names(len(model.widths)), member.learning_rate
-    first, *above = names
-    kernel = member.params[first]["kernel"]
     x = block.x.reshape(together * size, -1)
-    begun = (x @ kernel).reshape(together, size, -1)
-    alike = (x @ x.T).reshape(together, size, -1)
+    begun, alike = x @ layers[0].kernel, x @ x.T
 
-    def cost(kept: Params, s: jax.Array, y: jax.Array) -> jax.Array:
-        s = s + kept[first]["bias"][None]
-        for name in above:
-            s = model.activation(s) @ kept[name]["kernel"] + kept[name]["bias"][None]
-        return jnp.mean(loss(s, y))
+    def cost(
+        shifts: Sequence[jax.Array], s: jax.Array, above: Sequence[_Late], y: jax.Array
+    ) -> tuple[jax.Array, list[jax.Array]]:
+        """Mean cost of the first layer's ``s`` with ``shifts`` of all layers' s; inputs above."""
+        first, *others = shifts
+        s, inputs = s + first, []
+        for layer, shift in zip(above, others, strict=True):
+            inputs.append(model.activation(s))
+            s = layer(inputs[-1]) + shift
+        return jnp.mean(loss(s, y)), inputs
 
-    def update(
-        carry: tuple[Params, jax.Array], given: tuple[jax.Array, ...]
-    ) -> tuple[tuple[Params, jax.Array], None]:
-        (kept, gradients), (place, s, alike, y) = carry, given
-        s = s - rate * (alike @ gradients)
-        step, gradient = jax.grad(cost, argnums=(0, 1))(kept, s, y)
-        kept = jax.tree.map(lambda leaf, g: leaf - rate * g, kept, step)
-        gradients = jax.lax.dynamic_update_slice_in_dim(gradients, gradient, place * size, axis=0)
-        return (kept, gradients), None
-
-    kept = {**member.params, first: {"bias": member.params[first]["bias"]}}
-    # dC/ds of every example of the block, 0 where it is still to come.
-    gradients = jnp.zeros((together * size, kernel.shape[1]))
-    (kept, gradients), _ = jax.lax.scan(
-        update, (kept, gradients), (jnp.arange(together), begun, alike, block.y), unroll=2
-    )
-    return {**kept, first: {**kept[first], "kernel": kernel - rate * (x.T @ gradients)}}
+    for update, y in enumerate(block.y):
+        done = update * size
+        now, (first, *above) = slice(done, done + size), layers
+        s = begun[now] + alike[now, :done] @ first.steps + first.bias[None]
+        none = [jnp.zeros((size, layer.kernel.shape[1])) for layer in layers]
+        of_s, inputs = jax.grad(cost, has_aux=True)(none, s, above, y)
+        layers = [
+            layer.updated(z, -member.learning_rate * gradient)
+            for layer, z, gradient in zip(layers, [x[now], *inputs], of_s, strict=True)
+        ]
+    return {name: layer.written() for name, layer in zip(names, layers, strict=True)}

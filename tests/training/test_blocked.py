@@ -1,4 +1,4 @@
-"""SGD whose first kernel is written late against SGD that writes everything at once."""
+"""SGD whose kernels are written late against SGD that writes everything at once."""
 
 import chex
 import jax
@@ -13,7 +13,7 @@ from glorot_jax.activations import ACTIVATIONS
 from glorot_jax.data.stream import Batch
 from glorot_jax.losses import LOSSES, cross_entropy
 from glorot_jax.network import MLP
-from glorot_jax.training.blocked import WIDE, late_first_kernel, make_sgd
+from glorot_jax.training.blocked import WIDE, late_kernels, make_sgd
 from glorot_jax.training.ensemble import fresh_member
 from glorot_jax.training.update import make_update, one_by_one
 from tests import numpy_net
@@ -37,7 +37,7 @@ def _member(rate=0.3):
 def test_it_is_plain_sgd(activation, loss):
     model = MLP(SIZES[1:-1], SIZES[-1], ACTIVATIONS[activation])
     plain = one_by_one(make_update(model, LOSSES[loss], optax.sgd))
-    late = late_first_kernel(model, LOSSES[loss], at_once=5)
+    late = late_kernels(model, LOSSES[loss], at_once=5)
     given = _member(), _minibatches(20)
     after, expected = jax.jit(late)(*given), jax.jit(plain)(*given)
     chex.assert_trees_all_close(after, expected, rtol=1e-5, atol=1e-6)
@@ -49,14 +49,14 @@ def test_it_is_plain_sgd(activation, loss):
 @settings(max_examples=12, deadline=None, derandomize=True)
 def test_how_many_updates_are_taken_at_once_changes_nothing_but_rounding(updates, at_once):
     given = _member(), _minibatches(updates)
-    after = late_first_kernel(MODEL, cross_entropy, at_once=at_once)(*given)
-    expected = late_first_kernel(MODEL, cross_entropy, at_once=1)(*given)
+    after = late_kernels(MODEL, cross_entropy, at_once=at_once)(*given)
+    expected = late_kernels(MODEL, cross_entropy, at_once=1)(*given)
     chex.assert_trees_all_close(after, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_members_at_once_each_have_their_rate():
     members = [_member(rate) for rate in (0.0, 0.1, 0.5)]
-    train = late_first_kernel(MODEL, cross_entropy)
+    train = late_kernels(MODEL, cross_entropy)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
     together = jax.jit(jax.vmap(train, in_axes=(0, None)))(stacked, _minibatches(10))
     for row, member in enumerate(members):
@@ -77,7 +77,7 @@ def test_the_width_chooses(width, late):
     chosen = str(jax.make_jaxpr(make_sgd(model, cross_entropy))(*given))
     assert chosen == str(
         jax.make_jaxpr(
-            late_first_kernel(model, cross_entropy)
+            late_kernels(model, cross_entropy)
             if late
             else one_by_one(make_update(model, cross_entropy, optax.sgd))
         )(*given)
