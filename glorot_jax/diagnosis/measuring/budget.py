@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS, by_example
-from glorot_jax.diagnosis.measuring.lanczos import MATVECS
+from glorot_jax.diagnosis.measuring.lanczos import MATVECS, held_orthogonal
 from glorot_jax.diagnosis.measuring.site_jacobians import EXACT_UP_TO
 from glorot_jax.diagnosis.tracing.layout import Site
 from glorot_jax.diagnosis.tracing.sites import Traced
@@ -83,7 +83,8 @@ def _of_one_example(site: Site, product: float, n: int) -> float:
     least = min(inputs, outputs)
     if least <= EXACT_UP_TO:
         return product * least
-    orthogonal = 2 * MATVECS**2 * (inputs + outputs) * prod(site.steps)
+    held = held_orthogonal(int(least), MATVECS)  # each vector to all, twice, by two products
+    orthogonal = 4 * MATVECS**2 * (inputs + outputs) * prod(site.steps) if held else 0
     return 2 * MATVECS * product + orthogonal
 
 

@@ -27,6 +27,7 @@ from glorot_jax.diagnosis.measuring.site_jacobians import (
     nothing,
     singular_values_of,
 )
+from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.layout import Site, flat_steps, step_indices
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.typing import PyTree
@@ -175,7 +176,7 @@ def _exactly(
     backward: Callable[[jax.Array], _Cotangents], logits: jax.Array, bins: int
 ) -> _PartSpectrum:
     def one_logit(chosen: jax.Array) -> _Cotangents:
-        return backward(jnp.broadcast_to(chosen, logits.shape))
+        return in_standard_layout(backward)(jnp.broadcast_to(chosen, logits.shape))
 
     every = jax.lax.map(one_logit, jnp.eye(logits.shape[1], dtype=jnp.float32))
 
@@ -209,7 +210,9 @@ def _by_cotangents(
     seen = [site.s_axis is not None and site.differentiable for site in traced.sites]
 
     def one_cotangent(key: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-        pulled = backward(jax.random.rademacher(key, logits.shape, logits.dtype))
+        pulled = in_standard_layout(backward)(
+            jax.random.rademacher(key, logits.shape, logits.dtype)
+        )
         whole = jnp.array([jnp.nan])
         if _has_input(traced, inputs):
             whole = mean_squares(partial(_of_input, traced), pulled, jnp.zeros((1, 0), jnp.int32))
@@ -244,7 +247,7 @@ def _by_lanczos(
     def spectrum(part: _Part, step: jax.Array, key: jax.Array) -> Spectrum:
         def back(context: Any, g: jax.Array) -> jax.Array:
             backward, step = context
-            return part(backward(g), step)
+            return part(in_standard_layout(backward)(g), step)
 
         def forth(context: Any, v: jax.Array) -> jax.Array:
             # Not a jvp, which a custom_vjp doesn't have.

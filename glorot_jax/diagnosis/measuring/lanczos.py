@@ -27,6 +27,10 @@ ZERO = 1e-5
 # early, in 0 / 0. No two of these are alike, and no singular value moves by more (Weyl).
 _PERTURBATION = 1e-6
 
+# Directions for each step up to which the vectors are made orthogonal anew. Among more of them
+# rounding hardly brings back what was found before, and it would take most of the time.
+FEW = 50
+
 Matvec = Callable[[Any], Any]
 
 
@@ -137,13 +141,19 @@ def bidiagonal(matvec: Matvec, like: Any, key: jax.Array, /, *, matvecs: int) ->
     def scaled(v: jax.Array) -> jax.Array:
         return flat(v) / divisor + jnp.pad(added * v, (0, outputs - inputs))
 
-    steps = decomp.bidiag(min(matvecs, inputs), materialize=False)
+    reortho = "full" if held_orthogonal(inputs, matvecs) else "none"
+    steps = decomp.bidiag(min(matvecs, inputs), materialize=False, reortho=reortho)
     made = steps(scaled, start)
     diagonal, above = made.J_small
     # After as many steps as there are inputs nothing may be left, and matfree divides by that.
     left = jnp.linalg.norm(made.residual)
     left = jnp.where(jnp.isnan(left), 0, left)
     return Bidiagonal(scale * diagonal, scale * jnp.append(above, left), jnp.float32(inputs))
+
+
+def held_orthogonal(directions: int, matvecs: int) -> bool:
+    """Whether the Lanczos vectors of so many directions are made orthogonal to all before."""
+    return directions <= FEW * matvecs
 
 
 def _size(shapes: Any) -> int:

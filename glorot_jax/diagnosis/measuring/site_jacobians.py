@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     summary,
 )
 from glorot_jax.diagnosis.measuring.moments import magnitude
+from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, slope_of
 from glorot_jax.diagnosis.tracing.sites import Traced
@@ -75,6 +76,7 @@ def site_spectra(
     how = _How(exact_up_to, matvecs, num_vectors, bins, memory, examples)
     wanted = range(len(traced.sites)) if sites is None else sites
     spectra = [nothing(prod(site.steps), bins) for site in traced.sites]
+    measured: dict[int, _Values] = {}
     # One program for sites that are alike, one after the other: all together they take as long
     # to compile as a single one, and the memory of a single one.
     for every, axes in _alike(traced.sites):
@@ -89,10 +91,12 @@ def site_spectra(
         kernels = jnp.stack([signals.kernels[i] for i in group])
         keys = jax.random.split(jax.random.fold_in(key, group[0]), site.steps)
         # Nothing of this group is made before the last one is done.
-        slopes, spectra = jax.lax.optimization_barrier((slopes, spectra))
-        measured = each_step(site, partial(_site_spectrum, site, axes, how), kernels, slopes, keys)
-        for index, member in zip(group, _split(measured, len(group)), strict=True):
-            spectra[index] = member
+        slopes, measured = jax.lax.optimization_barrier((slopes, measured))
+        of_one = in_standard_layout(partial(_site_values, site, axes, how))
+        of_group = each_step(site, of_one, kernels, slopes, keys)
+        measured |= dict(zip(group, _split(of_group, len(group)), strict=True))
+    for index, spectrum in _spectra(measured, bins).items():
+        spectra[index] = spectrum
     return traced.layout.to_rows([named(spectrum) for spectrum in spectra])
 
 
@@ -177,9 +181,60 @@ def nothing(count: int, bins: int) -> Spectrum:
     )
 
 
-def _site_spectrum(
+class _Known(NamedTuple):
+    """Of each example's Jacobian, [n, k] singular values, descending; all NaN where not taken."""
+
+    values: jax.Array
+
+
+class _Found(NamedTuple):
+    """What a summary is made of where Lanczos steps are, all of [n, ..]; NaN where not taken.
+
+    ``steps``: [n, vectors, ..]. ``rms``: see ``summary``. ``singular``: bools.
+    """
+
+    steps: Bidiagonal
+    rms: jax.Array
+    singular: jax.Array
+
+
+_Values = _Known | _Found
+
+
+def _spectra(measured: Mapping[int, _Values], bins: int) -> dict[int, Spectrum]:
+    """Those of each site, [steps]; one program for all sites whose values have one form."""
+    forms: dict[Any, list[int]] = {}
+    for index, values in measured.items():
+        form = jax.tree.map(lambda a: a.shape[1:], values), type(values)
+        forms.setdefault(str(form), []).append(index)
+    spectra = {}
+    for group in forms.values():
+        together = jax.tree.map(
+            lambda *parts: jnp.concatenate(parts), *(measured[index] for index in group)
+        )
+        made = jax.lax.map(partial(_spectrum, bins), together)
+        begun = 0
+        for index in group:
+            steps = len(jax.tree.leaves(measured[index])[0])
+            spectra[index] = jax.tree.map(lambda a, b=begun, n=steps: a[b : b + n], made)
+            begun += steps
+    return spectra
+
+
+def _spectrum(bins: int, values: _Values) -> Spectrum:
+    if isinstance(values, _Known):
+        taken = ~jnp.isnan(values.values).any()
+        spectrum = exact_summary(jnp.where(taken, values.values, 0), bins=bins)
+    else:
+        taken = ~jnp.isnan(values.rms).any()
+        each: Ritz = jax.vmap(jax.vmap(ritz))(values.steps)
+        spectrum = summary(each, values.rms, values.singular, bins=bins)
+    return jax.tree.map(lambda a: a if a.dtype == bool else jnp.where(taken, a, jnp.nan), spectrum)
+
+
+def _site_values(
     site: Site, axes: _Axes, how: _How, kernel: jax.Array, slopes: jax.Array, key: jax.Array
-) -> Spectrum:
+) -> _Values:
     taken = ~jnp.isnan(slopes).all()
     slopes = jnp.moveaxis(jnp.where(taken, slopes, 0), axes.s, 0)[: how.examples]
     shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
@@ -194,20 +249,18 @@ def _site_spectrum(
         # Without an activation all examples have the same Jacobian.
         each = slopes[:1] if site.activation is None else slopes
         values = jax.lax.map(lambda d: singular_values_of(d.reshape(-1, 1) * matrix), each)
-        spectrum = exact_summary(values, bins=how.bins)
-    else:
-        rms = _rms(_linear_part(site, axes), kernel, site, axes, slopes)
-        # Fewer units let something through than there are singular values.
-        passing = jnp.sum(slopes.reshape(len(slopes), -1) != 0, axis=1)
-        singular = passing < min(like.size, slopes[0].size)
-        every = _site_ritz(linear, like, how, slopes, key)
-        spectrum = summary(every, rms, singular, bins=how.bins)
-    return jax.tree.map(lambda a: a if a.dtype == bool else jnp.where(taken, a, jnp.nan), spectrum)
+        return _Known(jnp.where(taken, values, jnp.nan))
+    rms = _rms(_linear_part(site, axes), kernel, site, axes, slopes)
+    # Fewer units let something through than there are singular values.
+    passing = jnp.sum(slopes.reshape(len(slopes), -1) != 0, axis=1)
+    singular = passing < min(like.size, slopes[0].size)
+    steps = _lanczos(linear, like, how, slopes, key)
+    return _Found(steps, jnp.where(taken, rms, jnp.nan), singular)
 
 
-def _site_ritz(
+def _lanczos(
     linear: Operator, like: jax.ShapeDtypeStruct, how: _How, slopes: jax.Array, key: jax.Array
-) -> Ritz:
+) -> Bidiagonal:
     """Of every example and start vector, [n, vectors, ..]."""
 
     def one_example(of_example: tuple[jax.Array, jax.Array]) -> Bidiagonal:
@@ -224,8 +277,7 @@ def _site_ritz(
     # As many turns, but all of about one size.
     at_once = ceil(n / ceil(n / at_once))
     keys = jax.random.split(key, (n, how.num_vectors))
-    every = jax.lax.map(one_example, (slopes, keys), batch_size=at_once)
-    return jax.vmap(jax.vmap(ritz))(every)
+    return jax.lax.map(one_example, (slopes, keys), batch_size=at_once)
 
 
 def _slopes(site: Site, s: jax.Array) -> jax.Array:

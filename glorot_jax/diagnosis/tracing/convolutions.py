@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend import core
 
-from glorot_jax.diagnosis.tracing.jaxpr import Read, evaluate
+from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
 
 
 def in_standard_layout(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,13 +21,23 @@ def in_standard_layout(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         closed, made = jax.make_jaxpr(function, return_shape=True)(*args)
         values = evaluate(closed, jax.tree.leaves(args), _convolved)
-        return jax.tree.unflatten(jax.tree.structure(made), values)
+        made = jax.tree.unflatten(jax.tree.structure(made), values)
+        return jax.tree.map(jnp.asarray, made)  # an output can be a constant
 
     return run
 
 
+def _standard(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    """The same body of a loop or of a jit."""
+    return jax.make_jaxpr(lambda *args: evaluate(closed, args, _convolved))(*closed.in_avals)
+
+
 def _convolved(index: int, eqn: core.JaxprEqn, read: Read) -> Sequence[Any] | None:
     del index
+    inside = {n: p for n, p in eqn.params.items() if isinstance(p, core.ClosedJaxpr)}
+    if inside and not eqn.primitive.name.startswith("custom_"):
+        params = eqn.params | {name: _standard(closed) for name, closed in inside.items()}
+        return bind(eqn.replace(params=params), [read(atom) for atom in eqn.invars])
     if eqn.primitive.name != "conv_general_dilated":
         return None
     signal, kernel = (read(atom) for atom in eqn.invars)

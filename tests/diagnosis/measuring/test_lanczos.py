@@ -93,6 +93,33 @@ def test_never_nan(shape, rank, exponent, seed):
     assert found.minimum >= exact[-1] * (1 - 1e-3) - 2e-5 * exact[0]
 
 
+MANY = np.random.default_rng(1)
+SPECTRA = {
+    "half normal": np.abs(MANY.normal(size=1100)),
+    "two far out": np.r_[100.0, 50.0, np.abs(MANY.normal(size=1098))],  # found after a few steps
+    "two values": np.r_[np.ones(500), np.full(600, 0.5)],
+    "half of them 0": np.r_[np.zeros(600), MANY.uniform(1, 2, 500)],
+}
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_among_many_directions_vectors_needn_t_be_held_orthogonal(name, monkeypatch):
+    values = SPECTRA[name]
+    sides = [np.linalg.qr(MANY.normal(size=(1100, 1100)))[0] for _ in range(2)]
+    matrix = _float32(sides[0] * values @ sides[1].T)
+    assert not lanczos.held_orthogonal(len(values), lanczos.MATVECS)
+    found = _spectrum(matrix, matvecs=lanczos.MATVECS)
+    assert abs(found.mean - values.mean()) <= 4 * found.mean_error + 1e-5 * values.max()
+    assert found.mean_error <= 0.02 * values.mean()
+    short = 4 * float(found.maximum_error) + 1e-3
+    assert float(found.maximum) == pytest.approx(values.max(), abs=short)
+    assert found.minimum >= values.min() - 1e-4
+    monkeypatch.setattr(lanczos, "FEW", len(values))
+    held = _spectrum.__wrapped__(matrix, matvecs=lanczos.MATVECS)
+    assert abs(found.mean - held.mean) <= held.mean_error
+    assert found.mean_error <= 1.5 * held.mean_error + 1e-5  # as of a few steps less
+
+
 def test_the_rules_bracket_the_mean():
     """For a diagonal matrix v'f(A)v is the trace of f(A), whatever the signs of v."""
     diagonal = RANDOM.uniform(0, 1, 200) ** 2
