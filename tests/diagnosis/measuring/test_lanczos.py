@@ -116,7 +116,7 @@ def test_among_many_directions_vectors_needn_t_be_held_orthogonal(name, monkeypa
     assert found.minimum >= values.min() - 1e-4
     monkeypatch.setattr(lanczos, "FEW", len(values))
     held = _spectrum.__wrapped__(matrix, matvecs=lanczos.MATVECS)
-    assert abs(found.mean - held.mean) <= held.mean_error
+    assert abs(found.mean - held.mean) <= held.mean_error + 1e-6
     assert found.mean_error <= 1.5 * held.mean_error + 1e-5  # as of a few steps less
 
 
