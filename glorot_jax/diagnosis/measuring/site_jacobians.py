@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from math import ceil, prod
 from typing import Any, NamedTuple
 
@@ -67,8 +67,8 @@ def site_spectra(
       exact_up_to: a Jacobian with at most this many singular values is decomposed exactly. One
         matrix of that many rows is held, and examples are done one after the other.
       matvecs, num_vectors: Lanczos steps from each start vector, and start vectors an example.
-      memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 num_vectors
-        matvecs (inputs + outputs) floats an example, as many examples at once as fit. Beside them
+      memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 matvecs (inputs +
+        outputs) floats a start vector, as many of them at once as fit. Beside them
         there are the signals of one forward pass, as many slopes and a copy of the kernels.
       examples: how many, the first ones, and sites: their indices; of the others all is NaN.
     """
@@ -174,11 +174,17 @@ _NAMES = {
 
 def nothing(count: int, bins: int) -> Spectrum:
     """The spectra of ``count`` operators of which nothing is known: NaN, and not exact."""
-    shapes = jax.eval_shape(partial(exact_summary, bins=bins), jnp.zeros((1, 1), jnp.float32))
     return jax.tree.map(
         lambda a: jnp.full((count, *a.shape), False if a.dtype == bool else jnp.nan, a.dtype),
-        shapes,
+        _shapes(bins),
     )
+
+
+@cache
+def _shapes(bins: int) -> Spectrum:
+    one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
+    made: Spectrum = jax.eval_shape(partial(exact_summary, bins=bins), one)
+    return made
 
 
 class _Known(NamedTuple):
@@ -263,21 +269,20 @@ def _lanczos(
 ) -> Bidiagonal:
     """Of every example and start vector, [n, vectors, ..]."""
 
-    def one_example(of_example: tuple[jax.Array, jax.Array]) -> Bidiagonal:
-        slope, keys = of_example
-        return jax.vmap(
-            lambda key: bidiagonal(lambda v: linear(v) * slope, like, key, matvecs=how.matvecs)
-        )(keys)
+    def from_one_vector(of_example: tuple[jax.Array, jax.Array]) -> Bidiagonal:
+        slope, key = of_example
+        return bidiagonal(lambda v: linear(v) * slope, like, key, matvecs=how.matvecs)
 
     n, outputs = len(slopes), slopes[0].size
+    count = n * how.num_vectors
     steps = min(how.matvecs, like.size, outputs)
-    at_once = max(
-        1, how.memory // (_COPIES * _FLOAT * how.num_vectors * steps * (like.size + outputs))
-    )
+    at_once = max(1, how.memory // (_COPIES * _FLOAT * steps * (like.size + outputs)))
     # As many turns, but all of about one size.
-    at_once = ceil(n / ceil(n / at_once))
-    keys = jax.random.split(key, (n, how.num_vectors))
-    return jax.lax.map(one_example, (slopes, keys), batch_size=at_once)
+    at_once = ceil(count / ceil(count / at_once))
+    given = jnp.repeat(slopes, how.num_vectors, axis=0), jax.random.split(key, count)
+    # One by one they are another program than in a batch of one, and a faster one.
+    every = jax.lax.map(from_one_vector, given, batch_size=at_once if at_once > 1 else None)
+    return jax.tree.map(lambda a: a.reshape(n, how.num_vectors, *a.shape[1:]), every)
 
 
 def _slopes(site: Site, s: jax.Array) -> jax.Array:
