@@ -23,7 +23,7 @@ from glorot_jax.training.ensemble import (
     make_advance,
     member_mesh,
 )
-from glorot_jax.training.update import make_update, one_by_one
+from glorot_jax.training.update import Train, make_update, one_by_one
 
 INPUTS, CLASSES, DEPTH, BATCH = 1024, 9, 5, 10
 LEARNING_RATE = 0.01
@@ -64,11 +64,11 @@ def fresh_ensemble(
 
 
 def project(
-    width: int, stream: Stream, *, depth: int = DEPTH
+    width: int, stream: Stream, *, depth: int = DEPTH, train: Train | None = None
 ) -> Callable[[Ensemble, int], Ensemble]:
     """``(ensemble, blocks) -> ensemble`` by the project's own program, without measurements."""
     advance = make_advance(
-        train=make_sgd(_model(width, depth), cross_entropy),
+        train=train or make_sgd(_model(width, depth), cross_entropy),
         probe=lambda member, held_out: (),
         stream=stream,
         batch_size=BATCH,

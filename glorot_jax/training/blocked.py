@@ -18,8 +18,8 @@ from glorot_jax.network import MLP, Params, layer_names
 from glorot_jax.training.update import Member, Train, make_update, one_by_one
 from glorot_jax.typing import Loss
 
-AT_ONCE = 5  # updates between two writes of the kernels
-WIDE = 600  # units of a layer from which on that is faster; see benchmarks/README.md
+AT_ONCE = 10  # updates between two writes of the kernels
+WIDE = 250  # units of a layer from which on that is faster; see benchmarks/README.md
 
 
 def make_sgd(model: MLP, loss: Loss) -> Train:
