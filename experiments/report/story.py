@@ -53,8 +53,8 @@ CHAPTERS = (
         "saturation",
         "3. Saturation while training",
         "Sigmoids push the top layer into saturation at once. Tanh with the usual initialisation "
-        "saturates layer after layer, the lowest first; softsign, or tanh with the normalized "
-        "initialisation, doesn't.",
+        "saturates layer after layer, the lowest first; softsign's layers, and tanh's with the "
+        "normalized initialisation, move together.",
         ("fig02", "fig03", "fig04", "fig10"),
     ),
     Chapter(
