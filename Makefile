@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 WORKDIR ?= results/quick
 CONFIG ?= paper:quick
 NEWEST ?= $(shell .ci/newest_python)
-PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# What the test targets run: all tests unless told.
+TESTS ?=
+PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(TESTS)
 
 .PHONY: help reproduce report test test-lowest test-newest lint docs bench clinic soak notebooks wheel clean
 
@@ -28,7 +30,7 @@ reproduce: $(VENV)/.stamp-paper  ## run the main job (WORKDIR=results/quick) and
 report: $(VENV)/.stamp-paper  ## rebuild claims, figures and page of WORKDIR without training
 	$(BIN)/python -m experiments.report --workdir=$(WORKDIR)
 
-test: $(VENV)/.stamp-test  ## run all tests
+test: $(VENV)/.stamp-test  ## run all tests (TESTS=paths: those)
 	$(BIN)/python $(PYTEST)
 
 # The two ends of what setup.cfg allows, each in an environment made anew.

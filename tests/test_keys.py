@@ -6,7 +6,7 @@ import sys
 
 import jax
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glorot_jax.keys import named
@@ -41,6 +41,7 @@ def test_a_name_s_key_is_the_same_in_every_process():
     assert once == again
 
 
+@settings(max_examples=20)  # each name is a program
 @given(name=NAMES, number=st.integers(0, 2**31 - 1))
 def test_numbers_count_instances_and_may_be_traced(name, number):
     key = named(KEY, name, number)
