@@ -15,7 +15,6 @@ import time
 from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 from matplotlib.figure import Figure
 
 from benchmarks.jax_updates import BATCH, fresh_ensemble, project
@@ -124,7 +123,7 @@ def measure(arguments: argparse.Namespace) -> None:
         wanted = max(1, round(arguments.seconds / of_one))
         blocks = int(processes.agree([wanted])[0, 0])
         begun = time.perf_counter()
-        jax.block_until_ready(advance(ensemble, jnp.asarray(blocks)))
+        jax.block_until_ready(advance(ensemble, blocks))
         processes.agree([0])  # the slowest is ready
         seconds = time.perf_counter() - begun
         if processes.is_first():

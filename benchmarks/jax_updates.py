@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import PartitionSpec
@@ -69,12 +68,12 @@ def project(
     """``(ensemble, blocks) -> ensemble`` by the project's own program, without measurements."""
     advance = make_advance(
         train=train or make_sgd(_model(width, depth), cross_entropy),
-        probe=lambda member, held_out: (),
+        probe=lambda params, held_out: (),
         stream=stream,
         batch_size=BATCH,
         mesh=member_mesh(),
     )
-    return lambda ensemble, blocks: advance(ensemble, stream.arrays, (), jnp.asarray(blocks))[0]
+    return lambda ensemble, blocks: advance(ensemble, stream.arrays, (), blocks, False)[0]
 
 
 def executors(width: int, updates: int) -> dict[str, Callable[[Ensemble], Ensemble]]:

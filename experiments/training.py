@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import interrupts
@@ -16,7 +15,7 @@ from experiments.progress import progress, spaced
 from glorot_jax import processes
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
-from glorot_jax.training.ensemble import Ensemble
+from glorot_jax.training.ensemble import Advance, Ensemble
 from glorot_jax.typing import PyTree
 
 SECONDS = 1.0  # between two looks at whether a signal came, where a block takes less
@@ -86,7 +85,7 @@ class State(NamedTuple):
 
 def train(
     title: str,
-    advance: loop.Advance,
+    advance: Advance,
     ensemble: Ensemble,
     *,
     seeds: Sequence[int],
@@ -111,7 +110,7 @@ def train(
     interrupts.doing(f"compiling {title}")
     saved, total = Checkpoints(checkpoints), int(schedule.updates[-1])
     arrays, sets = (ensembles.on_every_device(each, mesh) for each in (arrays, sets))
-    empty = _empty_history(advance, ensemble, arrays, sets, len(schedule.blocks), len(seeds))
+    empty = _empty_history(advance, ensemble, sets, len(schedule.blocks), len(seeds))
     start = State(ensemble, empty, loop.Done())
 
     def unpadded(state: State) -> State:
@@ -129,12 +128,10 @@ def train(
         if restored is not None:
             bar.note(f"{title}: goes on from {spaced(first)} of {spaced(total)} updates")
         bar.say("compiling")
-        # Nothing is trained or measured: the next call finds the program compiled.
-        ensemble, _ = advance(start.ensemble, arrays, sets, jnp.asarray(0), jnp.asarray(False))
+        advance.compile(start.ensemble, arrays, sets)
         bar.say("")
         interrupts.doing(f"training {title}")
         pace = _Pace()
-        start = start._replace(ensemble=ensemble)
         with interrupts.saving_first() as asked_to_stop:
             for state in _states(advance, start, arrays, sets, schedule.blocks, pace):
                 updates = schedule.updates_at(state.done)
@@ -152,14 +149,9 @@ def train(
 
 
 def _empty_history(
-    advance: loop.Advance,
-    ensemble: Ensemble,
-    arrays: PyTree,
-    sets: PyTree,
-    points: int,
-    members: int,
+    advance: Advance, ensemble: Ensemble, sets: PyTree, points: int, members: int
 ) -> dict[str, np.ndarray]:
-    _, shapes = jax.eval_shape(advance, ensemble, arrays, sets, jnp.asarray(0), jnp.asarray(True))
+    shapes = jax.eval_shape(advance.measure, ensemble.members.params, sets)
     return {
         name: np.zeros((points, members, *leaf.shape[1:]), leaf.dtype)
         for name, leaf in shapes.items()
@@ -167,7 +159,7 @@ def _empty_history(
 
 
 def _states(
-    advance: loop.Advance,
+    advance: Advance,
     start: State,
     arrays: PyTree,
     sets: PyTree,

@@ -28,11 +28,10 @@ from glorot_jax.data.stream import Batch, finite_stream
 from glorot_jax.initializers import normalized
 from glorot_jax.keys import named
 from glorot_jax.losses import cross_entropy
-from glorot_jax.network import MLP, init, logits
+from glorot_jax.network import MLP, Params, init, logits
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.blocked import make_sgd
-from glorot_jax.training.update import Member
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -204,10 +203,10 @@ def _courses(
     return [course(seed, sample) for seed, sample in enumerate(samples)]
 
 
-def _make_probe(model: MLP) -> Callable[[Member, Sample], dict[str, jax.Array]]:
-    def probe(member: Member, sample: Sample) -> dict[str, jax.Array]:
+def _make_probe(model: MLP) -> Callable[[Params, Sample], dict[str, jax.Array]]:
+    def probe(params: Params, sample: Sample) -> dict[str, jax.Array]:
         return {
-            name: loop.error_rate(logits(model, member.params, batch.x), batch.y)
+            name: loop.error_rate(logits(model, params, batch.x), batch.y)
             for name, batch in (("validation", sample.validation), ("test", sample.test))
         }
 

@@ -132,8 +132,11 @@ def stream(
       ValueError: as in ``sample``; ``block_size`` is not positive.
     """
     block_size = _count("block_size", block_size)
-    size, pixel_range = _checked_size(size), _checked_range(pixel_range)
+    return _stream(block_size, _checked_size(size), _checked_range(pixel_range))
 
+
+@functools.cache  # one function, so that all that draw the same share a compiled program
+def _stream(block_size: int, size: int, pixel_range: tuple[float, float]) -> Stream:
     def next_block(arrays: tuple[()], key: jax.Array) -> tuple[jax.Array, Batch]:
         del arrays
         key, now = jax.random.split(key)

@@ -69,9 +69,9 @@ def mean_singular_value(
     _check(depth, weights)
     if aspect != 1 and (depth > 1 or weights != "gaussian"):
         raise ValueError(f"aspect: {aspect} needs depth 1 and gaussian weights")
-    squares = slopes(activation, q) ** 2
+    squares, shares = _distinct(slopes(activation, q) ** 2)
     # E[sqrt(x)] = (2/pi) int_0^infinity p du at t = u^2, and that area is (2/pi) int u(p) dp.
-    largest = min(float(np.mean(squares > 0)), 1 / aspect)
+    largest = min(float(shares[squares > 0].sum()), 1 / aspect)
     if largest == 0:
         return 0.0
     nodes, node_weights = legendre(_NODES)
@@ -79,7 +79,7 @@ def mean_singular_value(
     angle = np.pi / 4 * (nodes + 1)
     p = largest * np.sin(angle) ** 2
     dp = largest * np.sin(2 * angle) * node_weights * np.pi / 4
-    log_s_slopes = np.log1p(-p) - np.log(p) - np.log(_level(squares, p))
+    log_s_slopes = np.log1p(-p) - np.log(p) - np.log(_level(squares, shares, p))
     log_s = log_s_slopes - np.log(sigma_w2)
     if weights == "gaussian":
         log_s -= np.log1p(-aspect * p)
@@ -98,10 +98,10 @@ def largest_singular_value(
 ) -> float:
     """Upper edge of the spectrum of a product of ``depth`` layers of equal widths."""
     _check(depth, weights)
-    squares = slopes(activation, q) ** 2
+    squares, shares = _distinct(slopes(activation, q) ** 2)
     # z(y), the inverse of the subordination y(z), falls from infinity to the edge and turns there.
     y = squares.max() * (1 + np.logspace(-12, 8, 20_001))
-    psi = _psi(squares, y)
+    psi, _ = _psi(squares, shares, y)
     log_z = np.log1p(psi) - np.log(psi) + depth * np.log(psi * y * sigma_w2)
     if weights == "orthogonal":
         log_z -= depth * np.log1p(psi)
@@ -151,23 +151,35 @@ def density(
     x = np.asarray(x, np.float64)
     if not (x > 0).all():
         raise ValueError(f"x: {x.min()} is not positive")
-    squares = slopes(activation, q, units=units) ** 2
+    squares, shares = _distinct(slopes(activation, q, units=units) ** 2)
     finest = x.max() / 1000 if resolution is None else resolution
-    psi = _follow(squares, sigma_w2, x, finest, depth, weights == "orthogonal")
-    at_zero = float(np.mean(squares == 0))
+    psi = _follow(squares, shares, sigma_w2, x, finest, depth, weights == "orthogonal")
+    at_zero = float(shares[squares == 0].sum())
     value = -2 / np.pi * np.imag((1 + psi - at_zero) / (x + 1j * finest))
     return Density(x, value, at_zero)
 
 
+def _distinct(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each value once and its share: f' is even for most f, so that half as many are left."""
+    values, counts = np.unique(squares, return_counts=True)
+    return values, counts / squares.size
+
+
 def _follow(
-    squares: np.ndarray, sigma_w2: float, x: np.ndarray, finest: float, depth: int, orthogonal: bool
+    squares: np.ndarray,
+    shares: np.ndarray,
+    sigma_w2: float,
+    x: np.ndarray,
+    finest: float,
+    depth: int,
+    orthogonal: bool,
 ) -> np.ndarray:
     """psi = E[v / (z - v)], v the squared singular values, at z = (x + i finest)^2.
 
     Newton's method for y, where z = (1 + psi) / (psi S(psi)^depth) and psi = E[x / (y - x)] over
     the squared slopes; from far above the axis, where y is proportional to z, down to it.
     """
-    mean = np.mean(squares)
+    mean = squares @ shares
     scale = np.sqrt(sigma_w2 * mean) ** depth
     start = 100 * max(x.max(), np.sqrt(sigma_w2 * squares.max()) ** depth * 2**depth)
     heights = np.geomspace(start, finest, int(np.ceil(np.log(start / finest) / np.log(1.15))))
@@ -175,7 +187,7 @@ def _follow(
     for height in heights:
         z = (x + 1j * height) ** 2
         for _ in range(4):
-            psi, slope_of_psi = _psi(squares, y), _psi_slope(squares, y)
+            psi, slope_of_psi = _psi(squares, shares, y)
             # z psi S^depth / (1 + psi), which is 1 at the root, and its logarithmic derivative;
             # a Gaussian matrix's S has the 1 + psi that a rotation's lacks.
             powers = depth - 1 if orthogonal else -1
@@ -185,30 +197,33 @@ def _follow(
             y = y - step
     if not (np.abs(step) < 1e-6 * np.abs(y)).all():
         raise ArithmeticError(f"resolution: the spectrum can't be followed down to {finest}")
-    return _psi(squares, y)
+    return _psi(squares, shares, y)[0]
 
 
-def _psi(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.mean(squares / (y[:, None] - squares), axis=1)
+def _psi(squares: np.ndarray, shares: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """E[x / (y - x)] over the squared slopes x, and its derivative."""
+    inverse = 1 / (y[:, None] - squares)
+    return inverse @ (squares * shares), -(inverse * inverse) @ (squares * shares)
 
 
-def _psi_slope(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return -np.mean(squares / (y[:, None] - squares) ** 2, axis=1)
+def _level(squares: np.ndarray, shares: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """t(p) with E[squares / (squares + t)] = p: read off a table, then by Newton.
 
+    log t is nearly straight in log(p / (most - p)), most the share of what isn't zero.
+    """
+    squares, shares = squares[squares > 0], shares[squares > 0]
 
-def _level(squares: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """t(p) with E[squares / (squares + t)] = p, by bisection of its logarithm, then by Newton."""
-    positive = squares[squares > 0]
-    low = np.full_like(p, np.log(positive.min()) - 50)
-    high = np.full_like(p, np.log(positive.max()) + 50)
-    for _ in range(15):
-        middle = (low + high) / 2
-        above = np.mean(squares / (squares + np.exp(middle)[:, None]), axis=1) > p
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    level = (low + high) / 2
-    for _ in range(4):
-        share = squares / (squares + np.exp(level)[:, None])
-        level = level + (np.mean(share, axis=1) - p) / np.mean(share * (1 - share), axis=1)
+    def split(log_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        t = np.exp(log_t)[:, None]
+        return squares / (squares + t), t / (squares + t)
+
+    table = np.linspace(np.log(squares.max()) + 50, np.log(squares.min()) - 50, _NODES)
+    above, below = split(table)
+    logit = np.log(above @ shares) - np.log(below @ shares)
+    level = np.interp(np.log(p) - np.log(shares.sum() - p), logit, table)
+    for _ in range(5):
+        above, below = split(level)
+        level = level + (above @ shares - p) / ((above * below) @ shares)
     return np.exp(level)
 
 

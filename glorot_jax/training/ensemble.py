@@ -6,8 +6,9 @@ the same products one after another (see ``benchmarks/``).
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -22,7 +23,8 @@ from glorot_jax.training.update import MakeOptimizer, Member, Train
 from glorot_jax.typing import PyTree
 
 AXIS = "member"
-Probe: TypeAlias = Callable[[Member, PyTree], PyTree]
+Probe: TypeAlias = Callable[[PyTree, PyTree], PyTree]  # (params of a member, held_out)
+MapMembers: TypeAlias = Callable[[Callable[..., PyTree]], Callable[..., PyTree]]
 
 
 class Ensemble(NamedTuple):
@@ -59,11 +61,13 @@ def on_every_device(tree: PyTree, mesh: jax.sharding.Mesh) -> PyTree:
     return processes.place(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def map_members(platform: str) -> Callable[[Callable[..., PyTree]], Callable[..., PyTree]]:
+def map_members(platform: str) -> MapMembers:
     """How a function of one member is applied to a stack of them on ``platform``."""
-    if platform == "cpu":
-        return lambda function: lambda stack: jax.lax.map(function, stack)
-    return jax.vmap
+    return _one_after_another if platform == "cpu" else jax.vmap
+
+
+def _one_after_another(function: Callable[[PyTree], PyTree]) -> Callable[[PyTree], PyTree]:
+    return lambda stack: jax.lax.map(function, stack)
 
 
 def fresh_member(params: PyTree, learning_rate: float, make_optimizer: MakeOptimizer) -> Member:
@@ -159,6 +163,62 @@ def _padded_indices(seeds: Sequence[int], devices: int) -> _PaddedIndices:
     return _PaddedIndices(member, np.array(stream), np.array(stream_seed))
 
 
+@dataclass(frozen=True)
+class Advance:
+    """The three compiled programs of a training run, each over the members of an ensemble.
+
+    Apart, they are compiled no more often than they differ: networks that read one stream share
+    what draws it, and optimisers share what measures their networks.
+
+    Attributes:
+      draw: ``(arrays, streams) -> (streams, blocks)``, the next block of every stream; the streams
+        are donated.
+      train: ``(members, blocks) -> members``, each trained on its stream's block; the members are
+        donated.
+      measure: ``(params, held_out) -> measurements``, stacked on axis 0.
+      mesh: the devices.
+    """
+
+    draw: jax.stages.Wrapped
+    train: jax.stages.Wrapped
+    measure: jax.stages.Wrapped
+    mesh: jax.sharding.Mesh
+
+    def __call__(
+        self,
+        ensemble: Ensemble,
+        arrays: PyTree,
+        held_out: PyTree,
+        blocks: int,
+        measure: bool = True,
+    ) -> tuple[Ensemble, PyTree]:
+        """Trains every member on ``blocks`` blocks of its stream, and then measures it.
+
+        With ``blocks`` 0 it only measures; with more the ensemble is donated. Returns the new
+        ensemble and the measurements, None without ``measure``.
+        """
+        for _ in range(blocks):
+            streams, drawn = self.draw(arrays, ensemble.streams)
+            ensemble = Ensemble(self.train(ensemble.members, drawn), streams)
+        found = self.measure(ensemble.members.params, held_out) if measure else None
+        return ensemble, found
+
+    def compile(self, ensemble: Ensemble, arrays: PyTree, held_out: PyTree) -> None:
+        """Compiles what a call with these arguments runs, side by side, and runs nothing."""
+        sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))
+        _, drawn = jax.eval_shape(self.draw, arrays, ensemble.streams)
+        drawn = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), drawn
+        )
+        lowered = [
+            self.draw.lower(arrays, ensemble.streams),
+            self.train.lower(ensemble.members, drawn),
+            self.measure.lower(ensemble.members.params, held_out),
+        ]
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda program: program.compile(), lowered))
+
+
 def make_advance(
     *,
     train: Train,
@@ -166,15 +226,11 @@ def make_advance(
     stream: Stream,
     batch_size: int,
     mesh: jax.sharding.Mesh,
-) -> Callable[..., tuple[Ensemble, PyTree]]:
-    """The one compiled program of a training run.
+) -> Advance:
+    """The compiled programs of a training run on ``mesh``.
 
-    ``advance(ensemble, arrays, held_out, blocks, measure=True)`` trains every member on ``blocks``
-    blocks of its stream (``stream.block_size / batch_size`` updates each, by ``train``) and then
-    measures it:
-    ``probe(member, held_out)``. With ``blocks`` 0 it only measures, and without ``measure`` it only
-    trains. The ensemble is donated. Returns the new ensemble and the measurements, stacked on axis
-    0, which are zeros where nothing is measured.
+    A block is ``stream.block_size / batch_size`` updates by ``train``; a member is measured by
+    ``probe(params, held_out)``.
 
     Raises:
       ValueError: the mini-batch does not divide the stream's block.
@@ -186,9 +242,7 @@ def make_advance(
     over = map_members(mesh.devices.flat[0].platform)
     updates = stream.block_size // batch_size
 
-    def one_block(arrays: PyTree, ensemble: Ensemble) -> Ensemble:
-        streams, blocks = over(partial(stream.next, arrays))(ensemble.streams)
-
+    def train_all(members: Member, blocks: PyTree) -> Member:
         def train_one(member: Member) -> Member:
             minibatches = jax.tree.map(
                 lambda leaf: leaf[member.stream].reshape(updates, batch_size, *leaf.shape[2:]),
@@ -196,39 +250,44 @@ def make_advance(
             )
             return train(member, minibatches)
 
-        return Ensemble(over(train_one)(ensemble.members), streams)
+        return over(train_one)(members)
 
-    @jax.jit  # so that it is traced once, for its shapes too
-    def measured(held_out: PyTree, members: Member) -> PyTree:
-        return over(lambda member: probe(member, held_out))(members)
-
-    def not_measured(held_out: PyTree, members: Member) -> PyTree:
-        shapes = jax.eval_shape(measured, held_out, members)
-        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-
-    def on_device(
-        ensemble: Ensemble, arrays: PyTree, held_out: PyTree, blocks: jax.Array, measure: jax.Array
-    ) -> tuple[Ensemble, PyTree]:
-        ensemble = jax.lax.fori_loop(0, blocks, lambda _, e: one_block(arrays, e), ensemble)
-        return ensemble, jax.lax.cond(measure, measured, not_measured, held_out, ensemble.members)
-
-    sharded, everywhere = PartitionSpec(AXIS), PartitionSpec()
-    program = jax.shard_map(
-        on_device,
-        mesh=mesh,
-        in_specs=(sharded, everywhere, everywhere, everywhere, everywhere),
-        out_specs=(sharded, sharded),
-        check_vma=False,
+    sharded = PartitionSpec(AXIS)
+    trained = jax.shard_map(
+        train_all, mesh=mesh, in_specs=(sharded, sharded), out_specs=sharded, check_vma=False
+    )
+    return Advance(
+        _draw_program(stream.next, over, mesh),
+        jax.jit(trained, donate_argnums=0),
+        _measure_program(probe, over, mesh),
+        mesh,
     )
 
-    @partial(jax.jit, donate_argnums=0)
-    def advance(
-        ensemble: Ensemble,
-        arrays: PyTree,
-        held_out: PyTree,
-        blocks: jax.Array,
-        measure: jax.Array | bool = True,
-    ) -> tuple[Ensemble, PyTree]:
-        return program(ensemble, arrays, held_out, blocks, jnp.asarray(measure))
 
-    return advance
+@cache
+def _draw_program(
+    next_block: Callable, over: MapMembers, mesh: jax.sharding.Mesh
+) -> jax.stages.Wrapped:
+    def draw(arrays: PyTree, streams: PyTree) -> tuple[PyTree, PyTree]:
+        return over(partial(next_block, arrays))(streams)
+
+    sharded, everywhere = PartitionSpec(AXIS), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(
+            draw, mesh=mesh, in_specs=(everywhere, sharded), out_specs=sharded, check_vma=False
+        ),
+        donate_argnums=1,
+    )
+
+
+@cache
+def _measure_program(probe: Probe, over: MapMembers, mesh: jax.sharding.Mesh) -> jax.stages.Wrapped:
+    def measure(params: PyTree, held_out: PyTree) -> PyTree:
+        return over(lambda of_one: probe(of_one, held_out))(params)
+
+    sharded, everywhere = PartitionSpec(AXIS), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(
+            measure, mesh=mesh, in_specs=(sharded, everywhere), out_specs=sharded, check_vma=False
+        )
+    )

@@ -1,6 +1,7 @@
 """The loop over evaluation points: a generator that trains and measures, and does nothing else."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -8,13 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.data.stream import Batch, Task
-from glorot_jax.network import MLP, logits
+from glorot_jax.network import MLP, Params, logits
 from glorot_jax.probes import activation_statistics, gradient_statistics, output_statistics
 from glorot_jax.training.ensemble import Ensemble
-from glorot_jax.training.update import Member
 from glorot_jax.typing import Loss, PyTree
 
-Advance = Callable[[Ensemble, PyTree, PyTree, jax.Array, jax.Array], tuple[Ensemble, PyTree]]
+Advance = Callable[[Ensemble, PyTree, PyTree, int, bool], tuple[Ensemble, PyTree]]
 
 
 class HeldOut(NamedTuple):
@@ -38,24 +38,25 @@ def held_out(task: Task, *, probe_examples: int) -> HeldOut:
     return HeldOut(task.validation, task.test, probe)
 
 
-def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Member, HeldOut], Mapping]:
-    """The pure function that measures one member at an evaluation point.
+@cache  # so that networks which differ in their optimiser share one compiled program
+def make_probe(model: MLP, loss: Loss, *, bins: int) -> Callable[[Params, HeldOut], Mapping]:
+    """The pure function that measures the parameters of one member at an evaluation point.
 
     Returns ``validation_error``, ``test_error`` (fractions), ``test_cost``, ``finite`` (all
     parameters and the test cost are), ``output_*`` and, per hidden layer, ``activation_*``,
     ``backprop_*``, ``weight_gradient_*``.
     """
 
-    def probe(member: Member, sets: HeldOut) -> dict[str, jax.Array]:
-        test_logits = logits(model, member.params, sets.test.x)
-        validation_logits = logits(model, member.params, sets.validation.x)
+    def probe(params: Params, sets: HeldOut) -> dict[str, jax.Array]:
+        test_logits = logits(model, params, sets.test.x)
+        validation_logits = logits(model, params, sets.validation.x)
         groups = {
-            "activation": activation_statistics(model, member.params, sets.probe, bins=bins),
-            **gradient_statistics(model, member.params, sets.probe, loss=loss, bins=bins),
-            "output": output_statistics(model, member.params, sets.probe),
+            "activation": activation_statistics(model, params, sets.probe, bins=bins),
+            **gradient_statistics(model, params, sets.probe, loss=loss, bins=bins),
+            "output": output_statistics(model, params, sets.probe),
         }
         test_cost = jnp.mean(loss(test_logits, sets.test.y))
-        leaves = [*jax.tree.leaves(member.params), test_cost]
+        leaves = [*jax.tree.leaves(params), test_cost]
         return {
             "validation_error": error_rate(validation_logits, sets.validation.y),
             "test_error": error_rate(test_logits, sets.test.y),
@@ -101,11 +102,9 @@ def run(
         left = int(blocks[done.points]) - done.blocks
         now = left if most is None else min(left, most())
         at_point = now == left
-        ensemble, measurement = advance(
-            ensemble, arrays, sets, jnp.asarray(now), jnp.asarray(at_point)
-        )
+        ensemble, measurement = advance(ensemble, arrays, sets, now, at_point)
         done = Done(done.points + 1) if at_point else done._replace(blocks=done.blocks + now)
-        yield done, ensemble, measurement if at_point else None
+        yield done, ensemble, measurement
 
 
 def wrong(scores: jax.Array, labels: jax.Array) -> jax.Array:

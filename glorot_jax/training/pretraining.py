@@ -142,8 +142,8 @@ def make_layer_update(
 
 def make_layer_probe(
     model: MLP, layer: int, *, pixel_range: tuple[float, float]
-) -> Callable[[Member, HeldOut], dict[str, jax.Array]]:
-    """The pure function that measures a member while hidden ``layer`` is pre-trained.
+) -> Callable[[PyTree, HeldOut], dict[str, jax.Array]]:
+    """The pure function that measures a member's ``params`` while ``layer`` is pre-trained.
 
     Returns ``reconstruction_cost``: of the uncorrupted validation examples, summed over the
     layer's inputs and averaged over examples.
@@ -153,9 +153,9 @@ def make_layer_probe(
     """
     cost = reconstruction(model, layer, pixel_range)
 
-    def probe(member: Member, sets: HeldOut) -> dict[str, jax.Array]:
-        z = signals(model, member.params["network"], sets.validation.x).z[layer - 1]
-        s = _decode(model, _autoencoder(member.params, layer), z)
+    def probe(params: PyTree, sets: HeldOut) -> dict[str, jax.Array]:
+        z = signals(model, params["network"], sets.validation.x).z[layer - 1]
+        s = _decode(model, _autoencoder(params, layer), z)
         return {"reconstruction_cost": jnp.mean(cost(s, z))}
 
     return probe

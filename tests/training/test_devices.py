@@ -9,7 +9,6 @@ from tests.commands import ROOT
 # Eight devices: those of the test's own process are two.
 PROGRAM = """
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -41,12 +40,12 @@ def trained(devices):
     ensemble = ensembles.create(members, seeds, stream=stream, key=key, mesh=mesh)
     advance = ensembles.make_advance(
         train=one_by_one(update),
-        probe=lambda member, batch: mean_cost(model, cross_entropy, member.params, batch),
+        probe=lambda params, batch: mean_cost(model, cross_entropy, params, batch),
         stream=stream,
         batch_size=10,
         mesh=mesh,
     )
-    ensemble, costs = advance(ensemble, stream.arrays, held_out, jnp.asarray(4))
+    ensemble, costs = advance(ensemble, stream.arrays, held_out, 4)
     whole = ensembles.without_padding(ensemble, seeds, mesh=mesh)
     return [*jax.tree.leaves(whole.members), np.asarray(costs)[: len(grid)]]
 

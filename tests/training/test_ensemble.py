@@ -1,5 +1,6 @@
 """An ensemble on one device or two: each member trains as it would alone."""
 
+import logging
 from functools import cache
 from typing import NamedTuple
 
@@ -50,8 +51,8 @@ places = pytest.mark.parametrize(("devices", "platform"), PLACES, ids=lambda p: 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
-def _logits(member, x):
-    return MODEL.apply({"params": member.params}, x)
+def _logits(params, x):
+    return MODEL.apply({"params": params}, x)
 
 
 def _mesh(devices):
@@ -93,7 +94,7 @@ _advance = cache(_make_advance)
 
 def _run(specs, blocks, devices=1, platform="cpu"):
     advance = _advance(devices, platform)
-    return advance(_create(specs, devices), STREAM.arrays, HELD_OUT, jnp.asarray(blocks))
+    return advance(_create(specs, devices), STREAM.arrays, HELD_OUT, blocks)
 
 
 def _row(tree, index):
@@ -168,7 +169,7 @@ def test_a_member_trains_as_it_would_alone(devices, platform):
     for row in range(len(logits)):
         alone = _trained_alone(MEMBERS[min(row, 2)])
         chex.assert_trees_all_close(_row(ensemble.members.params, row), alone.params, **CLOSE)
-        np.testing.assert_allclose(logits[row], _logits(alone, HELD_OUT), **CLOSE)
+        np.testing.assert_allclose(logits[row], _logits(alone.params, HELD_OUT), **CLOSE)
     moved = _row(ensemble.members.params, 0)["output"]["kernel"]
     (start,) = _unstack(_create(MEMBERS[:1]).members)
     assert np.abs(moved - start.params["output"]["kernel"]).max() > 0.01  # it did train
@@ -184,7 +185,7 @@ def test_members_of_one_seed_see_the_same_examples(devices, platform):
     seeds = (0, 0, 1)
     specs = [MemberSpec(seed, 0.1, normalized()) for seed in seeds]
     advance = _make_advance(devices, platform, update=remember)
-    ensemble, _ = advance(_create(specs, devices), STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS))
+    ensemble, _ = advance(_create(specs, devices), STREAM.arrays, HELD_OUT, BLOCKS)
     for row, seed in enumerate(seeds):
         last = _first_blocks(seed)[-1]
         seen = _row(ensemble.members.params, row)["hidden_01"]
@@ -209,7 +210,7 @@ def test_a_member_that_diverges_harms_no_other(devices, platform):
 
 def test_the_ensemble_is_donated():
     before = _create(MEMBERS)
-    after, _ = _advance()(before, STREAM.arrays, HELD_OUT, jnp.asarray(1))
+    after, _ = _advance()(before, STREAM.arrays, HELD_OUT, 1)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, STREAM.arrays)))
 
@@ -218,7 +219,7 @@ def test_the_ensemble_is_donated():
 def test_no_blocks_only_measure(devices):
     start = _create(MEMBERS, devices)
     kept = jax.tree.map(_copy, start)
-    after, logits = _advance(devices)(start, STREAM.arrays, HELD_OUT, jnp.asarray(0))
+    after, logits = _advance(devices)(start, STREAM.arrays, HELD_OUT, 0)
     chex.assert_trees_all_equal(jax.tree.map(_copy, after), kept)
     for row, params in enumerate(_unstack(kept.members.params)):
         expected = MODEL.apply({"params": params}, HELD_OUT)
@@ -232,22 +233,40 @@ def _copy(leaf):
     return np.array(leaf)
 
 
-def test_one_program_for_every_chunk_and_rate():
-    probe = chex.assert_max_traces(lambda member, x: _logits(member, x), n=1)
-    advance = _make_advance(devices=2, probe=probe)
-    for rate in (0.1, 0.7):
-        ensemble = _create([v._replace(learning_rate=rate) for v in MEMBERS], devices=2)
-        for blocks in (0, 1, 2):
-            ensemble, _ = advance(ensemble, STREAM.arrays, HELD_OUT, jnp.asarray(blocks))
+def test_one_program_for_every_chunk_and_rate(caplog):
+    """``compile`` makes it, and no call after that."""
+    probe = chex.assert_max_traces(lambda params, x: _logits(params, x), n=1)
+    update = chex.assert_max_traces(lambda member, batch: UPDATE(member, batch), n=1)
+    advance = _make_advance(devices=2, probe=probe, update=update)
+    first = _create(MEMBERS, devices=2)
+    everywhere = [ensembles.on_every_device(t, _mesh(2)) for t in (STREAM.arrays, HELD_OUT)]
+    advance.compile(first, *everywhere)
+    others = _create([spec._replace(learning_rate=0.7) for spec in MEMBERS], devices=2)
+    caplog.set_level(logging.WARNING, logger="jax")
+    with jax.log_compiles():
+        for ensemble in (first, others):
+            for blocks in (0, 1, 2):
+                ensemble, _ = advance(ensemble, *everywhere, blocks)
+    assert not [line for line in caplog.messages if "compilation of" in line]
+
+
+def test_what_does_not_differ_is_compiled_once():
+    """Two optimisers: their examples are drawn, and their networks measured, by one program."""
+    one, other = (
+        _make_advance(update=make_update(MODEL, cross_entropy, make))
+        for make in (optax.sgd, optax.adam)
+    )
+    assert one.draw is other.draw
+    assert one.measure is other.measure
+    assert one.train is not other.train
+    assert one.draw is not _make_advance(devices=2).draw
 
 
 def test_two_chunks_are_one():
     whole, _ = _run(MEMBERS, BLOCKS)
-    half, nothing = _advance()(
-        _create(MEMBERS), STREAM.arrays, HELD_OUT, jnp.asarray(1), jnp.asarray(False)
-    )
-    assert not np.any(nothing), "measured where it wasn't asked to"
-    both, _ = _advance()(half, STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS - 1))
+    half, nothing = _advance()(_create(MEMBERS), STREAM.arrays, HELD_OUT, 1, False)
+    assert nothing is None, "measured where it wasn't asked to"
+    both, _ = _advance()(half, STREAM.arrays, HELD_OUT, BLOCKS - 1)
     chex.assert_trees_all_equal(jax.tree.map(_copy, both), jax.tree.map(_copy, whole))
 
 
@@ -261,7 +280,7 @@ def test_an_ensemble_without_padding_goes_on_on_any_number_of_devices(specs):
         assert len(stored.members.learning_rate) == len(specs)
         assert len(stored.streams.position) == len(set(seeds))
         placed = ensembles.place(stored, seeds, mesh=_mesh(after))
-        end, _ = _advance(after)(placed, STREAM.arrays, HELD_OUT, jnp.asarray(BLOCKS - 1))
+        end, _ = _advance(after)(placed, STREAM.arrays, HELD_OUT, BLOCKS - 1)
         ended.append(ensembles.without_padding(end, seeds, mesh=_mesh(after)))
     for end in ended[1:]:
         chex.assert_trees_all_equal(jax.tree.map(_copy, end), jax.tree.map(_copy, ended[0]))
@@ -291,7 +310,12 @@ def test_members_are_mapped_by_platform():
 
 @pytest.mark.parametrize("devices", [1, 2])
 def test_lowers_for_accelerators(devices):
-    program = _make_advance(devices, "gpu")
-    arguments = (_create(MEMBERS, devices), STREAM.arrays, HELD_OUT, jnp.asarray(1))
-    exported = jax.export.export(program, platforms=["tpu", "cuda"])(*arguments)
-    assert exported.nr_devices == devices
+    advance, ensemble = _make_advance(devices, "gpu"), _create(MEMBERS, devices)
+    _, blocks = jax.eval_shape(advance.draw, STREAM.arrays, ensemble.streams)
+    for program, *arguments in (
+        (advance.draw, STREAM.arrays, ensemble.streams),
+        (advance.train, ensemble.members, blocks),
+        (advance.measure, ensemble.members.params, HELD_OUT),
+    ):
+        exported = jax.export.export(program, platforms=["tpu", "cuda"])(*arguments)
+        assert exported.nr_devices == devices

@@ -15,7 +15,6 @@ from glorot_jax.probes import activation_statistics, gradient_statistics, output
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.optimizers import make_train
-from glorot_jax.training.update import Member
 from tests import numpy_net
 
 SIZES = (6, 5, 4, 3)
@@ -39,10 +38,6 @@ TASK = Task(
 SETS = loop.held_out(TASK, probe_examples=10)
 
 
-def _member(params):
-    return Member(params, (), np.float32(0.1), np.int32(0))
-
-
 @pytest.mark.parametrize("probe_examples", [1, 7, 20])
 def test_held_out_sets(probe_examples):
     sets = loop.held_out(TASK, probe_examples=probe_examples)
@@ -61,7 +56,7 @@ def test_there_are_no_more_examples_than_there_are(probe_examples):
 def test_a_measurement_is_what_numpy_and_the_probes_say():
     loss = "quadratic"  # the probes' own default is the other one
     params = numpy_net.random_params(3, SIZES)
-    found = jax.jit(loop.make_probe(MODEL, LOSSES[loss], bins=BINS))(_member(params), SETS)
+    found = jax.jit(loop.make_probe(MODEL, LOSSES[loss], bins=BINS))(params, SETS)
     logits = {
         name: numpy_net.forward(params, batch.x, "tanh")[0][-1]
         for name, batch in (("validation", SETS.validation), ("test", SETS.test))
@@ -103,7 +98,7 @@ def test_a_measurement_is_what_numpy_and_the_probes_say():
 def test_a_network_that_left_the_finite_numbers_is_wrong_everywhere(name, spoil):
     params = numpy_net.random_params(3, SIZES)
     params[name]["kernel"][:] = spoil
-    found = _measure(_member(params), SETS)
+    found = _measure(params, SETS)
     assert not found["finite"]
     assert found["test_error"] == found["validation_error"] == 1
 

@@ -110,7 +110,7 @@ def test_the_cost_is_that_of_clean_examples(case):
     activation, layer, pixel_range = case
     member, batch = _begin(layer), _batch(pixel_range)
     probe = make_layer_probe(_model(activation), layer, pixel_range=pixel_range)
-    found = jax.jit(probe)(member, _sets(batch))
+    found = jax.jit(probe)(member.params, _sets(batch))
     z = numpy_net.forward(member.params["network"], batch.x, activation)[1][layer - 1]
     expected = _numpy_cost(_layer(member.params, layer), z, z, activation, CASES[case])
     assert found.keys() == {"reconstruction_cost"}
@@ -202,7 +202,7 @@ def test_a_member_trains_in_an_ensemble_as_it_would_alone(platform):
         advance = ensembles.make_advance(
             train=one_by_one(update), probe=probe, stream=stream, batch_size=5, mesh=mesh
         )
-    after, measured = advance(ensemble, stream.arrays, _sets(examples), jnp.asarray(1))
+    after, measured = advance(ensemble, stream.arrays, _sets(examples), 1)
     step = jax.jit(update)
     for row, member in enumerate(members):
         for first in range(0, block, 5):
@@ -210,7 +210,7 @@ def test_a_member_trains_in_an_ensemble_as_it_would_alone(platform):
         ours = jax.tree.map(lambda leaf, row=row: leaf[row], after.members)
         chex.assert_trees_all_close(ours.params, member.params, rtol=1e-5, atol=1e-5)
         assert ours.opt_state.noise == member.opt_state.noise
-        cost = probe(member, _sets(examples))["reconstruction_cost"]
+        cost = probe(member.params, _sets(examples))["reconstruction_cost"]
         np.testing.assert_allclose(measured["reconstruction_cost"][row], cost, rtol=1e-4)
 
 
@@ -229,7 +229,8 @@ def test_every_layer_learns_to_reconstruct_images(activation, pixel_range):
         @jax.jit
         def costs(member, update=update, probe=probe):
             after = jax.lax.scan(lambda m, b: (update(m, b), None), member, batches)[0]
-            return after, [probe(m, _sets(images))["reconstruction_cost"] for m in (member, after)]
+            both = [probe(m.params, _sets(images)) for m in (member, after)]
+            return after, [measured["reconstruction_cost"] for measured in both]
 
         member, (before, after) = costs(begin_layer(network, layer, jax.random.key(6), 0.01))
         assert after < before

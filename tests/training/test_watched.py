@@ -1,7 +1,6 @@
 """The paper's nets, watched: Figs. 2, 3, 9 and 10 come out of the same numbers."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -12,7 +11,6 @@ from glorot_jax.data.stream import Batch
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init, logits
 from glorot_jax.training.loop import HeldOut, make_probe
-from glorot_jax.training.update import Member
 
 WIDTHS, INPUTS, CLASSES, UPDATES = (20, 20, 20), 20, 4, 3
 SGD = optax.sgd(0.5)
@@ -52,9 +50,8 @@ def test_a_watch_sees_what_the_probes_see(activation):
     def update(params, state, x, y):
         cost, grads = jax.value_and_grad(lambda p: cross_entropy(apply_fn(p, x), y).mean())(params)
         state, seen = watch(state, params, grads, tuple(monitored), cost=cost)
-        member = Member(params, (), jnp.asarray(0.5), jnp.asarray(0))
         steps, _ = SGD.update(grads, SGD.init(params))
-        return optax.apply_updates(params, steps), state, seen, probe(member, sets)
+        return optax.apply_updates(params, steps), state, seen, probe(params, sets)
 
     params = init(model, jax.random.key(1), INPUTS)
     state, courses = watch.init(params), []
