@@ -7,6 +7,8 @@ from pathlib import Path
 
 import matplotlib
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from experiments.data.registry import DATA_SETS, SHAPESET
@@ -113,14 +115,13 @@ def seen_in(path: Path) -> str:
 
 
 def _save(figure: Figure, folder: Path, key: str) -> FigureFiles:
+    figure.set_dpi(RESOLUTION)
     with matplotlib.rc_context(STYLE):
-        png = write_atomically(
-            folder / f"{key}.png",
-            lambda path: figure.savefig(path, format="png", dpi=RESOLUTION),
-        )
+        # Not by ``savefig``, which draws everything twice, the first time for the places alone.
+        png = write_atomically(folder / f"{key}.png", FigureCanvasAgg(figure).print_png)
         figure.set_layout_engine("none")  # laid out once; the second file has the same places
         text = io.StringIO()
-        figure.savefig(text, format="svg", dpi=RESOLUTION, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
     seen = f"{EXHIBITS[key].title}. {described(figure)}"
     svg = write_text(folder / f"{key}.svg", vector.following(text.getvalue(), title=seen))
     return FigureFiles(png, svg)

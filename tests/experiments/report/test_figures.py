@@ -489,7 +489,7 @@ def test_a_full_disk_leaves_no_part_of_a_figure(tmp_path, monkeypatch):
     def full(self, *args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(figures.Figure, "savefig", full)
+    monkeypatch.setattr(figures.FigureCanvasAgg, "print_png", full)
     with pytest.raises(OSError, match="No space left"):
         save_figures(made_up.results(surface=made_up.surface_part()), tmp_path)
     assert not list(tmp_path.iterdir())
