@@ -13,9 +13,7 @@ if __name__ == "__main__":
     interrupts.watch()  # before the imports, which take seconds
 
 import os
-import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -26,16 +24,9 @@ from threadpoolctl import threadpool_limits
 
 from experiments import config_flag
 from experiments.configs.custom import with_custom
-from experiments.data.errors import DataMissing
-from experiments.provenance import provenance
-from experiments.report import write_report
-from experiments.report.page import INDEX, report_files
-from experiments.results import schema
-from experiments.stages import STAGES
 from experiments.validate import validate
-from experiments.workdir import PROGRAMS, RESULTS, Workdir, check_same_everywhere, opened
+from experiments.workdir import PROGRAMS, check_same_everywhere, opened
 from glorot_jax import command, process_flags, processes
-from glorot_jax.keys import named
 
 _CONFIG = config_flag.define()
 for _module in (config_flag, process_flags):
@@ -57,37 +48,10 @@ def run(config: ConfigDict, workdir: str) -> Path:
     validate(config)
     check_same_everywhere(config)
     with opened(workdir, config) as folder:
-        return _run(config, folder)
+        # What a run needs takes a second to import: after all that is refused, before it starts.
+        from experiments.running import run_stages
 
-
-def _run(config: ConfigDict, folder: Workdir) -> Path:
-    left_out: dict[str, str] = {}
-    for stage, measure in STAGES.items():
-        if stage not in config.stages:
-            continue
-        key = named(jax.random.key(config.seed), stage)
-        try:
-            folder.stage(stage, partial(measure, config, key, folder))
-        except DataMissing as missing:
-            if not config[stage].get("optional", False):
-                raise
-            left_out[config[stage].dataset] = str(missing).replace(str(Path.home()), "~")
-    processes.first(lambda: _write(config, folder, left_out))
-    return folder.path / INDEX
-
-
-def _write(config: ConfigDict, folder: Workdir, left_out: Mapping[str, str]) -> None:
-    if folder.finished() and not folder.measured:
-        print(f"nothing to do: {folder.path} holds this run, finished", file=sys.stderr)
-        return
-    attrs = provenance(config, wall_time_s=folder.seconds())
-    whole = schema.build(
-        folder.groups, {**attrs, schema.LEFT_OUT: schema.reasons_to_json(left_out)}
-    )
-    folder.write(whole, folder.path / RESULTS)
-    interrupts.doing("drawing the figures and writing the page")
-    write_report(whole, folder.path)
-    folder.finish(report_files(folder.path))
+        return run_stages(config, folder)
 
 
 def set_up_jax(workdir: str, *, compile_fast: bool) -> None:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.svm import SVC
 
 ROWS_AT_ONCE = 1000  # of the kernel matrix between new and fitted examples
 
@@ -49,6 +47,8 @@ def fit(x: np.ndarray, y: np.ndarray, /, *, c: float, gamma: float) -> Machine:
     Raises:
       ValueError: ``c`` or ``gamma`` is not positive.
     """
+    from sklearn.svm import SVC  # imported when needed: it takes two seconds
+
     for name, value in (("c", c), ("gamma", gamma)):
         if not value > 0:
             raise ValueError(f"{name}: {value} is not positive")
@@ -57,7 +57,8 @@ def fit(x: np.ndarray, y: np.ndarray, /, *, c: float, gamma: float) -> Machine:
     coefficients, intercepts = np.zeros((len(x), len(pairs))), np.zeros(len(pairs))
     for index, pair in enumerate(pairs):
         rows = np.flatnonzero(np.isin(y, classes[pair]))
-        kernel = rbf_kernel(x[rows], gamma=gamma)
+        of_pair = x[rows]
+        kernel = _kernel(of_pair, of_pair, gamma)
         machine = SVC(C=c, kernel="precomputed").fit(kernel, y[rows])
         coefficients[rows[machine.support_], index] = machine.dual_coef_[0]
         intercepts[index] = machine.intercept_[0]
@@ -79,7 +80,13 @@ def error(machine: Machine, x: np.ndarray, y: np.ndarray, /) -> float:
 
 def _votes(machine: Machine, x: np.ndarray) -> np.ndarray:
     """Pairs won by each class, [m, k]."""
-    kernel = rbf_kernel(np.asarray(x, np.float64), machine.x, gamma=machine.gamma)
+    kernel = _kernel(np.asarray(x, np.float64), machine.x, machine.gamma)
     decisions = kernel @ machine.coefficients + machine.intercepts
     winners = np.where(decisions > 0, machine.pairs[:, 1], machine.pairs[:, 0])
     return np.stack([(winners == index).sum(axis=1) for index in range(len(machine.classes))], 1)
+
+
+def _kernel(x: np.ndarray, others: np.ndarray, gamma: float) -> np.ndarray:
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    return rbf_kernel(x, others, gamma=gamma)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy.stats import false_discovery_control
 
 from experiments.claims import (
     baseline,
@@ -111,6 +110,8 @@ def q_values(judgements: Sequence[Judgement], /) -> list[float | None]:
     tested = [place for place, one in enumerate(judgements) if one.verdict.p is not None]
     corrected: list[float | None] = [None] * len(judgements)
     if tested:
+        from scipy.stats import false_discovery_control  # imported when needed: it takes a second
+
         p = np.array([judgements[place].verdict.p for place in tested], np.float64)
         for place, q in zip(tested, false_discovery_control(p), strict=True):
             corrected[place] = float(q)

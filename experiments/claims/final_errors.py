@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from experiments.claims.networks import SYMMETRIC, find
 from experiments.claims.paper import PAPER_P, PAPER_TEST_EXAMPLES
@@ -116,7 +116,7 @@ def as_in_the_paper(error: np.ndarray, paper: float, /, *, what: str) -> Verdict
     # What sampling adds is known, so it brings no doubt of its own into the degrees of freedom.
     degrees = (len(error) - 1) * (1 + sampling / seeds) ** 2 if seeds else math.inf
     reach = Spread(seeds, sampling, degrees).half(confidence=1 - PAPER_P)
-    farthest = TELLING * float(norm.ppf(1 - PAPER_P / 2)) * math.sqrt(2 * of_a_test_set)
+    farthest = TELLING * float(ndtri(1 - PAPER_P / 2)) * math.sqrt(2 * of_a_test_set)
     numbers = clean(
         {
             what: {"mean": mean, "low": mean - reach, "high": mean + reach, "n": len(error)},

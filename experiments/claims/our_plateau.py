@@ -5,7 +5,6 @@ import math
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from scipy.stats import kendalltau
 
 from experiments.claims.plateau import at_the_earliest, leaving, log_updates_to_leave
 from experiments.claims.verdict import Claim, NotTested, Verdict, decide, decide_all, on
@@ -162,6 +161,8 @@ def rank_with_chi(group: xr.Dataset, /, *, kernels: float | None, sign: int) -> 
     ordered = [spec for spec in nets if chi[spec] < 1 - meanfield.CRITICAL_TOLERANCE]
     if len(ordered) < 3:
         raise NotTested(f"{len(ordered)} nets of the grid are in the ordered phase; 3 make a rank")
+    from scipy.stats import kendalltau  # imported when needed: it takes a second
+
     when = np.array([at_the_earliest(network(group, spec)) for spec in ordered])
     tau = [kendalltau([chi[spec] for spec in ordered], column)[0] for column in when.T]
     return decide(

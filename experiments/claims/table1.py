@@ -2,7 +2,7 @@
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import stdtrit
 
 from experiments.claims.explanations import CURVES_CROSS, ESCAPE
 from experiments.claims.fig12 import dashed
@@ -19,7 +19,7 @@ from experiments.results.queries import NotMeasured, condition, final_error, nee
 from glorot_jax.confidence import each_seed
 
 # Standard errors that a mean difference over so many seeds must exceed for Table 1's p.
-_BARS = {seeds: float(stats.t.ppf(1 - PAPER_P / 2, seeds - 1)) for seeds in (3, 5, 10)}
+_BARS = {seeds: float(stdtrit(seeds - 1, 1 - PAPER_P / 2)) for seeds in (3, 5, 10)}
 _TABLE = (
     "The paper prints one run of each, at a learning rate and for a Shapeset test set that it "
     "doesn't print. The validation errors over the sweep of learning rates, and a wider sweep, "

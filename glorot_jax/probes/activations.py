@@ -9,6 +9,7 @@ from glorot_jax.activations import SATURATED_SLOPE, slope
 from glorot_jax.data.stream import Batch
 from glorot_jax.network import MLP, Params, signals
 from glorot_jax.probes.histogram import histogram
+from glorot_jax.probes.layers import by_layer
 from glorot_jax.probes.quantile import quantile
 
 QUANTILES = (0.02, 0.5, 0.98)
@@ -41,9 +42,4 @@ def activation_statistics(
             "histogram": histogram(z, *ACTIVATION_RANGE, bins),
         }
 
-    return stack_layers([one_layer(s, z) for s, z in zip(flow.s[:-1], flow.z[1:], strict=True)])
-
-
-def stack_layers(layers: list[dict[str, jax.Array]]) -> dict[str, jax.Array]:
-    """One mapping per layer to one mapping whose arrays have the layer as first axis."""
-    return jax.tree.map(lambda *values: jnp.stack(values), *layers)
+    return by_layer(one_layer, list(zip(flow.s[:-1], flow.z[1:], strict=True)))

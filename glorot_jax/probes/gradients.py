@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from glorot_jax.data.stream import Batch
 from glorot_jax.losses import Loss, cross_entropy
 from glorot_jax.network import MLP, Params, Signals, kernels, signals
-from glorot_jax.probes.activations import stack_layers
 from glorot_jax.probes.histogram import histogram
+from glorot_jax.probes.layers import by_layer
 
 RANGE_IN_STD = 5.0
 
@@ -97,7 +97,7 @@ def _backprop(found: Gradients, bins: int) -> Mapping[str, jax.Array]:
             "histogram": histogram(ds, -reach, reach, bins),
         }
 
-    return stack_layers([one_layer(ds) for ds in found.ds[:-1]])
+    return by_layer(one_layer, [(ds,) for ds in found.ds[:-1]])
 
 
 def _weight_gradients(found: Gradients, params: Params, bins: int) -> Mapping[str, jax.Array]:
@@ -119,4 +119,4 @@ def _weight_gradients(found: Gradients, params: Params, bins: int) -> Mapping[st
         }
 
     layers = zip(found.flow.z, found.ds, found.dw, kernels(params), strict=True)
-    return stack_layers([one_layer(*layer) for layer in list(layers)[:-1]])
+    return by_layer(one_layer, list(layers)[:-1])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments import launch
+from experiments import launch, running
 from experiments.claims import CLAIMS
 from experiments.report.figures import FIGURES
 from experiments.results import schema
@@ -81,9 +81,9 @@ def test_a_finished_run_is_not_measured_again(smoke_run, config, monkeypatch, ca
 
     finished = {path.stem for path in (smoke_run / "checkpoints").glob("*.nc")}
     assert {"initial", "online", "section5", "baseline"} <= finished
-    stages = {name: never if name in finished else run for name, run in launch.STAGES.items()}
-    monkeypatch.setattr(launch, "STAGES", stages)
-    monkeypatch.setattr(launch, "write_report", never)
+    stages = {name: never if name in finished else run for name, run in running.STAGES.items()}
+    monkeypatch.setattr(running, "STAGES", stages)
+    monkeypatch.setattr(running, "write_report", never)
     before = schema.load(smoke_run / "results.nc")
     assert launch.run(config, str(smoke_run)) == smoke_run / "index.html"
     assert capsys.readouterr().err == f"nothing to do: {smoke_run} holds this run, finished\n"

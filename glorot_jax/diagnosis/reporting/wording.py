@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import stdtr
 
 from glorot_jax.diagnosis.judging.finding import MEANINGS, NOTE, SEVERE, WARNING, Finding
 from glorot_jax.diagnosis.reporting.names import Names
@@ -86,7 +86,7 @@ def against_theory(data: xr.Dataset, names: Names) -> str:
         return ""
     with np.errstate(divide="ignore", invalid="ignore"):
         strayed = np.abs(np.log1p(gap) + np.square(noise) / 2) / noise
-        chance = 2 * stats.t.sf(strayed, df=np.maximum(units - 1, 1))
+        chance = 2 * stdtr(np.maximum(units - 1, 1), -strayed)
     worst = int(np.argmin(np.where(compared, chance, np.inf)))
     explained = chance[worst] * compared.sum() > CHANCE
     end = "chance explains that" if explained else "these are not random weights"

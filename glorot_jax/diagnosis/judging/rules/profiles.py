@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import theilslopes
 
 from glorot_jax.diagnosis.judging.evidence import Chain, Evidence
 from glorot_jax.diagnosis.judging.finding import (
@@ -42,22 +41,28 @@ class _Course:
 
 
 def _course(labels: tuple[str, ...], profile: np.ndarray) -> _Course | None:
-    """By a straight line through its logarithm; None where there is too little to draw one.
-
-    Its slope is the median of all pairs' (Theil and Sen), which no single station can tilt: what
-    follows a normalisation is as large as that makes it.
-    """
+    """By a straight line through its logarithm; None where there is too little to draw one."""
     known = np.isfinite(profile) & (profile > 0)
     if known.sum() < LEAST_STATIONS:
         return None
     kept = [label for label, use in zip(labels, known, strict=True) if use]
     log = np.log(profile[known])
-    slope = float(theilslopes(log)[0])
+    slope = _median_slope(log)
     ends = float(log[-1] - log[0])
     # Both the line and the ends must say it: neither a bend nor one odd station is a trend.
     total = slope * (len(log) - 1)
     change = min((total, ends), key=abs) if total * ends > 0 else 0.0
     return _Course(tuple(kept), float(np.exp(np.clip(change, -80, 80))), float(np.exp(slope)))
+
+
+def _median_slope(y: np.ndarray) -> float:
+    """The median slope of all pairs of y [n] at 0, 1, .. n - 1 (Theil and Sen).
+
+    No single station can tilt it: what follows a normalisation is as large as that makes it.
+    (``scipy.stats`` has it, and takes a second to import.)
+    """
+    first, second = np.triu_indices(len(y), 1)
+    return float(np.median((y[second] - y[first]) / (second - first)))
 
 
 def forward(evidence: Evidence) -> list[Finding]:
