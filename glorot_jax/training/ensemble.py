@@ -89,13 +89,20 @@ def create(
     Members of one seed share their stream. Where the devices don't divide the members the last one
     is repeated: the first ``len(members)`` rows of any result are the real ones.
     """
-    distinct = jnp.asarray(list(dict.fromkeys(seeds)))
+    distinct = np.array(list(dict.fromkeys(seeds)))
+    started = _start_streams(stream.init, key, distinct)
+    return place(Ensemble(jax.tree.map(_stack, *members), started), seeds, mesh=mesh)
 
-    def start_stream(seed: jax.Array) -> PyTree:
-        return stream.init(named(key, "stream", seed))
 
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-    return place(Ensemble(stacked, jax.jit(jax.vmap(start_stream))(distinct)), seeds, mesh=mesh)
+@partial(jax.jit, static_argnums=0)
+def _start_streams(init: Callable[[jax.Array], PyTree], key: jax.Array, seeds: jax.Array) -> PyTree:
+    return jax.vmap(lambda seed: init(named(key, "stream", seed)))(seeds)
+
+
+def _stack(*leaves: jax.Array) -> np.ndarray | jax.Array:
+    """On the host, where nothing is compiled for their shape; but random keys stay JAX's."""
+    is_key = jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
+    return jnp.stack(leaves) if is_key else np.stack(leaves)
 
 
 def place(ensemble: Ensemble, seeds: Sequence[int], *, mesh: jax.sharding.Mesh) -> Ensemble:
