@@ -22,6 +22,6 @@ def by_layer(
     found = []
     for alike in places.values():
         stacked = [jnp.stack(each) for each in zip(*(layers[i] for i in alike), strict=True)]
-        found.append(jax.vmap(statistics)(*stacked))
+        found.append(jax.lax.map(lambda arrays: statistics(*arrays), tuple(stacked)))
     order = np.argsort(np.concatenate(list(places.values())))
     return jax.tree.map(lambda *of_shapes: jnp.concatenate(of_shapes)[order], *found)
