@@ -16,7 +16,6 @@ from math import prod
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from benchmarks.timing import markdown
 from experiments.configs import base
@@ -26,7 +25,6 @@ from glorot_jax.data.stream import Batch
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init
 from glorot_jax.training import loop
-from glorot_jax.training.ensemble import fresh_member
 
 FLOAT, GB = 4, 1e9
 SEEDS = 5
@@ -150,7 +148,7 @@ def _measured(depth: int, classes: int) -> int:
     start = partial(init, model, inputs=1024)
 
     def measure(key: jax.Array) -> object:
-        return probe(fresh_member(start(key), 0.1, optax.sgd), loop.HeldOut(batch, batch, batch))
+        return probe(start(key), loop.HeldOut(batch, batch, batch))
 
     shapes = jax.eval_shape(measure, jax.random.key(0))
     return sum(prod(leaf.shape) for leaf in jax.tree.leaves(shapes))

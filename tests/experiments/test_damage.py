@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
-from experiments import launch
+from experiments import launch, running
 from experiments.checkpoint import CheckpointError, Checkpoints, read
 from experiments.configs import base
 from experiments.results import schema
@@ -59,8 +59,8 @@ def short_report(results: xr.DataTree, folder: Path) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def _short():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "STAGES", {"online": short_stage})
-        patch.setattr(launch, "write_report", short_report)
+        patch.setattr(running, "STAGES", {"online": short_stage})
+        patch.setattr(running, "write_report", short_report)
         yield
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments import launch
+from experiments import launch, running
 from experiments.configs import base
 from experiments.stages import STAGES
 
@@ -25,8 +25,8 @@ def keys_of(tmp_path, monkeypatch):
 
             return measure
 
-        monkeypatch.setattr(launch, "STAGES", {stage: recording(stage) for stage in stages})
-        monkeypatch.setattr(launch, "write_report", lambda *_: tmp_path)
+        monkeypatch.setattr(running, "STAGES", {stage: recording(stage) for stage in stages})
+        monkeypatch.setattr(running, "write_report", lambda *_: tmp_path)
         config = base.paper("smoke")
         config.stages = tuple(stages)
         launch.run(config, str(tmp_path / "-".join(stages)))
