@@ -14,6 +14,7 @@ from glorot_jax.diagnosis.measuring.checks import check_costs
 from glorot_jax.diagnosis.measuring.fingerprints import fingerprint, fingerprint_after
 from glorot_jax.diagnosis.measuring.moments import (
     Units,
+    all_nan,
     by_example,
     centre,
     constant_features,
@@ -297,7 +298,7 @@ def _one_step(site: Site, n: int, values: Values) -> Shown:
     z, s, ds, kernel, _, others = values
     dw = weight_gradient(site, n, z, kernel, others, ds)
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
-    known = site.differentiable & ~jnp.isnan(s).all()
+    known = site.differentiable & ~all_nan(s)
     ds, dw = (jnp.where(known, a, jnp.nan) for a in (ds, dw))
     return {**forwards(site, z, s, kernel), "ds_centre": centre(ds), **sizes(ds), "dw": dw}
 
@@ -405,12 +406,13 @@ def _slopes(site: Site, s: jax.Array) -> dict[str, jax.Array]:
     saturated = jnp.mean(
         (jnp.sign(full) * slope < SATURATED_SLOPE * jnp.abs(full)).astype(jnp.float32)
     )
-    taken = ~jnp.isnan(s).all()
+    taken = ~all_nan(s)
     alive = nothing["alive"]
     if site.unit_axes is not None or site.s_axis is not None:
         units = _all_but(site.s_axis, s.ndim) if site.unit_axes is None else site.unit_axes
         rest = tuple(axis for axis in range(s.ndim) if axis not in units)
-        alive = ((slope != 0) & taken).any(rest).reshape(-1)
+        moves = jnp.max((slope != 0).astype(jnp.float32), axis=rest)
+        alive = ((moves > 0) & taken).reshape(-1)
     return {"saturated": jnp.where(taken, saturated, jnp.nan), "alive": alive}
 
 
