@@ -132,6 +132,8 @@ def test_figures_of_shapeset_can_be_made_of_another_set(tmp_path):
     config = base.figure("fig03", "smoke")
     config.stages = ("initial", "online")
     config.initial.activations = ("tanh",)
+    config.initial.depth = 2
+    config.online.conditions = tuple(f"{text} 2" for text in config.online.conditions)
     config.online.dataset = config.initial.dataset = "digits"
     launch.run(config, str(tmp_path))
     written = schema.load(tmp_path / "results.nc")

@@ -14,6 +14,7 @@ from tests.experiments.same_results import assert_same
 
 FIG09 = (
     "--config=fig09:smoke",
+    "--config.online.conditions=('tanh standard 2','tanh normalized 2')",
     "--config.online.updates=1600",
     "--config.online.points=8",
     "--config.checkpoint_seconds=0",
@@ -34,8 +35,8 @@ METHODS = (
 STOPPED_AT = {
     FIG09: [
         ("config.json", 0),
-        ("checkpoints/online/tanh-5", 200),
-        ("checkpoints/online/tanh-5", 800),
+        ("checkpoints/online/tanh-2", 200),
+        ("checkpoints/online/tanh-2", 800),
     ],
     METHODS: [
         ("checkpoints/online/tanh-2-pretraining/layer-2", 0),
