@@ -154,7 +154,7 @@ def mean_singular_values(
     """
     flow = signals(model, params, x)
 
-    def one_layer(kernel: jax.Array, s: jax.Array, key: jax.Array) -> dict[str, jax.Array]:
+    def one_layer(kernel: jax.Array, s: jax.Array, key: jax.Array) -> jax.Array:
         slopes = slope(model.activation, s)
         # Of J = W diag(f'(s)): the squares summed over what each unit's kernel weighs.
         square = jnp.square(slopes) @ jnp.sum(jnp.square(kernel), axis=0) / min(kernel.shape)
@@ -168,11 +168,11 @@ def mean_singular_values(
 
         each = jax.vmap(of_example)(slopes, jax.random.split(key, len(x)))
         every = jax.tree.map(lambda leaf: leaf[:, None], each)  # one start vector an example
-        return {"mean": lanczos.summary(every, jnp.sqrt(square)).mean}
+        return lanczos.summary(every, jnp.sqrt(square)).mean
 
     keys = [named(key, "layer", layer) for layer in range(len(model.widths))]
     layers = zip(kernels(params)[:-1], flow.s[:-1], keys, strict=True)
-    return by_layer(one_layer, list(layers))["mean"]
+    return by_layer(one_layer, list(layers))
 
 
 def _singular_values(model: MLP, params: Params, *, x: jax.Array) -> jax.Array:

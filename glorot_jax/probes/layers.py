@@ -1,19 +1,20 @@
 """The same statistics of every layer, compiled once for all layers of one shape."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+T = TypeVar("T")  # an array or a tree of them
 
-def by_layer(
-    statistics: Callable[..., dict[str, jax.Array]], layers: Sequence[tuple[jax.Array, ...]]
-) -> dict[str, jax.Array]:
+
+def by_layer(statistics: Callable[..., T], layers: Sequence[tuple[jax.Array, ...]]) -> T:
     """``statistics(*arrays)`` of the arrays of each layer; every value has the layer as first axis.
 
     >>> layers = [(jnp.ones(3),), (jnp.ones(2),), (jnp.zeros(3),)]
-    >>> by_layer(lambda z: {"mean": jnp.mean(z)}, layers)["mean"].tolist()
+    >>> by_layer(jnp.mean, layers).tolist()
     [1.0, 1.0, 0.0]
     """
     places: dict[tuple[tuple[int, ...], ...], list[int]] = {}

@@ -23,6 +23,7 @@ from glorot_jax.training.update import MakeOptimizer, Member, Train
 from glorot_jax.typing import PyTree
 
 AXIS = "member"
+_SHARDED, _EVERYWHERE = PartitionSpec(AXIS), PartitionSpec()
 Probe: TypeAlias = Callable[[PyTree, PyTree], PyTree]  # (params of a member, held_out)
 MapMembers: TypeAlias = Callable[[Callable[..., PyTree]], Callable[..., PyTree]]
 
@@ -49,16 +50,22 @@ def over_devices(mapped: Callable[[PyTree], PyTree], stack: PyTree) -> PyTree:
     mesh = member_mesh()
     count = jax.tree.leaves(stack)[0].shape[0]
     padded_indices = np.minimum(np.arange(count + -count % mesh.size), count - 1)
-    spec = PartitionSpec(AXIS)
-    program = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    program = _on_each_device(mapped, mesh, _SHARDED)
     padded = jax.tree.map(lambda leaf: leaf[padded_indices], stack)
-    sharded = processes.place(padded, NamedSharding(mesh, spec))
+    sharded = processes.place(padded, NamedSharding(mesh, _SHARDED))
     return jax.tree.map(lambda leaf: leaf[:count], processes.on_host(jax.jit(program)(sharded)))
+
+
+def _on_each_device(
+    function: Callable[..., PyTree], mesh: jax.sharding.Mesh, *inputs: PartitionSpec
+) -> Callable[..., PyTree]:
+    """``function`` of what each device of ``mesh`` has of its arguments; results are sharded."""
+    return jax.shard_map(function, mesh=mesh, in_specs=inputs, out_specs=_SHARDED, check_vma=False)
 
 
 def on_every_device(tree: PyTree, mesh: jax.sharding.Mesh) -> PyTree:
     """``tree``, which every process has, on each device of ``mesh``."""
-    return processes.place(tree, NamedSharding(mesh, PartitionSpec()))
+    return processes.place(tree, NamedSharding(mesh, _EVERYWHERE))
 
 
 def map_members(platform: str) -> MapMembers:
@@ -114,7 +121,7 @@ def place(ensemble: Ensemble, seeds: Sequence[int], *, mesh: jax.sharding.Mesh) 
         members._replace(stream=jnp.asarray(indices.stream, jnp.int32)),
         jax.tree.map(lambda leaf: leaf[streams], ensemble.streams),
     )
-    return processes.place(placed, NamedSharding(mesh, PartitionSpec(AXIS)))
+    return processes.place(placed, NamedSharding(mesh, _SHARDED))
 
 
 def without_padding(
@@ -212,7 +219,7 @@ class Advance:
 
     def compile(self, ensemble: Ensemble, arrays: PyTree, held_out: PyTree) -> None:
         """Compiles what a call with these arguments runs, side by side, and runs nothing."""
-        sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))
+        sharding = NamedSharding(self.mesh, _SHARDED)
         _, drawn = jax.eval_shape(self.draw, arrays, ensemble.streams)
         drawn = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), drawn
@@ -259,13 +266,9 @@ def make_advance(
 
         return over(train_one)(members)
 
-    sharded = PartitionSpec(AXIS)
-    trained = jax.shard_map(
-        train_all, mesh=mesh, in_specs=(sharded, sharded), out_specs=sharded, check_vma=False
-    )
     return Advance(
         _draw_program(stream.next, over, mesh),
-        jax.jit(trained, donate_argnums=0),
+        jax.jit(_on_each_device(train_all, mesh, _SHARDED, _SHARDED), donate_argnums=0),
         _measure_program(probe, over, mesh),
         mesh,
     )
@@ -278,13 +281,7 @@ def _draw_program(
     def draw(arrays: PyTree, streams: PyTree) -> tuple[PyTree, PyTree]:
         return over(partial(next_block, arrays))(streams)
 
-    sharded, everywhere = PartitionSpec(AXIS), PartitionSpec()
-    return jax.jit(
-        jax.shard_map(
-            draw, mesh=mesh, in_specs=(everywhere, sharded), out_specs=sharded, check_vma=False
-        ),
-        donate_argnums=1,
-    )
+    return jax.jit(_on_each_device(draw, mesh, _EVERYWHERE, _SHARDED), donate_argnums=1)
 
 
 @cache
@@ -292,9 +289,4 @@ def _measure_program(probe: Probe, over: MapMembers, mesh: jax.sharding.Mesh) ->
     def measure(params: PyTree, held_out: PyTree) -> PyTree:
         return over(lambda of_one: probe(of_one, held_out))(params)
 
-    sharded, everywhere = PartitionSpec(AXIS), PartitionSpec()
-    return jax.jit(
-        jax.shard_map(
-            measure, mesh=mesh, in_specs=(sharded, everywhere), out_specs=sharded, check_vma=False
-        )
-    )
+    return jax.jit(_on_each_device(measure, mesh, _SHARDED, _EVERYWHERE))

@@ -11,10 +11,8 @@ import numpy as np
 from glorot_jax.data.stream import Batch, Task
 from glorot_jax.network import MLP, Params, logits
 from glorot_jax.probes import activation_statistics, gradient_statistics, output_statistics
-from glorot_jax.training.ensemble import Ensemble
+from glorot_jax.training.ensemble import Advance, Ensemble
 from glorot_jax.typing import Loss, PyTree
-
-Advance = Callable[[Ensemble, PyTree, PyTree, int, bool], tuple[Ensemble, PyTree]]
 
 
 class HeldOut(NamedTuple):

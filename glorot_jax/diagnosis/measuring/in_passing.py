@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from glorot_jax.diagnosis.measuring.moments import norm, quantiles, std
+from glorot_jax.diagnosis.measuring.moments import all_nan, norm, quantiles, std
 from glorot_jax.diagnosis.measuring.site_statistics import (
     finished_forwards,
     forwards,
@@ -75,7 +75,7 @@ def _look(site: Site, n: int, values: Seen, zeros: Any) -> tuple[jax.Array, Any]
         # A barrier, because XLA takes seconds to sort a constant batch while it compiles.
         sample = jax.lax.optimization_barrier(shown[name])
         shown[name] = quantiles(sample[None], QUANTILES)[0]
-    shown[_TAKEN] = jnp.where(jnp.isnan(stopped.s).all(), jnp.nan, 1.0).astype(jnp.float32)
+    shown[_TAKEN] = jnp.where(all_nan(stopped.s), jnp.nan, 1.0).astype(jnp.float32)
     seen = stopped.z, stopped.kernel, stopped.others
 
     @jax.custom_vjp

@@ -22,7 +22,7 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     ritz,
     summary,
 )
-from glorot_jax.diagnosis.measuring.moments import magnitude
+from glorot_jax.diagnosis.measuring.moments import all_nan, magnitude
 from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, slope_of
@@ -241,7 +241,7 @@ def _spectrum(bins: int, values: _Values) -> Spectrum:
 def _site_values(
     site: Site, axes: _Axes, how: _How, kernel: jax.Array, slopes: jax.Array, key: jax.Array
 ) -> _Values:
-    taken = ~jnp.isnan(slopes).all()
+    taken = ~all_nan(slopes)
     slopes = jnp.moveaxis(jnp.where(taken, slopes, 0), axes.s, 0)[: how.examples]
     shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
     linear = partial(_linear_part(site, axes), _single(jnp.where(taken, kernel, 0)))
@@ -292,7 +292,7 @@ def _slopes(site: Site, s: jax.Array) -> jax.Array:
         slope = jnp.ones(s.shape, jnp.float32)
         if site.activation is not None:
             slope = slope_of(site.activation, s).astype(jnp.float32)
-        return jnp.where(jnp.isnan(s).all(), jnp.nan, slope)
+        return jnp.where(all_nan(s), jnp.nan, slope)
 
     each = one_step
     for _ in site.steps:
