@@ -87,7 +87,7 @@ def _sizes(case: Case, cost: Any) -> tuple[float, float]:
     traced = trace_with_costs(case.apply_fn, case.params, case.x, case.y, loss=cross_entropy)
     exam = examination(traced, cross_entropy, BINS)
     lines, memory = [], []
-    for program in (jax.value_and_grad(cost), lambda *given: exam(*given)):
+    for program in (jax.value_and_grad(cost), exam.exposed):
         lowered = jax.jit(program).lower(case.params, case.x, case.y)
         lines.append(lowered.as_text().count("\n"))
         sizes = lowered.compile().memory_analysis()

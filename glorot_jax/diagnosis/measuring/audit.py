@@ -5,8 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
+from glorot_jax.diagnosis.arrays import Array, namespace
 from glorot_jax.diagnosis.tracing.jaxpr import bind, scan_options, scan_parts
 from glorot_jax.diagnosis.tracing.layout import Block, Order, Site
 
@@ -55,7 +57,7 @@ def _of_steps(eqn: core.JaxprEqn, body: Block, values: Sequence[Any]) -> Operand
     return made
 
 
-def unaccounted(gradients: Sequence[jax.Array], seen: Sequence[jax.Array]) -> list[jax.Array]:
+def unaccounted(gradients: Sequence[Array], seen: Sequence[Array]) -> list[Array]:
     """For each float parameter, the part of its gradient that comes by other ways than the sites.
 
     ``gradients``: of the parameters that are floats; ``seen``: what ``accounted`` returns.
@@ -110,7 +112,8 @@ def _summed(ds: jax.Array, bias: jax.Array, steps: int) -> jax.Array:
     return jnp.sum(ds, axis=spread).reshape(bias.shape).astype(bias.dtype)
 
 
-def _share(whole: jax.Array, part: jax.Array) -> jax.Array:
-    size = jnp.linalg.norm(whole.reshape(-1))
-    missing = jnp.linalg.norm((whole - part.astype(whole.dtype)).reshape(-1))
-    return jnp.where(size > 0, missing / jnp.where(size > 0, size, 1), 0.0).astype(jnp.float32)
+def _share(whole: Array, part: Array) -> Array:
+    xp = namespace(whole)
+    size = xp.linalg.norm(whole.reshape(-1))
+    missing = xp.linalg.norm((whole - part.astype(whole.dtype)).reshape(-1))
+    return xp.where(size > 0, missing / xp.where(size > 0, size, 1), 0.0).astype(np.float32)

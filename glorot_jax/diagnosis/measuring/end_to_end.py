@@ -20,13 +20,14 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     ritz,
     summary,
 )
-from glorot_jax.diagnosis.measuring.moments import mean_square, parts
+from glorot_jax.diagnosis.measuring.moments import mean_square
 from glorot_jax.diagnosis.measuring.site_jacobians import (
     EXACT_UP_TO,
     named,
     nothing,
     singular_values_of,
 )
+from glorot_jax.diagnosis.measuring.wide import Wide
 from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.layout import Site, flat_steps, step_indices
 from glorot_jax.diagnosis.tracing.sites import Traced
@@ -159,13 +160,13 @@ def _of_row(index: int, axis: int, cotangents: _Cotangents, step: jax.Array) -> 
 def by_example(outputs: PyTree, n: int) -> jax.Array:
     """The real numbers that the model computes of each example, [n, outputs]."""
     leaves = [leaf for leaf in jax.tree.leaves(outputs) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    return jnp.concatenate([parts(leaf).reshape(n, -1) for leaf in leaves], axis=1)
+    return jnp.concatenate([Wide(leaf).parts.reshape(n, -1) for leaf in leaves], axis=1)
 
 
 def _examples_first(values: jax.Array, axis: int) -> jax.Array:
     """[n, size] in float32."""
     moved = jnp.moveaxis(values, axis, 0)
-    return parts(moved).reshape(len(moved), -1)
+    return Wide(moved).parts.reshape(len(moved), -1)
 
 
 def _where(known: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:

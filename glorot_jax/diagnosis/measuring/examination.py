@@ -6,25 +6,53 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from glorot_jax.diagnosis.arrays import Array, each
 from glorot_jax.diagnosis.measuring.audit import accounted, unaccounted
-from glorot_jax.diagnosis.measuring.moments import by_example, largest, mean_square, norm
+from glorot_jax.diagnosis.measuring.moments import example_norms, mean_square, norm
 from glorot_jax.diagnosis.measuring.site_statistics import (
     Groups,
+    Made,
     as_rows,
     at_each_site,
-    shown_at_each_site,
+    made_at_each_site,
+    on_host,
 )
-from glorot_jax.diagnosis.tracing.sites import Traced
+from glorot_jax.diagnosis.measuring.wide import Wide
+from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.diagnosis.tracing.stations import Key, Landmarks, Station, find_landmarks
 from glorot_jax.typing import ApplyFn, Loss, PyTree
+
+
+class Pass(NamedTuple):
+    """What one forward and one backward pass leave behind.
+
+    ``gradient``: of the summed cost; ``seen``: the part of it that comes by the sites.
+    ``stations``: the values v of each and dC/dv, by key. The rest as ``Examined``.
+    """
+
+    outputs: PyTree
+    costs: jax.Array
+    gradient: PyTree
+    seen: Sequence[jax.Array]
+    stations: Mapping[Key, tuple[jax.Array, jax.Array]]
+    softmaxes: Mapping[Key, Mapping[str, jax.Array]]
+
+
+class Exposed(NamedTuple):
+    """A pass with all values of its sites, to be measured on the host."""
+
+    signals: Signals
+    ds: Sequence[jax.Array]
+    made: Sequence[Made]
+    rest: Pass
 
 
 class Piece(NamedTuple):
     """What a pass over some of the examples shows, in a form that can be merged with others.
 
-    ``groups``: as ``shown_at_each_site``. ``gradient``: of the summed cost; ``seen``: the part of
-    it that comes by the sites. The rest as ``Examined``.
+    ``groups``: as ``at_each_site``. The rest as ``Pass`` and ``Examined``.
     """
 
     groups: Groups
@@ -71,24 +99,42 @@ class Examination:
     bins: int
     differentiable: bool = True
 
-    def __call__(self, params: PyTree, x: PyTree, y: PyTree, /) -> Examined:
-        """One forward and one backward pass; for ``jit`` and for maps over nets."""
-        rows, piece = self._pass(at_each_site, params, x, y)
-        return _examined(rows, piece)
-
     def piece(self, params: PyTree, x: PyTree, y: PyTree, /) -> Piece:
-        """The same pass, of examples that aren't all; for ``jit``."""
-        groups, piece = self._pass(shown_at_each_site, params, x, y)
-        return piece._replace(groups=groups)
+        """One forward and one backward pass, of examples that may not be all; for ``jit``."""
+        signals, ds, at = self._pass(params, x, y)
+        groups, gradients = at_each_site(self.traced, signals, ds, self.bins)
+        return self._piece(groups, at(gradients))
+
+    def exposed(self, params: PyTree, x: PyTree, y: PyTree, /) -> Exposed:
+        """The same pass with nothing of it reduced; for ``jit``, which it takes far less of."""
+        signals, ds, at = self._pass(params, x, y)
+        made = made_at_each_site(self.traced, signals, ds)
+        rest = at([of_site.gradient for of_site in made])
+        return Exposed(signals._replace(outputs=None), ds, made, rest)
+
+    def reduced(self, exposed: Exposed, /) -> Piece:
+        """What ``piece`` shows, of arrays on the host."""
+        signals, ds, made, rest = exposed
+        with np.errstate(all="ignore"):
+            return self._piece(on_host(self.traced, signals, ds, made, self.bins), rest)
 
     def whole(self, merged: Piece, /) -> Examined:
-        """What one pass would show, from the merged pieces of all examples; for ``jit``."""
-        return _examined(as_rows(self.traced, merged.groups), merged)
+        """What one pass would show, from the merged pieces of all examples."""
+        return Examined(
+            as_rows(self.traced, merged.groups),
+            merged.outputs,
+            merged.costs,
+            jax.tree.map(lambda g: g / len(merged.costs), merged.gradient),
+            merged.size,
+            merged.sensitivity,
+            merged.softmaxes,
+            unaccounted(jax.tree.leaves(merged.gradient), merged.seen),
+        )
 
     def _pass(
-        self, measure: Callable[..., tuple[Any, Any]], params: PyTree, x: PyTree, y: PyTree
-    ) -> tuple[Any, Piece]:
-        """What ``measure`` sees of the sites, and the rest."""
+        self, params: PyTree, x: PyTree, y: PyTree
+    ) -> tuple[Signals, Sequence[jax.Array], Callable[[Sequence[jax.Array]], Pass]]:
+        """Signals, dC/ds, and from the kernels' gradients to the rest of the pass."""
         floats, rest = split_floats(params)
         exposed = replace(self.traced, block=self.landmarks.block)
 
@@ -104,58 +150,49 @@ class Examination:
         (gradient, ds, dv), (signals, seen, costs) = jax.grad(total, (0, 1, 2), has_aux=True)(
             floats, self.traced.perturbations(), zeros
         )
-        at_sites, kernel_gradients = measure(self.traced, signals, ds, self.bins)
-        leaves = jax.tree.leaves(params)
-        by_sites = accounted(self.traced.block, self.traced.sites, leaves, kernel_gradients, ds)
-        n = costs.shape[0]
-        sizes = {key: self._at_station(key, seen[key], dv[key], n) for key in zeros}
-        piece = Piece(
-            (),
-            signals.outputs,
-            costs,
-            gradient,
-            by_sites,
+
+        def at(kernel_gradients: Sequence[jax.Array]) -> Pass:
+            leaves, sites = jax.tree.leaves(params), self.traced.sites
+            by_sites = accounted(self.traced.block, sites, leaves, kernel_gradients, ds)
+            stations = {key: (seen[key], dv[key]) for key in zeros}
+            softmaxes = {place.key: seen[place.key] for place in self.landmarks.softmaxes}
+            return Pass(signals.outputs, costs, gradient, by_sites, stations, softmaxes)
+
+        return signals, ds, at
+
+    def _piece(self, groups: Groups, rest: Pass) -> Piece:
+        n = len(rest.costs)
+        sizes = {key: self._at_station(key, *values, n) for key, values in rest.stations.items()}
+        return Piece(
+            groups,
+            rest.outputs,
+            rest.costs,
+            rest.gradient,
+            rest.seen,
             {key: size for key, (size, _) in sizes.items()},
             {key: sensitivity for key, (_, sensitivity) in sizes.items()},
-            {place.key: seen[place.key] for place in self.landmarks.softmaxes},
+            rest.softmaxes,
         )
-        return at_sites, piece
 
-    def _at_station(
-        self, key: Key, v: jax.Array, dv: jax.Array, n: int
-    ) -> tuple[jax.Array, jax.Array]:
+    def _at_station(self, key: Key, v: Array, dv: Array, n: int) -> tuple[Array, Array]:
         station = next(one for one in self.landmarks.stations if one.key == key)
 
-        def one_step(values: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            v, dv = values
-            return jnp.sqrt(mean_square(v)), _sensitivity(v, dv, station.axis, n)
+        def one_step(values: tuple[Array, Array]) -> tuple[Array, Array]:
+            v, dv = map(Wide, values)
+            return v.xp.sqrt(mean_square(v)), _sensitivity(v, dv, station.axis, n)
 
-        return jax.lax.map(one_step, (_flat(station, v), _flat(station, dv)))
-
-
-def _examined(rows: Mapping[str, jax.Array], piece: Piece) -> Examined:
-    return Examined(
-        rows,
-        piece.outputs,
-        piece.costs,
-        jax.tree.map(lambda g: g / len(piece.costs), piece.gradient),
-        piece.size,
-        piece.sensitivity,
-        piece.softmaxes,
-        unaccounted(jax.tree.leaves(piece.gradient), piece.seen),
-    )
+        return each(one_step, (_flat(station, v), _flat(station, dv)))
 
 
-def _flat(station: Station, values: jax.Array) -> jax.Array:
+def _flat(station: Station, values: Array) -> Array:
     return values.reshape(-1, *values.shape[len(station.steps) :])
 
 
-def _sensitivity(v: jax.Array, dv: jax.Array, axis: int | None, n: int) -> jax.Array:
+def _sensitivity(v: Wide, dv: Wide, axis: int | None, n: int) -> Array:
     """Mean over the examples of norm(v) norm(dC/dv); of all at once where they can't be told."""
     if axis is None:
         return norm(v) * norm(dv) / n
-    norms = norm(by_example(v, axis, n), axis=1), norm(by_example(dv, axis, n), axis=1)
-    return jnp.mean(norms[0] * norms[1])
+    return v.xp.mean(example_norms(v, axis, n) * example_norms(dv, axis, n))
 
 
 def examination(
@@ -221,10 +258,10 @@ def small_update(params: PyTree, gradient: PyTree, rate: float) -> PyTree:
             return leaf
         size = jnp.sqrt(mean_square(leaf))
         size = jnp.where(size > 0, size, 1.0)
-        unit = jnp.sqrt(mean_square(slope / largest(slope).astype(slope.dtype)))
+        unit = jnp.sqrt(mean_square(slope / Wide(slope).scale.astype(slope.dtype)))
         step = (
             slope
-            / largest(slope).astype(slope.dtype)
+            / Wide(slope).scale.astype(slope.dtype)
             / jnp.where(unit > 0, unit, 1).astype(slope.dtype)
         )
         step = jnp.conj(step) if jnp.issubdtype(slope.dtype, jnp.complexfloating) else step

@@ -15,8 +15,9 @@ from glorot_jax.diagnosis.measuring.fingerprints import (
     fingerprint_after,
     input_sources,
 )
-from glorot_jax.diagnosis.measuring.moments import magnitude, mean_square, std
+from glorot_jax.diagnosis.measuring.moments import mean_square, std
 from glorot_jax.diagnosis.measuring.site_statistics import Statistics
+from glorot_jax.diagnosis.measuring.wide import magnitude
 from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, flat_steps, slope_of
 from glorot_jax.diagnosis.tracing.programs import compiled_once

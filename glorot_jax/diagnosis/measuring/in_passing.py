@@ -16,9 +16,11 @@ from glorot_jax.diagnosis.measuring.site_statistics import (
     finished_forwards,
     forwards,
     sizes,
+    slopes,
     weight_gradient,
     with_dead,
 )
+from glorot_jax.diagnosis.measuring.wide import Wide
 from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen, Site, flat_steps
 from glorot_jax.diagnosis.tracing.meshes import filled, shape_of
 from glorot_jax.diagnosis.tracing.run import run_block
@@ -70,7 +72,8 @@ def statistics_in_passing(
 def _look(site: Site, n: int, values: Seen, zeros: Any) -> tuple[jax.Array, Any]:
     """s as it is, and what is kept of the site; the derivative in ``zeros`` is of dC/ds."""
     stopped = jax.lax.stop_gradient(values)
-    shown = finished_forwards(forwards(site, stopped.z, stopped.s, stopped.kernel))
+    z, s, kernel = Wide(stopped.z), Wide(stopped.s), Wide(stopped.kernel)
+    shown = finished_forwards(forwards(site, z, s, kernel, slopes(site, stopped.s)))
     for name in ("z_quantile", "s_quantile"):
         # A barrier, because XLA takes seconds to sort a constant batch while it compiles.
         sample = jax.lax.optimization_barrier(shown[name])
@@ -87,7 +90,7 @@ def _look(site: Site, n: int, values: Seen, zeros: Any) -> tuple[jax.Array, Any]
 
     def backward(seen: Any, ds: jax.Array) -> tuple[Any, ...]:
         z, kernel, others = seen
-        dw = weight_gradient(site, n, z, kernel, others, ds)
+        dw = weight_gradient(site, z, kernel, others, ds) / n
         sized = {**sizes(ds), "dw_std": std(dw), "dw_norm": norm(dw)}
         return sized, ds, *(None for _ in seen)
 

@@ -78,8 +78,8 @@ def in_pieces(
     n = whole.traced.n
     sizes = [n] if batch is None else piece_sizes(n, batch)
     if len(sizes) == 1:
-        at_once = compiled_once(lambda net: whole(net, x, y))
-        return Pieces([(x, y)], whole.traced, lambda net: jax.device_get(at_once(net)))
+        measure = _measuring(whole)
+        return Pieces([(x, y)], whole.traced, lambda net: whole.whole(measure(net, x, y)))
     data = _cut(x, y, n, sizes)
     exams: dict[int, Examination] = {}
     for size, (some_x, some_y) in zip(sizes, data, strict=True):
@@ -88,8 +88,7 @@ def in_pieces(
     first = exams[sizes[0]]
     for exam in exams.values():
         _check_same(whole, first, exam)
-    programs = {size: compiled_once(exam.piece) for size, exam in exams.items()}
-    finish = compiled_once(first.whole)
+    programs = {size: _measuring(exam) for size, exam in exams.items()}
     joined = _joining(whole.traced, first.traced)
 
     def examine(net: PyTree) -> Examined:
@@ -98,17 +97,26 @@ def in_pieces(
         for size, some in zip(sizes, data, strict=True):
             before = done.n if done else 0
             _log.info("measuring examples %d to %d of %d", before + 1, before + size, n)
-            piece: Piece = jax.device_get(programs[size](net, *some))
+            piece = programs[size](net, *some)
             part = widened(piece, size, before, n)
             done = merged(done, part) if done else part
             outputs.append(piece.outputs)
             like = like or piece
         assert done is not None
         assert like is not None
-        examined: Examined = jax.device_get(finish(narrowed(done, like)))
+        examined = first.whole(narrowed(done, like))
         return examined._replace(outputs=joined(outputs, sizes))
 
     return Pieces(data, first.traced, examine)
+
+
+def _measuring(exam: Examination) -> Callable[..., Piece]:
+    """``exam.piece`` with its results on the host, reduced there where the signals are there."""
+    if jax.default_backend() != "cpu":
+        on_device = compiled_once(exam.piece)
+        return lambda *given: jax.device_get(on_device(*given))
+    signals = compiled_once(exam.exposed)
+    return lambda *given: exam.reduced(jax.device_get(signals(*given)))
 
 
 def _cut(x: PyTree, y: PyTree, n: int, sizes: Sequence[int]) -> list[tuple[PyTree, PyTree]]:

@@ -22,7 +22,8 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     ritz,
     summary,
 )
-from glorot_jax.diagnosis.measuring.moments import all_nan, magnitude
+from glorot_jax.diagnosis.measuring.moments import all_nan
+from glorot_jax.diagnosis.measuring.wide import magnitude
 from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
 from glorot_jax.diagnosis.tracing.layout import Site, each_step, slope_of

@@ -15,8 +15,9 @@ import optax
 from glorot_jax.activations import SATURATED_SLOPE
 from glorot_jax.diagnosis.measuring.examination import split_floats
 from glorot_jax.diagnosis.measuring.in_passing import Passed, loops, statistics_in_passing
-from glorot_jax.diagnosis.measuring.moments import magnitude, norm
+from glorot_jax.diagnosis.measuring.moments import norm
 from glorot_jax.diagnosis.measuring.site_statistics import statistics_of_pass
+from glorot_jax.diagnosis.measuring.wide import magnitude
 from glorot_jax.diagnosis.tracing.layout import Block, Site, slope_of
 from glorot_jax.diagnosis.tracing.meshes import filled
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves

@@ -13,6 +13,7 @@ import numpy as np
 from jax.extend import core
 
 from glorot_jax.activations import Activation
+from glorot_jax.diagnosis.arrays import Array, each, namespace
 from glorot_jax.typing import PyTree
 
 Kind: TypeAlias = Literal["dense", "convolution", "embedding"]
@@ -165,7 +166,11 @@ class SiteLayout:
 
     def to_rows(self, by_site: Sequence[PyTree]) -> PyTree:
         """Trees of arrays [steps of the site, ..], one a site, as one of arrays [rows, ..]."""
-        return jax.tree.map(lambda *values: jnp.concatenate(values)[self.order], *by_site)
+
+        def joined(*values: Array) -> Array:
+            return namespace(values[0]).concatenate(values)[self.order]
+
+        return jax.tree.map(joined, *by_site)
 
     def groups_to_rows(self, groups: Sequence[PyTree]) -> PyTree:
         """Trees of arrays [sites, steps, ..], one a group of ``alike``, as arrays [rows, ..]."""
@@ -174,8 +179,9 @@ class SiteLayout:
         first = dict(zip(flat, starts, strict=False))
         order = np.array([first[index] + count for index, count in self.places])
 
-        def joined(*values: jax.Array) -> jax.Array:
-            return jnp.concatenate([a.reshape(-1, *a.shape[2:]) for a in values])[order]
+        def joined(*values: Array) -> Array:
+            flat = [a.reshape(-1, *a.shape[2:]) for a in values]
+            return namespace(flat[0]).concatenate(flat)[order]
 
         return jax.tree.map(joined, *groups)
 
@@ -225,14 +231,12 @@ def step_indices(site: Site) -> list[tuple[int, ...]]:
     return list(product(*map(range, site.steps)))
 
 
-def flat_steps(site: Site, values: jax.Array) -> jax.Array:
+def flat_steps(site: Site, values: Array) -> Array:
     """[*steps, ..] as [count of steps, ..]."""
     return values.reshape(prod(site.steps), *values.shape[len(site.steps) :])
 
 
-def each_step(
-    site: Site, measure: Callable[..., PyTree], kernel: jax.Array, *values: PyTree
-) -> PyTree:
+def each_step(site: Site, measure: Callable[..., PyTree], kernel: Array, *values: PyTree) -> PyTree:
     """``measure(kernel, *values)`` at each step around ``site``, one after the other.
 
     ``values`` are trees of arrays [*steps, ..], ``kernel`` has only the axes it differs along.
@@ -245,13 +249,13 @@ def each_step(
         return jax.tree.map(lambda a: a[None], measure(alone, *one))
     varying = [n for n, varies in zip(site.steps, site.kernel_varies, strict=True) if varies]
     kernels = kernel.reshape(prod(varying), *kernel.shape[len(varying) :])
-    whose = jnp.asarray(_kernel_of_step(site))
+    whose = namespace(kernel).asarray(_kernel_of_step(site))
 
     def one_step(step: Any) -> PyTree:
         which, at = step
         return measure(kernels[0] if len(kernels) == 1 else kernels[which], *at)
 
-    return jax.lax.map(one_step, (whose, flat))
+    return each(one_step, (whose, flat))
 
 
 def _kernel_of_step(site: Site) -> np.ndarray:
