@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import optimize
 from scipy.interpolate import PchipInterpolator
 
 from glorot_jax.activations import SATURATED_SLOPE
@@ -23,6 +24,7 @@ from glorot_jax.diagnosis.tracing.layout import Site, slope_of
 from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced
 from glorot_jax.theory import meanfield, spectrum
+from glorot_jax.theory.quadrature import half_gauss
 
 # Where an activation is tabulated: close to 0 finely, far out coarsely, and on either side of 0,
 # where many bend.
@@ -37,14 +39,13 @@ FEW = 5  # values of q, where that of each example would take too long
 PREDICTED = ("z_mean_square", "s_mean_square", "ds_mean_square", "jacobian_mean_square")
 _LARGEST_GAIN = 100.0
 _GAIN_STEPS = 60
-_GAIN_BISECTIONS = 20
 
 
 class Table(NamedTuple):
     """An elementwise function f and its slope on ``GRID``."""
 
-    f: jax.Array
-    slope: jax.Array
+    f: np.ndarray
+    slope: np.ndarray
 
     @property
     def two_sided(self) -> bool:
@@ -96,7 +97,8 @@ def _tables(sites: Sequence[Site]) -> list[Table | None]:
     def every(grid: jax.Array) -> list[Table | None]:
         return [None if site.activation is None else _tabulate(site, grid) for site in sites]
 
-    return compiled_once(every)(jnp.asarray(GRID))
+    made: list[Table | None] = jax.device_get(compiled_once(every)(jnp.asarray(GRID)))
+    return made
 
 
 def _tabulate(site: Site, grid: jax.Array) -> Table:
@@ -186,29 +188,38 @@ class _Moments(NamedTuple):
 def _moments(table: Table | None, q: np.ndarray) -> _Moments:
     if table is None or not np.isfinite(q).all():
         return _Moments(np.nan * q, np.ones_like(q), np.nan)
-    square, slopes, moved = (np.asarray(part, np.float64) for part in _expected(table, q))
+    # Below, f is a straight line, and the quadrature has no digits left.
+    seen = np.maximum(q, STRAIGHT)
+    passes_zero = table.f[GRID.size // 2] == 0
+    scale = q / seen if passes_zero else 1.0
+    square, moved = (scale * _expected_square(table.f, grown * seen) for grown in (1.0, GROWN))
     with np.errstate(divide="ignore", invalid="ignore"):
         sensitivity = np.log(np.mean(moved) / np.mean(square)) / np.log(GROWN)
-    return _Moments(square, slopes, float(sensitivity))
+    return _Moments(square, _expected_square(table.slope, seen), float(sensitivity))
 
 
-@jax.jit
-def _expected(table: Table, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    # Below, f is a straight line, and the quadrature has no digits left.
-    seen = jnp.maximum(q, STRAIGHT)
-    passes_zero = table.f[GRID.size // 2] == 0
-    square, moved = (
-        meanfield.expectation(lambda s: jnp.square(_at(table.f, s)), grown * seen)
-        for grown in (1.0, GROWN)
-    )
-    slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), seen)
-    scale = jnp.where(passes_zero, q / seen, 1.0)
-    return scale * square, slopes, scale * moved
+def _expected_square(values: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """E[g(s)^2] for s ~ N(0, q) and ``values`` of g on the grid, q of any shape.
+
+    By the quadrature of ``meanfield.expectation``.
+    """
+    nodes, weights = half_gauss(0, meanfield.RADIAL_NODES)
+    s = np.sqrt(q)[..., None] * nodes
+    both: np.ndarray = np.square(_on_line(values, s)) + np.square(_on_line(values, -s))
+    return both @ weights / 2
 
 
-def _at(values: jax.Array, s: jax.Array) -> jax.Array:
-    grid, values = jnp.asarray(GRID, s.dtype), values.astype(s.dtype)
-    return jnp.interp(s, grid, values, left="extrapolate", right="extrapolate")
+def _on_line(values: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Between the points of the grid and beyond its ends, along straight lines."""
+    left, right = ((values[i] - values[j]) / (GRID[i] - GRID[j]) for i, j in ((0, 1), (-1, -2)))
+    beyond = np.minimum(s - GRID[0], 0) * left + np.maximum(s - GRID[-1], 0) * right
+    made: np.ndarray = np.interp(s, GRID, values) + beyond
+    return made
+
+
+def _at(values: np.ndarray, s: jax.Array) -> jax.Array:
+    grid, known = (jnp.asarray(part, s.dtype) for part in (GRID, values))
+    return jnp.interp(s, grid, known, left="extrapolate", right="extrapolate")
 
 
 def few_examples(s_example: np.ndarray) -> np.ndarray:
@@ -266,28 +277,16 @@ def critical_gain(row: RowConstants, q: np.ndarray, n_var: float) -> float:
         return float(1 / np.sqrt(n_var)) if n_var > 0 else np.nan
     if not (n_var > 0 and np.isfinite(q).all()):
         return np.nan
-    return float(_gain(row.table, jnp.asarray(q, jnp.float32), jnp.float32(n_var)))
+    slope, weight = row.table.slope, n_var
 
-
-@jax.jit
-def _gain(table: Table, q: jax.Array, n_var: jax.Array) -> jax.Array:
-    def excess(log_gain: jax.Array) -> jax.Array:
-        square = jnp.exp(2 * log_gain)
-        slopes = meanfield.expectation(lambda s: jnp.square(_at(table.slope, s)), square * q)
-        return n_var * square * jnp.mean(slopes).astype(n_var.dtype) - 1
+    def excess(log_gain: float) -> float:
+        square = np.exp(2 * log_gain)
+        return float(weight * square * np.mean(_expected_square(slope, square * q)) - 1)
 
     # A wider s is too wide for the nodes of the quadrature, so the search starts from 1.
-    sign = jnp.where(excess(jnp.float32(0)) < 0, jnp.float32(1), jnp.float32(-1))
-    steps = jnp.linspace(0.0, np.log(_LARGEST_GAIN), _GAIN_STEPS, dtype=jnp.float32)
-    crossed = jax.lax.map(lambda step: excess(sign * step) * sign > 0, steps)
-    first = jnp.argmax(crossed)
-
-    def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        low, high = ends
-        middle = (low + high) / 2
-        beyond = excess(sign * middle) * sign > 0
-        return jnp.where(beyond, low, middle), jnp.where(beyond, middle, high)
-
-    ends = (steps[jnp.maximum(first - 1, 0)], steps[first])
-    low, high = jax.lax.fori_loop(0, _GAIN_BISECTIONS, halve, ends)
-    return jnp.where(crossed.any(), jnp.exp(sign * (low + high) / 2), jnp.nan)
+    sign = 1 if excess(0.0) < 0 else -1
+    steps = sign * np.linspace(0.0, np.log(_LARGEST_GAIN), _GAIN_STEPS)
+    crossed = next((i for i, step in enumerate(steps) if excess(step) * sign > 0), None)
+    if crossed is None:
+        return np.nan
+    return float(np.exp(optimize.brentq(excess, steps[crossed - 1], steps[crossed])))

@@ -82,8 +82,8 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
         }
 
     costs = {name: float(cost) for name, cost in tried(outputs).items()}
-    means = [_last_axis_mean(jnp.asarray(leaf)) for leaf in leaves]
-    start = [jnp.zeros_like(mean) for mean in means] if np.isfinite(costs["zero"]) else means
+    means = [_last_axis_mean(np.asarray(leaf)) for leaf in leaves]
+    start = [np.zeros_like(mean) for mean in means] if np.isfinite(costs["zero"]) else means
     constant = _least(lambda c: mean_cost(alike(c)), start)
     return Answers(
         costs["zero"],
@@ -146,13 +146,12 @@ def _as_outputs(outputs: PyTree, y: Any) -> PyTree | None:
     return jax.tree.unflatten(structure, given)
 
 
-def _last_axis_mean(leaf: jax.Array) -> jax.Array:
-    if leaf.ndim < 2:
-        return jnp.mean(leaf)
-    return jnp.mean(leaf, axis=tuple(range(leaf.ndim - 1)))
+def _last_axis_mean(leaf: np.ndarray) -> np.ndarray:
+    real = np.real(leaf).astype(np.float64)
+    return np.asarray(np.mean(real, axis=tuple(range(leaf.ndim - 1)) or None))
 
 
-def _least(cost: Callable[[list[Any]], jax.Array], start: list[Any]) -> float:
+def _least(cost: Callable[[list[Any]], jax.Array], start: list[np.ndarray]) -> float:
     """The least cost that L-BFGS finds from ``start``; NaN where none is finite."""
     sizes = np.cumsum([np.size(leaf) for leaf in start])[:-1]
     shapes = [np.shape(leaf) for leaf in start]
@@ -164,10 +163,10 @@ def _least(cost: Callable[[list[Any]], jax.Array], start: list[Any]) -> float:
     gradient = compiled_once(jax.value_and_grad(lambda flat: cost(unpacked(flat))))
 
     def both(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = gradient(jnp.asarray(flat, jnp.float32))
+        value, slope = gradient(flat.astype(np.float32))
         return float(value), np.asarray(slope, np.float64)
 
-    first = np.concatenate([np.real(np.asarray(leaf, np.complex128)).reshape(-1) for leaf in start])
+    first = np.concatenate([leaf.reshape(-1) for leaf in start])
     value, slope = both(first)
     if not (np.isfinite(value) and np.isfinite(slope).all()):
         return np.nan

@@ -101,16 +101,16 @@ class Examination:
 
     def piece(self, params: PyTree, x: PyTree, y: PyTree, /) -> Piece:
         """One forward and one backward pass, of examples that may not be all; for ``jit``."""
-        signals, ds, at = self._pass(params, x, y)
+        signals, ds, rest = self._pass(params, x, y)
         groups, gradients = at_each_site(self.traced, signals, ds, self.bins)
-        return self._piece(groups, at(gradients))
+        return self._piece(groups, rest._replace(seen=self._seen(params, gradients, ds)))
 
     def exposed(self, params: PyTree, x: PyTree, y: PyTree, /) -> Exposed:
         """The same pass with nothing of it reduced; for ``jit``, which it takes far less of."""
-        signals, ds, at = self._pass(params, x, y)
+        signals, ds, rest = self._pass(params, x, y)
         made = made_at_each_site(self.traced, signals, ds)
-        rest = at([of_site.gradient for of_site in made])
-        return Exposed(signals._replace(outputs=None), ds, made, rest)
+        seen = self._seen(params, [of_site.gradient for of_site in made], ds)
+        return Exposed(signals._replace(outputs=None), ds, made, rest._replace(seen=seen))
 
     def reduced(self, exposed: Exposed, /) -> Piece:
         """What ``piece`` shows, of arrays on the host."""
@@ -120,21 +120,22 @@ class Examination:
 
     def whole(self, merged: Piece, /) -> Examined:
         """What one pass would show, from the merged pieces of all examples."""
-        return Examined(
-            as_rows(self.traced, merged.groups),
-            merged.outputs,
-            merged.costs,
-            jax.tree.map(lambda g: g / len(merged.costs), merged.gradient),
-            merged.size,
-            merged.sensitivity,
-            merged.softmaxes,
-            unaccounted(jax.tree.leaves(merged.gradient), merged.seen),
-        )
+        with np.errstate(all="ignore"):
+            return Examined(
+                as_rows(self.traced, merged.groups),
+                merged.outputs,
+                merged.costs,
+                jax.tree.map(lambda g: g / len(merged.costs), merged.gradient),
+                merged.size,
+                merged.sensitivity,
+                merged.softmaxes,
+                unaccounted(jax.tree.leaves(merged.gradient), merged.seen),
+            )
 
     def _pass(
         self, params: PyTree, x: PyTree, y: PyTree
-    ) -> tuple[Signals, Sequence[jax.Array], Callable[[Sequence[jax.Array]], Pass]]:
-        """Signals, dC/ds, and from the kernels' gradients to the rest of the pass."""
+    ) -> tuple[Signals, Sequence[jax.Array], Pass]:
+        """Signals, dC/ds, and the rest but for ``seen``."""
         floats, rest = split_floats(params)
         exposed = replace(self.traced, block=self.landmarks.block)
 
@@ -150,15 +151,15 @@ class Examination:
         (gradient, ds, dv), (signals, seen, costs) = jax.grad(total, (0, 1, 2), has_aux=True)(
             floats, self.traced.perturbations(), zeros
         )
+        stations = {key: (seen[key], dv[key]) for key in zeros}
+        softmaxes = {place.key: seen[place.key] for place in self.landmarks.softmaxes}
+        return signals, ds, Pass(signals.outputs, costs, gradient, (), stations, softmaxes)
 
-        def at(kernel_gradients: Sequence[jax.Array]) -> Pass:
-            leaves, sites = jax.tree.leaves(params), self.traced.sites
-            by_sites = accounted(self.traced.block, sites, leaves, kernel_gradients, ds)
-            stations = {key: (seen[key], dv[key]) for key in zeros}
-            softmaxes = {place.key: seen[place.key] for place in self.landmarks.softmaxes}
-            return Pass(signals.outputs, costs, gradient, by_sites, stations, softmaxes)
-
-        return signals, ds, at
+    def _seen(
+        self, params: PyTree, gradients: Sequence[jax.Array], ds: Sequence[jax.Array]
+    ) -> list[jax.Array]:
+        leaves = jax.tree.leaves(params)
+        return accounted(self.traced.block, self.traced.sites, leaves, gradients, ds)
 
     def _piece(self, groups: Groups, rest: Pass) -> Piece:
         n = len(rest.costs)

@@ -234,14 +234,13 @@ def as_rows(traced: Traced, groups: Groups) -> Mapping[str, Array]:
     def one_site(site: Site, shown: Shown) -> Shown:
         return with_dead(site, each(_finished, shown))
 
-    with np.errstate(all="ignore"):
-        return _ordered(
-            traced,
-            [
-                each(partial(one_site, traced.sites[alike[0]]), shown)
-                for alike, shown in zip(traced.layout.alike, groups, strict=True)
-            ],
-        )
+    return _ordered(
+        traced,
+        [
+            each(partial(one_site, traced.sites[alike[0]]), shown)
+            for alike, shown in zip(traced.layout.alike, groups, strict=True)
+        ],
+    )
 
 
 def _values(signals: Signals, ds: Sequence[Array]) -> tuple[Sequence[Any], ...]:

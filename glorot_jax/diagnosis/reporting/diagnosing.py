@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray as xr
 
 from glorot_jax import processes
+from glorot_jax.diagnosis.arrays import stacked
 from glorot_jax.diagnosis.judging.evidence import Evidence
 from glorot_jax.diagnosis.judging.finding import Finding, without_ignored
 from glorot_jax.diagnosis.judging.gathering import Examinee, gather
@@ -26,6 +26,7 @@ from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS, end_to_end
 from glorot_jax.diagnosis.measuring.examination import differentiable, examination, mean_cost
 from glorot_jax.diagnosis.measuring.pieces import Pieces, in_pieces
 from glorot_jax.diagnosis.measuring.site_jacobians import site_spectra
+from glorot_jax.diagnosis.measuring.wide import is_inexact
 from glorot_jax.diagnosis.mending.trial import with_trials
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.report import Report
@@ -86,10 +87,9 @@ def diagnose(
         ``init`` fails; or ``in_pieces`` can't take ``batch``.
     """
     key = jax.random.key(0) if key is None else key
-    nets, x, y = placed_by_compiler((_nets(params, seeds, key), x, y))
+    each, x, y = placed_by_compiler((_nets(params, seeds, key), x, y))
     _log.info("tracing")
-    traced = _trace_all(apply_fn, nets, x, y, loss, signal)
-    each = [_net(nets, seed) for seed in range(_count(nets))]
+    traced = _trace_all(apply_fn, each, x, y, loss, signal)
     cost = mean_cost(apply_fn, loss)
     exam = examination(traced, loss, BINS, differentiable=differentiable(cost, each[0], x, y))
     pieces = in_pieces(apply_fn, each[0], x, y, exam, batch=batch, signal=signal)
@@ -108,7 +108,7 @@ def diagnose(
         start = jax.random.fold_in(key, START_VECTORS)
         of_some, (some_x, _) = pieces.traced, pieces.data[0]
         share = affordable(of_some) if spectra == "auto" else None
-        spectra_of = _spectra(apply_fn, of_some, nets, mine, some_x, start, share, signal)
+        spectra_of = _spectra(apply_fn, of_some, each, mine, some_x, start, share, signal)
         found = _stacked(of_all(spectra_of))
         if left_out := _left_out(share, of_some, traced.n):
             attrs["spectra"] = left_out
@@ -195,22 +195,23 @@ def _rows(data: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def _nets(params: Any, seeds: int | None, key: jax.Array) -> Any:
-    """Parameters with a leading axis of seeds on every leaf."""
+def _nets(params: Any, seeds: int | None, key: jax.Array) -> list[Any]:
+    """The parameters of each net."""
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds: {seeds} is not a positive number of nets")
     if _is_function(params):
         init: Callable[[jax.Array], Any] = params
         try:
-            return jax.jit(jax.vmap(init))(jax.random.split(key, seeds or 1))
+            drawn = jax.jit(jax.vmap(init))(jax.random.split(key, seeds or 1))
         except Exception as error:  # whatever the user's function raises
             raise ValueError(f"params: the function fails for a key ({reason(error)})") from error
+        return [_net(drawn, seed) for seed in range(seeds or 1)]
     if seeds is None:
-        return jax.tree.map(lambda leaf: leaf[None] if hasattr(leaf, "shape") else leaf, params)
+        return [params]
     for name, leaf in named_leaves("params", params):
         if np.shape(leaf)[:1] != (seeds,):
             raise ValueError(f"params: {name} is {list(np.shape(leaf))}, not [{seeds}, ..]: seeds")
-    return params
+    return [_net(params, seed) for seed in range(seeds)]
 
 
 def _is_function(params: Any) -> bool:
@@ -220,29 +221,21 @@ def _is_function(params: Any) -> bool:
 
 
 def _trace_all(
-    apply_fn: ApplyFn[Any], nets: Any, x: Any, y: Any, loss: Loss, signal: Sequence[str]
+    apply_fn: ApplyFn[Any], nets: Sequence[Any], x: Any, y: Any, loss: Loss, signal: Sequence[str]
 ) -> Traced:
     """The trace of the first net, once all are known to be finite."""
-    first = jax.tree.map(lambda leaf: leaf[0] if hasattr(leaf, "shape") else leaf, nets)
-    traced = trace_with_costs(apply_fn, first, x, y, loss=loss, signal=signal)
-    for name, leaf in named_leaves("params", nets):
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            continue
-        values = np.asarray(leaf)
-        if not np.isfinite(values).all():
-            seed = int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(axis=1)))
-            raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
+    traced = trace_with_costs(apply_fn, nets[0], x, y, loss=loss, signal=signal)
+    for seed, net in enumerate(nets):
+        for name, leaf in named_leaves("params", net):
+            if is_inexact(leaf) and not np.isfinite(np.asarray(leaf)).all():
+                raise ValueError(f"params: {name} of seed {seed} has values that are not finite")
     return traced
-
-
-def _count(nets: Any) -> int:
-    return len(jax.tree.leaves(nets)[0])
 
 
 def _spectra(
     apply_fn: ApplyFn[Any],
     traced: Traced,
-    nets: Any,
+    nets: Sequence[Any],
     some: range,
     x: Any,
     key: jax.Array,
@@ -257,12 +250,12 @@ def _spectra(
     if share is None:
         of_sites, of_whole = partial(site_spectra, traced), partial(end_to_end, traced)
     else:
-        few, x_of_few = _of_fewer(apply_fn, traced, _net(nets, 0), x, share.whole, signal)
+        few, x_of_few = _of_fewer(apply_fn, traced, nets[0], x, share.whole, signal)
         of_sites = partial(site_spectra, traced, examples=share.examples, sites=share.sites)
         of_whole = partial(end_to_end, few, cotangents=COTANGENTS)
 
     @compiled_once
-    def every(nets: Any, x: Any, x_of_few: Any) -> Any:
+    def every(nets: Sequence[Any], keys: jax.Array, x: Any, x_of_few: Any) -> Any:
         def one(net: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
             params, key = net
             here, through = jax.random.split(key)
@@ -272,11 +265,11 @@ def _spectra(
                 _of_whole(name): values for name, values in whole.items()
             }
 
-        return jax.lax.map(one, nets)
+        return jax.lax.map(one, (stacked(nets), keys))
 
-    keys = jax.random.split(key, _count(nets))
-    chosen = jax.tree.map(lambda leaf: leaf[some.start : some.stop], (nets, keys))
-    values = jax.tree.map(np.asarray, every(chosen, x, x_of_few))
+    keys = jax.random.split(key, len(nets))[some.start : some.stop]
+    chosen = [nets[seed] for seed in some]
+    values = jax.tree.map(np.asarray, every(chosen, keys, x, x_of_few))
     return [{name: of_nets[i] for name, of_nets in values.items()} for i in range(len(some))]
 
 

@@ -212,8 +212,8 @@ def test_many_rows_of_one_function_share_a_curve():
     relu = prediction.mean_singular_values([rows[0]] * 30, q, np.ones(30), [1.0] * 30)
     exact = spectrum.mean_singular_value(jax.nn.relu, 1.0, 1.0)
     np.testing.assert_allclose(relu, exact, rtol=1e-3)
-    grid = jnp.asarray(prediction.GRID)
-    tanh = replace(rows[0], table=prediction.Table(jnp.tanh(grid), 1 - jnp.tanh(grid) ** 2))
+    f = np.tanh(prediction.GRID)
+    tanh = replace(rows[0], table=prediction.Table(f, 1 - f**2))
     found = prediction.mean_singular_values([tanh] * 30, q, np.ones(30), [1.0] * 30)
     for i in (0, 13, 29):
         each = [spectrum.mean_singular_value(jnp.tanh, float(one), 1.0) for one in q[i]]
@@ -222,7 +222,7 @@ def test_many_rows_of_one_function_share_a_curve():
 
 def test_a_signal_too_small_for_the_quadrature_is_followed_along_the_tangent():
     """Of tanh at 0, and of sigmoid, whose z is 1/2 however small s is."""
-    table = prediction.Table(*map(jnp.asarray, (np.tanh(prediction.GRID), 0 * prediction.GRID)))
+    table = prediction.Table(np.tanh(prediction.GRID), 0 * prediction.GRID)
     q = np.array([1e-30, 1e-14, 1e-8])
     np.testing.assert_allclose(prediction._moments(table, q).square, q, rtol=1e-4)
     assert prediction._moments(table, q).sensitivity == pytest.approx(1, rel=1e-3)
