@@ -67,12 +67,12 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
 
     @compiled_once
     def tried(outputs: PyTree) -> dict[str, jax.Array]:
-        middle = jax.tree.map(lambda a: jnp.full_like(a, 0.5), outputs)
+        zero, middle = _filled(outputs, 0.0), _filled(outputs, 0.5)
         down = jax.tree.map(lambda g: -jnp.sign(g), jax.grad(mean_cost)(middle))
         shifted = jax.tree.map(lambda a: a + jnp.asarray(SHIFT, a.dtype), outputs)
         return {
             "given": mean_cost(outputs),
-            "zero": mean_cost(jax.tree.map(jnp.zeros_like, outputs)),
+            "zero": mean_cost(zero),
             "shifted": mean_cost(shifted),
             "inside": mean_cost(_moved(middle, down, 0.5)),
             "outside": mean_cost(_moved(middle, down, FAR)),
@@ -98,6 +98,13 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
 
 
 _TRIED = ("zero", "given", "shifted", "inside", "outside", "ideal")
+
+
+def _filled(outputs: PyTree, value: float) -> PyTree:
+    """``value`` in the shape of all outputs."""
+    made = jax.tree.map(lambda a: jnp.full_like(a, value), outputs)
+    # A barrier, because XLA takes seconds to fold a constant batch while it compiles.
+    return jax.lax.optimization_barrier(made)
 
 
 def _slope(cost: Callable[[PyTree], jax.Array], outputs: PyTree) -> jax.Array:
