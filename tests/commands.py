@@ -33,7 +33,8 @@ def run_command(
 ) -> subprocess.CompletedProcess[str]:
     """Runs ``command``; without an ``env`` of its own in a process that has its imports done."""
     if env is None:
-        return _run_forked(module, *arguments)
+        with Started(module, *arguments) as process:
+            return process.end()
     return subprocess.run(
         command(module, *arguments),
         cwd=ROOT,
@@ -44,15 +45,39 @@ def run_command(
     )
 
 
-def _run_forked(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    with TemporaryDirectory() as folder:
-        files = [Path(folder) / name for name in ("stdout", "stderr")]
-        process = _forked.Process(target=_as_main, args=(module, arguments, files))
-        process.start()
-        process.join(SECONDS)
-        assert process.exitcode is not None, f"{module} takes more than {SECONDS} seconds"
-        texts = [file.read_text(encoding="utf-8") for file in files]
-    return subprocess.CompletedProcess(command(module, *arguments), process.exitcode, *texts)
+class Started:
+    """``command`` in a process that has its imports done; a context, after which it is gone."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self.command = command(module, *arguments)
+        self._folder = TemporaryDirectory()
+        self._files = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
+        self._process = _forked.Process(target=_as_main, args=(module, arguments, self._files))
+
+    def __enter__(self) -> "Started":
+        self._process.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.join()
+        self._folder.cleanup()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def is_running(self) -> bool:
+        return self._process.is_alive()
+
+    def end(self, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
+        """What it printed and how it ended."""
+        self._process.join(seconds)
+        code = self._process.exitcode
+        assert code is not None, f"{self.command} takes more than {seconds} seconds"
+        texts = [file.read_text(encoding="utf-8") for file in self._files]
+        return subprocess.CompletedProcess(self.command, code, *texts)
 
 
 def _as_main(module: str, arguments: tuple[str, ...], files: list[Path]) -> None:

@@ -159,12 +159,12 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_afterwards(tmp_path):
         "--config.initial.seeds=2",
         "--config.initial.activations=('tanh',)",
     )
-    fig07 = command("experiments.launch", "--config=fig07:smoke", f"--workdir={tmp_path}", *small)
+    fig07 = ("experiments.launch", "--config=fig07:smoke", f"--workdir={tmp_path}", *small)
     no_large_files = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]  # of more than 20 KiB
     full = subprocess.run(
-        [*no_large_files, *fig07], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [*no_large_files, *command(*fig07)], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert_fails_in_one_line(full, "initial.nc", "File too large")
     assert not list(tmp_path.rglob("*.nc"))
-    assert subprocess.run(fig07, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
+    assert run_command(*fig07).returncode == 0
     schema.load(tmp_path / "results.nc")

@@ -3,13 +3,12 @@
 import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, SMOKE, command, run_command
+from tests.commands import SMOKE, Started, run_command
 from tests.experiments.same_results import assert_same
 
 FIG09 = (
@@ -68,27 +67,21 @@ def stop_at(
     cores: int | None = None,
 ) -> None:
     """Starts the run on so many cores, all if None, and sends ``signum`` ``seconds`` after."""
-    process = subprocess.Popen(
-        command("experiments.launch", *flags, f"--workdir={folder}"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
-    while not reached(path, step) and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(seconds)
-    assert process.poll() is None, "the run ended before it could be stopped"
-    process.send_signal(signum)
-    _, errors = process.communicate(timeout=60)
-    stopped = [line for line in errors.splitlines() if "stopped " in line]
-    assert "Traceback" not in errors
+    with Started("experiments.launch", *flags, f"--workdir={folder}") as process:
+        os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
+        while not reached(path, step) and process.is_running():
+            time.sleep(0.01)
+        time.sleep(seconds)
+        assert process.is_running(), "the run ended before it could be stopped"
+        os.kill(process.pid, signum)
+        ended = process.end(60)
+    stopped = [line for line in ended.stderr.splitlines() if "stopped " in line]
+    assert "Traceback" not in ended.stderr
     if signum == signal.SIGKILL:
-        assert (process.returncode, stopped) == (-signum, [])
+        assert (ended.returncode, stopped) == (-signum, [])
     else:
-        assert process.returncode == 128 + signum
-        assert stopped == errors.splitlines()[-1:]
+        assert ended.returncode == 128 + signum
+        assert stopped == ended.stderr.splitlines()[-1:]
         assert stopped[0].endswith("; the same command goes on")
 
 
