@@ -10,10 +10,10 @@ import numpy as np
 
 from glorot_jax.diagnosis.arrays import Array, each
 from glorot_jax.diagnosis.measuring.audit import accounted, unaccounted
+from glorot_jax.diagnosis.measuring.exposure import Made
 from glorot_jax.diagnosis.measuring.moments import example_norms, mean_square, norm
 from glorot_jax.diagnosis.measuring.site_statistics import (
     Groups,
-    Made,
     as_rows,
     at_each_site,
     made_at_each_site,

@@ -11,15 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from glorot_jax.diagnosis.measuring.exposure import slopes, weight_gradient
 from glorot_jax.diagnosis.measuring.moments import all_nan, norm, quantiles, std
-from glorot_jax.diagnosis.measuring.site_statistics import (
-    finished_forwards,
-    forwards,
-    sizes,
-    slopes,
-    weight_gradient,
-    with_dead,
-)
+from glorot_jax.diagnosis.measuring.one_step import finished_forwards, forwards, sizes, with_dead
 from glorot_jax.diagnosis.measuring.wide import Wide
 from glorot_jax.diagnosis.tracing.layout import Block, Order, Seen, Site, flat_steps
 from glorot_jax.diagnosis.tracing.meshes import filled, shape_of
