@@ -24,7 +24,7 @@ from glorot_jax.data import shapeset
 from glorot_jax.data.stream import Batch
 from glorot_jax.diagnosis import QUANTILES, Traced, site_statistics, trace
 from glorot_jax.diagnosis.judging.prediction import row_constants
-from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
+from glorot_jax.diagnosis.measuring.examination import examination
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.diagnosing import BINS
 from glorot_jax.losses import cross_entropy
@@ -76,11 +76,13 @@ def _programs(
 
     gradient = jax.jit(jax.value_and_grad(cost))
     measure = jax.jit(partial(site_statistics, traced))
-    details = jax.jit(partial(full_site_statistics, traced, bins=BINS))
+    exam = examination(traced, cross_entropy, BINS)
+    exposed = jax.jit(exam.exposed)
     rows = row_constants(traced)
 
     def report() -> object:
-        found = {name: np.asarray(a)[None] for name, a in details(params, *batch).items()}
+        examined = exam.whole(exam.reduced(jax.device_get(exposed(params, *batch))))
+        found = {name: a[None] for name, a in examined.rows.items()}
         return build_dataset(traced, rows, found, {}, {})
 
     return {

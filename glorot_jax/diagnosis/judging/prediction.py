@@ -122,7 +122,7 @@ def predict(
 
     Also, by [rows], how far a net of this width strays from it by the draw of its weights: one
     relative standard deviation of s_mean_square, that of the rows before it included; NaN where
-    that can't be told. ``measured`` is what ``full_site_statistics`` returned.
+    that can't be told. ``measured`` is what ``site_statistics.as_rows`` returned.
     ``jacobian_mean_square`` is that of the singular values of diag(f'(s)) W, for as many of them
     as there are outputs.
     """

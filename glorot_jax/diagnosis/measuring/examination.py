@@ -68,7 +68,7 @@ class Piece(NamedTuple):
 class Examined(NamedTuple):
     """What one pass shows of one net.
 
-    ``rows``: [rows, ..] by name, as ``full_site_statistics``. ``outputs`` and ``costs`` [n].
+    ``rows``: [rows, ..] by name, as ``site_statistics.as_rows``. ``outputs`` and ``costs`` [n].
     ``gradient``: of the mean cost, shaped like the float parameters, None in the place of others.
     ``size``, ``sensitivity``: by station, [steps]: the rms of its values, and the mean over the
     examples of norm(v) norm(dC/dv). ``softmaxes``: by place, ``entropy`` and ``spread`` [steps].

@@ -59,35 +59,15 @@ def site_statistics(
     Raises:
       ValueError: params or x aren't as traced, or ``loss`` of the outputs and y isn't [n].
     """
-    return _each_site(one_step, traced, params, x, y, loss)
+    traced.check(params, x)
+    check_costs(loss, traced.outputs, y, traced.n)
 
+    def total_cost(perturbations: tuple[jax.Array, ...]) -> tuple[jax.Array, Signals]:
+        signals = traced.run(params, x, perturbations)
+        return jnp.sum(loss(signals.outputs, y)), signals
 
-def full_site_statistics(
-    traced: Traced,
-    params: PyTree,
-    x: PyTree,
-    y: PyTree,
-    /,
-    *,
-    loss: Loss = cross_entropy,
-    bins: int,
-) -> Mapping[str, jax.Array]:
-    """``site_statistics``, and from the same pass what a report draws and holds against theory.
-
-    z_example, s_example, ds_example: [rows, n], mean squares of each example's z, s and dC/ds.
-    z_used: [rows, n], of each example's z, each value counted as often as the kernel sees it.
-    ds_example_norm: [rows, n], the norm of each example's dC/ds.
-    sensitivity: [rows], mean over the examples of norm(s) norm(dC/ds).
-    z_constant: [rows], share of the features of z that are the same for every example, and not 0.
-    z_position_cosine, s_position_cosine: [rows], mean cosine between two positions of one example.
-    z_fingerprint, f_fingerprint: [rows, 6], of z and of f(s), by which ``input_sources`` tells
-      whose f(s) a z is; f is the elementwise function that follows, else all NaN.
-    s_histogram, ds_histogram: [rows, bins], fractions in equal bins of mean +- 4 std.
-    kernel_mean_square, bias_mean_square: [rows]; 0 without a bias.
-    s_unit_noise, f_unit_noise: [rows], standard error over the units of the mean square of s and of
-      f(s), relative to it: what the draw of their weights changes.
-    """
-    return _each_site(partial(one_step_in_full, bins=bins), traced, params, x, y, loss)
+    ds, signals = jax.grad(total_cost, has_aux=True)(traced.perturbations())
+    return statistics_of_pass(traced, signals, ds)
 
 
 @partial(
@@ -111,25 +91,12 @@ HOST_THREADS = 4  # each holds a few arrays in the size of a site's signal
 Groups = Sequence[Shown]
 
 
-def _each_site(
-    measure: OneStep, traced: Traced, params: PyTree, x: PyTree, y: PyTree, loss: Loss
-) -> Mapping[str, jax.Array]:
-    traced.check(params, x)
-    check_costs(loss, traced.outputs, y, traced.n)
-
-    def total_cost(perturbations: tuple[jax.Array, ...]) -> tuple[jax.Array, Signals]:
-        signals = traced.run(params, x, perturbations)
-        return jnp.sum(loss(signals.outputs, y)), signals
-
-    ds, signals = jax.grad(total_cost, has_aux=True)(traced.perturbations())
-    return _of_signals(measure, traced, signals, ds)
-
-
 def statistics_of_pass(
     traced: Traced, signals: Signals, ds: Sequence[jax.Array]
 ) -> Mapping[str, jax.Array]:
     """``site_statistics`` of a pass that was already made: its ``signals`` and dC/ds."""
-    return _of_signals(one_step, traced, signals, ds)
+    # Finished step by step: a kernel's gradient is held for no longer than that.
+    return _ordered(traced, _groups(one_step, traced, signals, ds, finish=True))
 
 
 def at_each_site(
@@ -179,9 +146,22 @@ def on_host(
 
 
 def as_rows(traced: Traced, groups: Groups) -> Mapping[str, Array]:
-    """``full_site_statistics`` of what was shown, all of it.
+    """``site_statistics`` of what was shown, and what a report draws and holds against theory.
 
-    ``groups``: for each of ``traced.layout.alike`` arrays [sites, steps, ..] by name.
+    ``groups``: for each of ``traced.layout.alike`` arrays [sites, steps, ..] by name. Returns also:
+      z_example, s_example, ds_example: [rows, n], mean squares of each example's z, s and dC/ds.
+      z_used: [rows, n], of each example's z, each value counted as often as the kernel sees it.
+      ds_example_norm: [rows, n], the norm of each example's dC/ds.
+      sensitivity: [rows], mean over the examples of norm(s) norm(dC/ds).
+      z_constant: [rows], share of the features of z that are the same for every example, and not 0.
+      z_position_cosine, s_position_cosine: [rows], mean cosine between two positions of one
+        example.
+      z_fingerprint, f_fingerprint: [rows, 6], of z and of f(s), by which ``input_sources`` tells
+        whose f(s) a z is; f is the elementwise function that follows, else all NaN.
+      s_histogram, ds_histogram: [rows, bins], fractions in equal bins of mean +- 4 std.
+      kernel_mean_square, bias_mean_square: [rows]; 0 without a bias.
+      s_unit_noise, f_unit_noise: [rows], standard error over the units of the mean square of s and
+        of f(s), relative to it: what the draw of their weights changes.
     """
 
     def one_site(site: Site, shown: Shown) -> Shown:
@@ -199,13 +179,6 @@ def as_rows(traced: Traced, groups: Groups) -> Mapping[str, Array]:
 def _values(signals: Signals, ds: Sequence[Array]) -> tuple[Sequence[Any], ...]:
     """By site: kernels, and the other fields of ``Values`` in their order."""
     return signals.kernels, signals.z, signals.s, ds, signals.biases, signals.others
-
-
-def _of_signals(
-    measure: OneStep, traced: Traced, signals: Signals, ds: Sequence[jax.Array]
-) -> Mapping[str, jax.Array]:
-    # Finished step by step: a kernel's gradient is held for no longer than that.
-    return _ordered(traced, _groups(measure, traced, signals, ds, finish=True))
 
 
 def _groups(

@@ -88,7 +88,7 @@ def build_dataset(
     spectra: Arrays,
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Arrays [seed, rows, ..] of ``full_site_statistics`` and the Jacobians, labelled, with theory.
+    """Arrays [seed, rows, ..] of ``as_rows`` and of the Jacobians, labelled, with theory beside.
 
     ``constants`` is what ``prediction.row_constants`` says of the rows.
 

@@ -10,8 +10,8 @@ from flax import linen as nn
 
 from glorot_jax.diagnosis import trace
 from glorot_jax.diagnosis.judging import prediction
-from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
 from glorot_jax.diagnosis.reporting.wording import LEAST_UNITS
+from tests.diagnosis.examined import examining
 
 SEEDS, N, WIDTH, CLASSES = 10, 6, 64, 10
 IMAGES = np.random.default_rng(0).normal(size=(N, 8, 8, 3)).astype(np.float32)
@@ -76,7 +76,7 @@ def _program(model, inputs):
 
     x = {"images": IMAGES, "table": TABLE, "tokens": TOKENS}[inputs]
     traced = trace(apply, model.init(jax.random.key(0), x)["params"], x)
-    return x, traced, jax.jit(partial(full_site_statistics, traced, bins=2))
+    return x, traced, examining(traced)
 
 
 def _strayed(model, inputs, change=lambda params: params):
@@ -86,8 +86,7 @@ def _strayed(model, inputs, change=lambda params: params):
     strayed = []
     for seed in range(SEEDS):
         params = change(init(jax.random.key(seed), x)["params"])
-        found = measure(params, x, np.arange(N))
-        one = {name: np.asarray(values, np.float64) for name, values in found.items()}
+        one = measure(params, x, np.arange(N))
         expected, noise = prediction.predict(rows, one)
         off = np.log(one["s_mean_square"] / expected["s_mean_square"])
         strayed.append((off + noise**2 / 2) / noise)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from glorot_jax.diagnosis import trace
+from glorot_jax.diagnosis.arrays import stacked
 from glorot_jax.diagnosis.judging import prediction
-from glorot_jax.diagnosis.measuring.site_statistics import full_site_statistics
 from glorot_jax.theory import spectrum, spread_over_seeds
+from tests.diagnosis.examined import examining
 
 N, INPUTS, WIDTH, CLASSES = 20, 30, 50, 4
 SEEDS = 300
@@ -47,11 +48,10 @@ def _dense_kernels(seed, scale):
 
 def _measure(apply, kernels, x):
     """Rows that are fixed, and details [seed, row, ..] of every seed."""
-    params = [jnp.stack(leaf) for leaf in zip(*kernels, strict=True)]
-    traced = trace(apply, jax.tree.map(lambda leaf: leaf[0], params), x)
-    one = partial(full_site_statistics, traced, bins=4)
-    details = jax.jit(jax.vmap(lambda p, x, y: one(p, x, y), in_axes=(0, None, None)))
-    found = {k: np.asarray(v, np.float64) for k, v in details(params, x, _labels()).items()}
+    nets = [jax.tree.map(jnp.asarray, net) for net in kernels]
+    traced = trace(apply, nets[0], x)
+    rows = examining(traced)
+    found = stacked([rows(net, x, _labels()) for net in nets])
     fans = np.array([row.fan_out for row in traced.rows()])
     return prediction.row_constants(traced), found, fans
 
