@@ -70,6 +70,19 @@ def test_rows_are_those_of_one_pass(name):
     _assert_same(merged, whole)
 
 
+@pytest.mark.parametrize("batch", [None, 3])
+def test_an_accelerator_s_signals_are_reduced_in_the_program(batch, monkeypatch):
+    model = models.relu()
+    data = model.apply, model.params, model.x, models.labels()
+    traced = trace_with_costs(*data, loss=cross_entropy)
+    whole = examination(traced, cross_entropy, BINS)
+    on_host = in_pieces(*data, whole, batch=batch).examine(model.params)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    compiled = in_pieces(*data, whole, batch=batch).examine(model.params)
+    _assert_same(on_host, compiled)
+    _assert_close(on_host.rows["s_histogram"], compiled.rows["s_histogram"], "s_histogram")
+
+
 def test_two_sizes_of_pieces_count_by_their_examples():
     rng, model = np.random.default_rng(0), models.relu()
     x = jnp.asarray(rng.normal(size=(7, 5)).astype(np.float32)) + jnp.arange(7.0)[:, None]
