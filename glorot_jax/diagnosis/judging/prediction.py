@@ -277,11 +277,11 @@ def critical_gain(row: RowConstants, q: np.ndarray, n_var: float) -> float:
         return float(1 / np.sqrt(n_var)) if n_var > 0 else np.nan
     if not (n_var > 0 and np.isfinite(q).all()):
         return np.nan
-    slope, weight = row.table.slope, n_var
+    slope = row.table.slope
 
     def excess(log_gain: float) -> float:
         square = np.exp(2 * log_gain)
-        return float(weight * square * np.mean(_expected_square(slope, square * q)) - 1)
+        return float(n_var * square * np.mean(_expected_square(slope, square * q)) - 1)
 
     # A wider s is too wide for the nodes of the quadrature, so the search starts from 1.
     sign = 1 if excess(0.0) < 0 else -1

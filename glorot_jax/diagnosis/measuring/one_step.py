@@ -39,18 +39,21 @@ OneStep = Callable[[Site, int, Values, Made], Shown]
 
 
 def one_step(site: Site, n: int, values: Values, made: Made) -> Shown:
-    of_signals = Wide(values.z), Wide(values.s), Wide(values.ds)
-    return _of_wide(site, n, *of_signals, values.kernel, made)
+    """What ``site_statistics`` is made of, unfinished."""
+    kernel, z, s, ds = map(Wide, values[:4])
+    return _of_wide(site, n, kernel, z, s, ds, made)
 
 
 def one_step_in_full(site: Site, n: int, values: Values, made: Made, *, bins: int) -> Shown:
-    z, s, ds, bias = Wide(values.z), Wide(values.s), Wide(values.ds), values.bias
+    """The same and what else ``as_rows`` is made of, with histograms of so many ``bins``."""
+    kernel, z, s, ds = map(Wide, values[:4])
+    bias = values.bias
     f = None if made.f is None else Wide(made.f)
     feature_mean, feature_std = features(z)
     s_norm, ds_norm = (example_norms(a, site.s_axis, n) for a in (s, ds))
     xp = s.xp
     return {
-        **_of_wide(site, n, z, s, ds, values.kernel, made),
+        **_of_wide(site, n, kernel, z, s, ds, made),
         "z_example": example_mean_squares(z, site.z_axis, n),
         "z_used": example_mean_squares(_as_used(site, z), site.z_axis, n),
         "s_example": example_mean_squares(s, site.s_axis, n),
@@ -65,7 +68,7 @@ def one_step_in_full(site: Site, n: int, values: Values, made: Made, *, bins: in
         "f_fingerprint": xp.full(SIZE, np.nan, np.float32) if f is None else fingerprint(f),
         "s_histogram": shape_of(s, bins),
         "ds_histogram": shape_of(ds, bins),
-        "kernel_mean_square": mean_square(values.kernel),
+        "kernel_mean_square": mean_square(kernel),
         "bias_mean_square": xp.zeros((), np.float32) if bias is None else mean_square(bias),
         "s_units": unit_squares(s, site.unit_axes),
         "f_units": unit_squares(s, None) if f is None else unit_squares(f, site.unit_axes),
@@ -73,16 +76,17 @@ def one_step_in_full(site: Site, n: int, values: Values, made: Made, *, bins: in
 
 
 def one_step_with_gradient(site: Site, n: int, values: Values, made: Made, *, bins: int) -> Shown:
+    """``one_step_in_full``, and as ``kernel_gradient`` dC/dw of the summed cost."""
     shown = one_step_in_full(site, n, values, made, bins=bins)
     return {**shown, "kernel_gradient": made.gradient}
 
 
-def _of_wide(site: Site, n: int, z: Wide, s: Wide, ds: Wide, kernel: Array, made: Made) -> Shown:
+def _of_wide(site: Site, n: int, kernel: Wide, z: Wide, s: Wide, ds: Wide, made: Made) -> Shown:
     # A branch that wasn't taken has no gradient rather than a gradient of 0.
     known = site.differentiable & ~all_nan(s)
     backwards = {"ds_centre": centre(ds), **sizes(ds), "dw": made.gradient / n}
     return {
-        **forwards(site, z, s, Wide(kernel), made.slopes),
+        **forwards(site, z, s, kernel, made.slopes),
         **{name: _where(known, value) for name, value in backwards.items()},
     }
 
@@ -144,9 +148,7 @@ def _dead(site: Site, alive: Array, taken: Array) -> Array:
     shared = tuple(axis for axis, varies in enumerate(site.kernel_varies) if not varies)
     steps = alive.reshape(*site.steps, -1)
     dead = ~xp.broadcast_to(steps.any(shared, keepdims=True), steps.shape)
-    return xp.where(taken, xp.mean(dead.astype(np.float32), axis=-1).reshape(-1), np.nan).astype(
-        np.float32
-    )
+    return xp.where(taken, xp.mean(dead.astype(np.float32), axis=-1).reshape(-1), np.nan)
 
 
 def _where(known: Array, values: Array) -> Array:

@@ -47,7 +47,7 @@ class Wide:
     def scale(self) -> Array:
         xp, peak = self.xp, self.peak
         usable = (peak > 0) & xp.isfinite(peak)
-        return xp.where(usable, xp.maximum(peak, jnp.finfo(np.float32).tiny), 1).astype(np.float32)
+        return xp.where(usable, xp.maximum(peak, jnp.finfo(np.float32).tiny), 1)
 
     @cached_property
     def scaled(self) -> Array:
