@@ -3,6 +3,7 @@
 import hashlib
 
 import jax
+import numpy as np
 
 
 def named(key: jax.Array, name: str, *numbers: jax.Array | int) -> jax.Array:
@@ -28,6 +29,16 @@ def named(key: jax.Array, name: str, *numbers: jax.Array | int) -> jax.Array:
     for number in numbers:
         key = jax.random.fold_in(key, number)
     return key
+
+
+def generator(key: jax.Array, *numbers: int) -> np.random.Generator:
+    """NumPy's random numbers for a typed key, and for each of the ``numbers`` others.
+
+    >>> key = jax.random.key(0)
+    >>> generator(key, 1).integers(10) == generator(key, 1).integers(10)
+    np.True_
+    """
+    return np.random.default_rng([*np.ravel(jax.random.key_data(key)).tolist(), *numbers])
 
 
 def _hash(name: str) -> int:

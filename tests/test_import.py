@@ -7,7 +7,7 @@ import pytest
 
 import glorot_jax
 
-SLOW = ("xarray", "pandas", "scipy", "matplotlib", "matfree", "jinja2", "h5netcdf", "absl.app")
+SLOW = ("xarray", "pandas", "scipy", "matplotlib", "jinja2", "h5netcdf", "absl.app")
 
 
 def _run(code):

@@ -47,3 +47,8 @@ def einsum(subscripts: str, a: Array, b: Array) -> Array:
     if namespace(a) is np:
         return np.einsum(subscripts, a, b)
     return jnp.einsum(subscripts, a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def of_backend(array: Array) -> Array:
+    """An array as it is worked on without compiling: on the host, if programs run there."""
+    return np.asarray(array) if jax.default_backend() == "cpu" else jnp.asarray(array)

@@ -3,7 +3,6 @@
 from functools import cache, partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax import probes
@@ -34,8 +33,3 @@ def exact_values(function, z):
     jacobian = np.moveaxis(jacobian, (outputs.index(N), len(outputs) + z.shape.index(N)), (0, 1))
     own = [block.reshape(-1, z.size // N) for block in jacobian[np.arange(N), np.arange(N)]]
     return np.linalg.svd(np.stack(own), compute_uv=False)
-
-
-def two_members(params):
-    """Two members, stacked."""
-    return jax.tree.map(lambda leaf: jnp.stack([leaf, 1.5 * leaf]), params)

@@ -17,10 +17,12 @@ from glorot_jax.diagnosis.measuring.site_jacobians import EXACT_UP_TO
 from glorot_jax.diagnosis.tracing.layout import Site
 from glorot_jax.diagnosis.tracing.sites import Traced
 
-# About what a core multiplies while the programs of a small model are compiled.
-LEAST = 2e11
+# About what a core multiplies while the rest is found of a small model.
+LEAST = 5e10
 PASSES = 4  # a forward pass, two backward ones, and each kernel's gradient by itself
 FEWEST = 2  # examples
+# As long as one multiplication with a vector out of memory, so many take in a product of matrices.
+TRAFFIC = 15
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,10 @@ def _of_one_example(site: Site, product: float, n: int) -> float:
     least = min(inputs, outputs)
     if least <= EXACT_UP_TO:
         return product * least
-    held = held_orthogonal(int(least), MATVECS)  # each vector to all, twice, by two products
-    orthogonal = 4 * MATVECS**2 * (inputs + outputs) * prod(site.steps) if held else 0
-    return 2 * MATVECS * product + orthogonal
+    held = held_orthogonal(int(least), MATVECS)  # each vector to all, by two products, twice
+    vectors = MATVECS if held else 1
+    orthogonal = 4 * MATVECS * vectors * (inputs + outputs) * prod(site.steps)
+    return 2 * MATVECS * product + TRAFFIC * orthogonal
 
 
 def _spread(

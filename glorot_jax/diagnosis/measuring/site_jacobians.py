@@ -1,48 +1,55 @@
 """Singular values of the Jacobian of each site of any traced model."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 from math import ceil, prod
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
+from glorot_jax.diagnosis.arrays import Array, of_backend, stacked
 from glorot_jax.diagnosis.measuring.lanczos import (
-    BINS,
     MATVECS,
     Bidiagonal,
-    Ritz,
-    Spectrum,
+    Operator,
     bidiagonal,
-    exact_summary,
-    one_at_a_time,
-    ritz,
-    summary,
+    held_orthogonal,
+    or_one,
+    signs,
 )
 from glorot_jax.diagnosis.measuring.moments import all_nan
+from glorot_jax.diagnosis.measuring.spectra import (
+    BINS,
+    Spectrum,
+    exact_summary,
+    ritz,
+    singular_values_of,
+    summary,
+    unknown,
+)
 from glorot_jax.diagnosis.measuring.wide import magnitude
 from glorot_jax.diagnosis.tracing.convolutions import in_standard_layout
 from glorot_jax.diagnosis.tracing.jaxpr import Read, bind, evaluate
-from glorot_jax.diagnosis.tracing.layout import Site, each_step, slope_of
+from glorot_jax.diagnosis.tracing.layout import Site, flat_steps, slope_of, step_indices
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced
-from glorot_jax.typing import PRNGKey, PyTree
+from glorot_jax.typing import PyTree
 
 EXACT_UP_TO = 64
 MEMORY = 64 * 2**20
 _FLOAT = 4  # bytes
-_COPIES = 4  # that XLA holds of the Lanczos vectors on a CPU, by its own account
-
-Operator = Callable[[jax.Array], jax.Array]
+_AT_WORK = 4  # vectors beside those that are held
 
 
 def site_spectra(
     traced: Traced,
     params: PyTree,
     x: PyTree,
-    key: PRNGKey,
+    random: np.random.Generator,
     /,
     *,
     exact_up_to: int = EXACT_UP_TO,
@@ -52,13 +59,13 @@ def site_spectra(
     memory: int = MEMORY,
     examples: int | None = None,
     sites: Collection[int] | None = None,
-) -> Mapping[str, jax.Array]:
+) -> Mapping[str, np.ndarray]:
     """Singular values of the Jacobian of one example across every row of ``traced.rows()``.
 
     J is from the input z of the site to the elementwise function that follows its s, diag(f'(s)) W
-    for a dense layer (section 4.2.1), or to s where there is none. Pure, for ``jit`` and for
-    ``vmap`` over seeds. float32, except ``exact``. Each array's first axis is the row; values are
-    averages over the examples x, and are explained at ``lanczos.Spectrum``:
+    for a dense layer (section 4.2.1), or to s where there is none. float32, except ``exact``. Each
+    array's first axis is the row; values are averages over the examples x, and are explained at
+    ``spectra.Spectrum``:
       sigma_mean, sigma_mean_error, sigma_mean_square (always exact), sigma_max, sigma_max_error,
       sigma_min, condition, exact (bool): [rows]. density [rows, bins], edges [rows, bins + 1].
     NaN, all of a row, at an embedding, in a branch not taken, and where a site shares the axis of
@@ -68,37 +75,30 @@ def site_spectra(
       exact_up_to: a Jacobian with at most this many singular values is decomposed exactly. One
         matrix of that many rows is held, and examples are done one after the other.
       matvecs, num_vectors: Lanczos steps from each start vector, and start vectors an example.
-      memory: bytes that the Lanczos vectors and XLA's copies of them may take: 4 matvecs (inputs +
-        outputs) floats a start vector, as many of them at once as fit. Beside them
-        there are the signals of one forward pass, as many slopes and a copy of the kernels.
+      memory: bytes that the Lanczos vectors may take: matvecs (inputs + outputs) floats a start
+        vector, as many of them at once as fit. Beside them there are the signals of one forward
+        pass, as many slopes and a copy of the kernels.
       examples: how many, the first ones, and sites: their indices; of the others all is NaN.
     """
-    signals = traced.run(params, x)
-    how = _How(exact_up_to, matvecs, num_vectors, bins, memory, examples)
+    how = _How(exact_up_to, matvecs, num_vectors, bins, memory)
     wanted = range(len(traced.sites)) if sites is None else sites
-    spectra = [nothing(prod(site.steps), bins) for site in traced.sites]
-    measured: dict[int, _Values] = {}
-    # One program for sites that are alike, one after the other: all together they take as long
-    # to compile as a single one, and the memory of a single one.
-    for every, axes in _alike(traced.sites):
-        group = [index for index in every if index in wanted]
-        if not group:
-            continue
-        first = traced.sites[group[0]]
-        site = replace(
-            first, steps=(len(group), *first.steps), kernel_varies=(True, *first.kernel_varies)
-        )
-        slopes = jnp.stack([_slopes(traced.sites[i], signals.s[i]) for i in group])
-        kernels = jnp.stack([signals.kernels[i] for i in group])
-        keys = jax.random.split(jax.random.fold_in(key, group[0]), site.steps)
-        # Nothing of this group is made before the last one is done.
-        slopes, measured = jax.lax.optimization_barrier((slopes, measured))
-        of_one = in_standard_layout(partial(_site_values, site, axes, how))
-        of_group = each_step(site, of_one, kernels, slopes, keys)
-        measured |= dict(zip(group, _split(of_group, len(group)), strict=True))
-    for index, spectrum in _spectra(measured, bins).items():
-        spectra[index] = spectrum
-    return traced.layout.to_rows([named(spectrum) for spectrum in spectra])
+    alike = [
+        (some, axes)
+        for indices, axes in _alike(traced.sites)
+        if (some := [index for index in indices if index in wanted])
+    ]
+    axes_of = {index: axes for indices, axes in alike for index in indices}
+    layers = _layers(traced, params, x, axes_of, examples)
+    # As many as there are sites, so that what is drawn at one doesn't hang on which are wanted.
+    randoms = random.spawn(len(traced.sites))
+    spectra = [stacked([unknown(bins)] * prod(site.steps)) for site in traced.sites]
+    for indices, axes in alike:
+        products = _products(traced.sites[indices[0]], axes)
+        for index in indices:
+            spectra[index] = _of_steps(
+                traced.sites[index], products, layers[index], randoms[index], how
+            )
+    return named(traced.layout.to_rows(spectra))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,6 @@ class _How:
     num_vectors: int
     bins: int
     memory: int
-    examples: int | None
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,175 @@ class _Axes:
     s: int
 
 
+class _Layer(NamedTuple):
+    """What the Jacobians of one site are made of, in single precision.
+
+    ``kernel``: with the axes of the steps that it differs along. ``slopes``: f'(s) as flat real
+    numbers, [steps, examples, outputs]; 1 without an activation, all NaN at a step not taken.
+    """
+
+    kernel: Array
+    slopes: Array
+
+
+@dataclass(frozen=True)
+class _Products:
+    """Those of the Jacobians of alike sites, compiled for any kernel and slopes [n, outputs].
+
+    ``apply``: (kernel, slopes, z [n, inputs]) to [n, outputs]. ``transpose``: back. Complex values
+    count as two real ones.
+    """
+
+    apply: Callable[[Array, Array, Array], Array]
+    transpose: Callable[[Array, Array, Array], Array]
+    inputs: int
+    outputs: int
+
+    def operator(self, kernel: Array, slopes: Array) -> Operator:
+        """Of one kernel, each example with its slopes."""
+        given = jnp.asarray(kernel), jnp.asarray(slopes)
+        return Operator(
+            lambda v: of_backend(self.apply(*given, v)),
+            lambda u: of_backend(self.transpose(*given, u)),
+            self.inputs,
+            self.outputs,
+        )
+
+    def matrix(self, kernel: Array) -> np.ndarray:
+        """[outputs, inputs], of slopes 1, built along its shorter side."""
+        k = min(self.inputs, self.outputs)
+        short = self.operator(kernel, np.ones((k, self.outputs), np.float32))
+        made = short.from_its_smaller_side().apply(np.eye(k, dtype=np.float32))
+        return np.asarray(made.T if self.inputs <= self.outputs else made)
+
+
+def _layers(
+    traced: Traced,
+    params: PyTree,
+    x: PyTree,
+    axes_of: Mapping[int, _Axes],
+    examples: int | None,
+) -> dict[int, _Layer]:
+    """Of each site that has axes, by one forward pass."""
+
+    def layers(params: PyTree, x: PyTree) -> dict[int, _Layer]:
+        signals = traced.run(params, x)
+
+        def layer(index: int, axes: _Axes) -> _Layer:
+            site = traced.sites[index]
+            slopes = jax.vmap(partial(_slopes, site, axes, examples))
+            single = jnp.complex64 if _parts(site) == 2 else jnp.float32
+            kernel = signals.kernels[index].astype(single)
+            return _Layer(kernel, slopes(flat_steps(site, signals.s[index])))
+
+        return {index: layer(index, axes) for index, axes in axes_of.items()}
+
+    made: dict[int, _Layer] = jax.tree.map(of_backend, compiled_once(layers)(params, x))
+    return made
+
+
+def _slopes(site: Site, axes: _Axes, examples: int | None, s: jax.Array) -> jax.Array:
+    """f'(s) of one step, [examples, outputs]."""
+    s = jnp.moveaxis(s, axes.s, 0)[:examples]
+    slope = jnp.ones(s.shape, jnp.float32)
+    if site.activation is not None:
+        slope = slope_of(site.activation, s).astype(jnp.float32)
+    flat = jnp.where(all_nan(s), jnp.nan, slope).reshape(len(s), -1)
+    return jnp.repeat(flat, _parts(site), axis=1)
+
+
+def _parts(site: Site) -> int:
+    """Real numbers in a value of s."""
+    return 2 if jnp.issubdtype(site.kernel.dtype, jnp.complexfloating) else 1
+
+
+def _of_steps(
+    site: Site, products: _Products, layer: _Layer, random: np.random.Generator, how: _How
+) -> Spectrum:
+    """Spectra [steps]."""
+    found = []
+    for step, slopes in zip(step_indices(site), layer.slopes, strict=True):
+        own = tuple(i for i, varies in zip(step, site.kernel_varies, strict=True) if varies)
+        kernel = layer.kernel[own]
+        if np.isnan(slopes).all():
+            found.append(unknown(how.bins))
+        elif min(products.inputs, products.outputs) <= how.exact_up_to:
+            # Without an activation all examples have the same Jacobian.
+            each = np.asarray(slopes)[: 1 if site.activation is None else None, :, None]
+            matrix = products.matrix(kernel)
+            values = np.stack([singular_values_of(slopes * matrix) for slopes in each])
+            found.append(exact_summary(values, bins=how.bins))
+        else:
+            found.append(_by_lanczos(products, kernel, slopes, random, how))
+    return stacked(found)
+
+
+def _by_lanczos(
+    products: _Products, kernel: Array, slopes: Array, random: np.random.Generator, how: _How
+) -> Spectrum:
+    n, k = len(slopes), min(products.inputs, products.outputs)
+    kept = min(how.matvecs, k) if held_orthogonal(k, how.matvecs) else 1
+    of_one_vector = _FLOAT * (kept + _AT_WORK) * (products.inputs + products.outputs)
+    count = n * how.num_vectors
+    # As few turns as memory allows, all of one size, so that one program does for all.
+    turns = ceil(count / max(1, how.memory // of_one_vector))
+    begun = np.arange(ceil(count / turns) * turns).reshape(turns, -1) % count
+    found, rms = [], []
+    for examples in begun // how.num_vectors:
+        operator = products.operator(kernel, slopes[examples])
+        start = of_backend(signs(random, (len(examples), k)))
+        found.append(bidiagonal(operator, start, matvecs=how.matvecs))
+        rms.append(_rms(products, kernel, slopes[examples]))
+
+    def of_each(values: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(values)[:count].reshape(n, how.num_vectors, *values[0].shape[1:])
+
+    steps = Bidiagonal(
+        of_each([one.diagonal for one in found]), of_each([one.above for one in found]), k
+    )
+    # Fewer units let something through than there are singular values.
+    singular = np.asarray((slopes != 0).sum(axis=1)) < k
+    return summary(ritz(steps), of_each(rms)[:, 0], singular, bins=how.bins)
+
+
+def _rms(products: _Products, kernel: Array, slopes: Array) -> np.ndarray:
+    """Root mean square singular value of each example's Jacobian, [n], by Frobenius' norm.
+
+    An output is a sum of inputs times one weight each, so squared weights and inputs of 1 give
+    the squared norms of W's rows.
+    """
+    sizes = magnitude(kernel)
+    # Squares of small weights or slopes would underflow.
+    weight, slope = (or_one(abs(a).max()) for a in (sizes, slopes))
+    squares = ((sizes / weight) ** 2).astype(kernel.dtype)
+    ones = np.ones((len(slopes), products.inputs), np.float32)
+    norms = products.apply(squares, (slopes / slope) ** 2, ones).sum(axis=1)
+    k = min(products.inputs, products.outputs)
+    return np.asarray(weight * slope * np.sqrt(norms / k), np.float64)
+
+
+def named(spectrum: Spectrum) -> dict[str, np.ndarray]:
+    """The fields of a spectrum by the names that a report has for them."""
+    return {_NAMES.get(name, name): values for name, values in spectrum._asdict().items()}
+
+
+_NAMES = {
+    "mean": "sigma_mean",
+    "mean_error": "sigma_mean_error",
+    "mean_square": "sigma_mean_square",
+    "maximum": "sigma_max",
+    "maximum_error": "sigma_max_error",
+    "minimum": "sigma_min",
+}
+
+
 def _alike(sites: Sequence[Site]) -> list[tuple[list[int], _Axes]]:
     """The indices of the sites that have a Jacobian, those of one linear operation together."""
     groups: dict[Any, tuple[list[int], _Axes]] = {}
     for index, site in enumerate(sites):
         if site.kind == "embedding" or site.z_axis is None or site.s_axis is None:
             continue
-        if site.others or (_is_complex(site) and site.activation is not None):
+        if site.others or (_parts(site) == 2 and site.activation is not None):
             continue
         axes = _Axes(site.z_axis, site.s_axis)
         if not _takes_one_example(site, axes):
@@ -148,173 +309,30 @@ def _takes_one_example(site: Site, axes: _Axes) -> bool:
     return True
 
 
-def _split(stacked: Any, parts: int) -> list[Any]:
-    """Equal parts of the first axis."""
-    each = jax.tree.map(lambda a: jnp.split(a, parts), stacked)
-    return [jax.tree.map(lambda a, i=i: a[i], each, is_leaf=_is_list) for i in range(parts)]
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
-
-
-def named(spectrum: Spectrum) -> dict[str, jax.Array]:
-    """The fields of a spectrum by the names that a report has for them."""
-    return {_NAMES.get(name, name): values for name, values in spectrum._asdict().items()}
-
-
-_NAMES = {
-    "mean": "sigma_mean",
-    "mean_error": "sigma_mean_error",
-    "mean_square": "sigma_mean_square",
-    "maximum": "sigma_max",
-    "maximum_error": "sigma_max_error",
-    "minimum": "sigma_min",
-}
-
-
-def nothing(count: int, bins: int) -> Spectrum:
-    """The spectra of ``count`` operators of which nothing is known: NaN, and not exact."""
-    return jax.tree.map(
-        lambda a: jnp.full((count, *a.shape), False if a.dtype == bool else jnp.nan, a.dtype),
-        _shapes(bins),
-    )
-
-
-@cache
-def _shapes(bins: int) -> Spectrum:
-    one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
-    made: Spectrum = jax.eval_shape(partial(exact_summary, bins=bins), one)
-    return made
-
-
-class _Known(NamedTuple):
-    """Of each example's Jacobian, [n, k] singular values, descending; all NaN where not taken."""
-
-    values: jax.Array
-
-
-class _Found(NamedTuple):
-    """What a summary is made of where Lanczos steps are, all of [n, ..]; NaN where not taken.
-
-    ``steps``: [n, vectors, ..]. ``rms``: see ``summary``. ``singular``: bools.
-    """
-
-    steps: Bidiagonal
-    rms: jax.Array
-    singular: jax.Array
-
-
-_Values = _Known | _Found
-
-
-def _spectra(measured: Mapping[int, _Values], bins: int) -> dict[int, Spectrum]:
-    """Those of each site, [steps]; one program for all sites whose values have one form."""
-    forms: dict[Any, list[int]] = {}
-    for index, values in measured.items():
-        form = jax.tree.map(lambda a: a.shape[1:], values), type(values)
-        forms.setdefault(str(form), []).append(index)
-    spectra = {}
-    for group in forms.values():
-        together = jax.tree.map(
-            lambda *parts: jnp.concatenate(parts), *(measured[index] for index in group)
-        )
-        made = jax.lax.map(partial(_spectrum, bins), together)
-        begun = 0
-        for index in group:
-            steps = len(jax.tree.leaves(measured[index])[0])
-            spectra[index] = jax.tree.map(lambda a, b=begun, n=steps: a[b : b + n], made)
-            begun += steps
-    return spectra
-
-
-def _spectrum(bins: int, values: _Values) -> Spectrum:
-    if isinstance(values, _Known):
-        taken = ~jnp.isnan(values.values).any()
-        spectrum = exact_summary(jnp.where(taken, values.values, 0), bins=bins)
-    else:
-        taken = ~jnp.isnan(values.rms).any()
-        each: Ritz = jax.vmap(jax.vmap(ritz))(values.steps)
-        spectrum = summary(each, values.rms, values.singular, bins=bins)
-    return jax.tree.map(lambda a: a if a.dtype == bool else jnp.where(taken, a, jnp.nan), spectrum)
-
-
-def _site_values(
-    site: Site, axes: _Axes, how: _How, kernel: jax.Array, slopes: jax.Array, key: jax.Array
-) -> _Values:
-    taken = ~all_nan(slopes)
-    slopes = jnp.moveaxis(jnp.where(taken, slopes, 0), axes.s, 0)[: how.examples]
+def _products(site: Site, axes: _Axes) -> _Products:
     shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
-    linear = partial(_linear_part(site, axes), _single(jnp.where(taken, kernel, 0)))
-    if _is_complex(site):
-        # As a real operator each of its singular values is there twice.
-        shape, slopes = (*shape, 2), jnp.stack([slopes, slopes], axis=-1)
-        linear = partial(_on_parts, linear)
-    like = jax.ShapeDtypeStruct(shape, jnp.float32)
-    if min(like.size, slopes[0].size) <= how.exact_up_to:
-        matrix = _matrix(linear, like, slopes[0].size)
-        # Without an activation all examples have the same Jacobian.
-        each = slopes[:1] if site.activation is None else slopes
-        values = jax.lax.map(lambda d: singular_values_of(d.reshape(-1, 1) * matrix), each)
-        return _Known(jnp.where(taken, values, jnp.nan))
-    rms = _rms(_linear_part(site, axes), kernel, site, axes, slopes)
-    # Fewer units let something through than there are singular values.
-    passing = jnp.sum(slopes.reshape(len(slopes), -1) != 0, axis=1)
-    singular = passing < min(like.size, slopes[0].size)
-    steps = _lanczos(linear, like, how, slopes, key)
-    return _Found(steps, jnp.where(taken, rms, jnp.nan), singular)
+    parts = _parts(site)
+    linear = _linear_part(site, axes)
 
+    def flat(kernel: jax.Array, z: jax.Array) -> jax.Array:
+        if parts == 1:
+            return linear(kernel, z.reshape(shape)).ravel()
+        z = z.reshape(*shape, 2)
+        s = linear(kernel, jax.lax.complex(z[..., 0], z[..., 1]))
+        return jnp.stack([s.real, s.imag], axis=-1).ravel()
 
-def _lanczos(
-    linear: Operator, like: jax.ShapeDtypeStruct, how: _How, slopes: jax.Array, key: jax.Array
-) -> Bidiagonal:
-    """Of every example and start vector, [n, vectors, ..]."""
+    one = jax.ShapeDtypeStruct((prod(shape) * parts,), jnp.float32)
 
-    def from_one_vector(of_example: tuple[jax.Array, jax.Array]) -> Bidiagonal:
-        slope, key = of_example
-        return bidiagonal(lambda v: linear(v) * slope, like, key, matvecs=how.matvecs)
+    def apply(kernel: jax.Array, slopes: jax.Array, z: jax.Array) -> jax.Array:
+        return jax.vmap(partial(flat, kernel))(z) * slopes
 
-    n, outputs = len(slopes), slopes[0].size
-    count = n * how.num_vectors
-    steps = min(how.matvecs, like.size, outputs)
-    at_once = max(1, how.memory // (_COPIES * _FLOAT * steps * (like.size + outputs)))
-    # As many turns, but all of about one size.
-    at_once = ceil(count / ceil(count / at_once))
-    given = jnp.repeat(slopes, how.num_vectors, axis=0), jax.random.split(key, count)
-    # One by one they are another program than in a batch of one, and a faster one.
-    every = jax.lax.map(from_one_vector, given, batch_size=at_once if at_once > 1 else None)
-    return jax.tree.map(lambda a: a.reshape(n, how.num_vectors, *a.shape[1:]), every)
+    def transpose(kernel: jax.Array, slopes: jax.Array, s: jax.Array) -> jax.Array:
+        (back,) = jax.vmap(jax.linear_transpose(partial(flat, kernel), one))(s * slopes)
+        return back
 
-
-def _slopes(site: Site, s: jax.Array) -> jax.Array:
-    """f'(s) in float32, 1 without an activation; all NaN at a step that isn't taken."""
-
-    def one_step(s: jax.Array) -> jax.Array:
-        slope = jnp.ones(s.shape, jnp.float32)
-        if site.activation is not None:
-            slope = slope_of(site.activation, s).astype(jnp.float32)
-        return jnp.where(all_nan(s), jnp.nan, slope)
-
-    each = one_step
-    for _ in site.steps:
-        each = jax.vmap(each)
-    return each(s)
-
-
-def _is_complex(site: Site) -> bool:
-    return bool(jnp.issubdtype(site.kernel.dtype, jnp.complexfloating))
-
-
-def _single(values: jax.Array) -> jax.Array:
-    """In single precision."""
-    is_complex = jnp.issubdtype(values.dtype, jnp.complexfloating)
-    return values.astype(jnp.complex64 if is_complex else jnp.float32)
-
-
-def _on_parts(linear: Operator, z: jax.Array) -> jax.Array:
-    """A complex operator on real and imaginary parts [.., 2]."""
-    s = linear(jax.lax.complex(z[..., 0], z[..., 1]))
-    return jnp.stack([s.real, s.imag], axis=-1)
+    outputs = prod(site.s.shape) // site.s.shape[axes.s] * parts
+    apply, transpose = (compiled_once(in_standard_layout(one)) for one in (apply, transpose))
+    return _Products(apply, transpose, one.size, outputs)
 
 
 def _linear_part(site: Site, axes: _Axes) -> Callable[[jax.Array, jax.Array], jax.Array]:
@@ -349,53 +367,3 @@ def _with_one_example(eqn: core.JaxprEqn, shape: tuple[int, ...]) -> tuple[int, 
         if prod(new[:moved]) == before and size == old[axis]:
             return (*new[:moved], 1, *new[moved + 1 :])
     raise ValueError(f"reshape: {list(old)} to {list(new)} mixes the examples with another axis")
-
-
-def _matrix(operator: Operator, like: jax.ShapeDtypeStruct, outputs: int) -> jax.Array:
-    """[outputs, inputs] of a linear operator, built along its shorter side."""
-    inputs = like.size
-    if inputs <= outputs:
-        columns = jax.lax.map(
-            operator, jnp.eye(inputs, dtype=jnp.float32).reshape(inputs, *like.shape)
-        )
-        return columns.reshape(inputs, outputs).T
-    made = jax.eval_shape(operator, like)
-    transpose = jax.linear_transpose(operator, like)
-    (rows,) = jax.lax.map(
-        transpose, jnp.eye(outputs, dtype=jnp.float32).reshape(outputs, *made.shape)
-    )
-    return rows.reshape(outputs, inputs)
-
-
-@one_at_a_time
-def singular_values_of(matrix: jax.Array) -> jax.Array:
-    """All of them, descending."""
-    return jnp.linalg.svd(matrix, compute_uv=False)
-
-
-def _rms(
-    linear: Callable[[jax.Array, jax.Array], jax.Array],
-    kernel: jax.Array,
-    site: Site,
-    axes: _Axes,
-    slopes: jax.Array,
-) -> jax.Array:
-    """Root mean square singular value of each example's Jacobian, [n], by Frobenius' norm.
-
-    An output is a sum of inputs times one weight each, so squared weights and inputs of 1 give
-    the squared norms of W's rows.
-    """
-    kernel = magnitude(kernel)
-    if _is_complex(site):
-        slopes = slopes[..., 0]
-    shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
-    # Squares of small weights or slopes would underflow.
-    weight, slope = (_or_one(jnp.max(jnp.abs(a))) for a in (kernel, slopes))
-    squares = linear(jnp.square(kernel / weight), jnp.ones(shape, jnp.float32))
-    each = (jnp.square(slopes / slope) * squares[None]).reshape(len(slopes), -1)
-    count = min(prod(shape), squares.size)
-    return weight * slope * jnp.sqrt(jnp.sum(each, axis=1) / count)
-
-
-def _or_one(value: jax.Array) -> jax.Array:
-    return jnp.where(value == 0, 1, value)

@@ -12,8 +12,7 @@ import numpy as np
 import optax
 import xarray as xr
 
-from glorot_jax import processes
-from glorot_jax.diagnosis.arrays import stacked
+from glorot_jax import keys, processes
 from glorot_jax.diagnosis.judging.evidence import Evidence
 from glorot_jax.diagnosis.judging.finding import Finding, without_ignored
 from glorot_jax.diagnosis.judging.gathering import Examinee, gather
@@ -31,7 +30,6 @@ from glorot_jax.diagnosis.mending.trial import with_trials
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.report import Report
 from glorot_jax.diagnosis.tracing.meshes import placed_by_compiler
-from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves, trace
 from glorot_jax.dotted import reason
 from glorot_jax.losses import cross_entropy
@@ -40,7 +38,6 @@ from glorot_jax.typing import ApplyFn, InitFn, Loss, Params, PyTree
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 BINS = 80
-START_VECTORS = 2**31 - 1  # far from 0, 1, .., which would repeat the keys of the nets
 
 
 def diagnose(
@@ -105,10 +102,9 @@ def diagnose(
     }
     found: Mapping[str, np.ndarray] = {}
     if spectra:
-        start = jax.random.fold_in(key, START_VECTORS)
         of_some, (some_x, _) = pieces.traced, pieces.data[0]
         share = affordable(of_some) if spectra == "auto" else None
-        spectra_of = _spectra(apply_fn, of_some, each, mine, some_x, start, share, signal)
+        spectra_of = _spectra(apply_fn, of_some, each, mine, some_x, key, share, signal)
         found = _stacked(of_all(spectra_of))
         if left_out := _left_out(share, of_some, traced.n):
             attrs["spectra"] = left_out
@@ -254,23 +250,15 @@ def _spectra(
         of_sites = partial(site_spectra, traced, examples=share.examples, sites=share.sites)
         of_whole = partial(end_to_end, few, cotangents=COTANGENTS)
 
-    @compiled_once
-    def every(nets: Sequence[Any], keys: jax.Array, x: Any, x_of_few: Any) -> Any:
-        def one(net: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
-            params, key = net
-            here, through = jax.random.split(key)
-            sites = of_sites(params, x, here)
-            whole = of_whole(params, x_of_few, through)
-            return {_of_site(name): values for name, values in sites.items()} | {
-                _of_whole(name): values for name, values in whole.items()
-            }
+    def one(seed: int) -> dict[str, np.ndarray]:
+        here, through = keys.generator(key, seed).spawn(2)
+        sites = of_sites(nets[seed], x, here)
+        whole = of_whole(nets[seed], x_of_few, through)
+        return {_of_site(name): values for name, values in sites.items()} | {
+            _of_whole(name): values for name, values in whole.items()
+        }
 
-        return jax.lax.map(one, (stacked(nets), keys))
-
-    keys = jax.random.split(key, len(nets))[some.start : some.stop]
-    chosen = [nets[seed] for seed in some]
-    values = jax.tree.map(np.asarray, every(chosen, keys, x, x_of_few))
-    return [{name: of_nets[i] for name, of_nets in values.items()} for i in range(len(some))]
+    return [one(seed) for seed in some]
 
 
 def _of_fewer(

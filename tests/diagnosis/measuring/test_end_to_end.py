@@ -9,15 +9,14 @@ import pytest
 
 from glorot_jax.diagnosis import trace
 from glorot_jax.diagnosis.measuring.end_to_end import end_to_end
-from tests.diagnosis.jacobians import KEY, exact_values, papers_net, two_members
+from tests.diagnosis.jacobians import exact_values, papers_net
 from tests.diagnosis.models import CLASSES, traced
 
 
 @cache
 def _up_to_logits(name, **how):
     model, found = traced(name)
-    spectra = partial(end_to_end, found, **how)
-    return found, jax.jit(spectra)(model.params, model.x, KEY)
+    return found, end_to_end(found, model.params, model.x, np.random.default_rng(0), **how)
 
 
 _UP = ["activation_with_its_own_gradient", "linen_cnn_with_attention", "recurrent"]
@@ -35,22 +34,20 @@ def test_input_to_logits(name):
 
 
 def test_every_row_to_the_logits():
-    """Products of the layers above, the last of them the logits; two members by one vmap."""
+    """Products of the layers above, the last of them the logits; two nets by one program."""
     found, params, x, _ = papers_net()
-    members = two_members(params)
-    spectra = jax.vmap(partial(end_to_end, found), in_axes=(0, None, None))
-    measured = jax.jit(spectra)(members, x, KEY)
-    signals = jax.jit(jax.vmap(found.run, in_axes=(0, None)))(members, x)
-    for seed in range(2):
-        ours = {name: np.asarray(values[seed]) for name, values in measured.items()}
+    run = jax.jit(found.run)
+    for net in (params, jax.tree.map(lambda leaf: 1.5 * leaf, params)):
+        ours = end_to_end(found, net, x, np.random.default_rng(0))
+        signals = run(net, x)
         product = np.eye(CLASSES)[None]
         for row in reversed(range(len(found.sites))):
             values = np.linalg.svd(product, compute_uv=False)
             assert ours["s_sigma_mean"][row] == pytest.approx(values.mean(), rel=1e-4)
             assert ours["s_sigma_max"][row] == pytest.approx(values[:, 0].mean(), rel=1e-4)
-            product = product @ np.asarray(signals.kernels[row][seed], np.float64).T[None]
+            product = product @ np.asarray(signals.kernels[row], np.float64).T[None]
             if row:
-                s = np.asarray(signals.s[row - 1][seed], np.float64)
+                s = np.asarray(signals.s[row - 1], np.float64)
                 product = product * (1 - np.tanh(s) ** 2)[:, None]
         values = np.linalg.svd(product, compute_uv=False)
         assert ours["sigma_mean"] == pytest.approx(values.mean(), rel=1e-4)
@@ -73,7 +70,7 @@ def test_the_input_of_tokens_is_what_is_looked_up():
     pixels = jnp.asarray(np.random.default_rng(0).integers(255, size=(3, 6), dtype=np.uint8))
     w = jnp.ones((6, 2))
     cast = trace(lambda w, x: x.astype(jnp.float32) @ w, w, pixels)
-    assert np.isnan(jax.jit(partial(end_to_end, cast))(w, pixels, KEY)["sigma_mean"])
+    assert np.isnan(end_to_end(cast, w, pixels, np.random.default_rng(0))["sigma_mean"])
 
 
 def test_a_branch_not_taken_is_nan():
@@ -92,3 +89,14 @@ def test_random_cotangents_know_the_mean_squares():
         np.testing.assert_allclose(measured[name], exact[name], rtol=error)
     for name in ("sigma_mean", "sigma_max", "s_sigma_mean"):
         assert np.isnan(measured[name]).all()
+
+
+@pytest.mark.parametrize("how", [{}, {"exact_up_to": 0}, {"exact_up_to": 0, "cotangents": 2}])
+def test_on_an_accelerator_arrays_stay_there(how, monkeypatch):
+    _, here = _up_to_logits("recurrent", **how)
+    monkeypatch.setattr(jax, "default_backend", lambda: "an accelerator")
+    _, there = _up_to_logits.__wrapped__("recurrent", **how)
+    for name, values in here.items():
+        assert isinstance(there[name], np.ndarray)
+        if name != "density":
+            np.testing.assert_allclose(there[name], values, rtol=1e-2, atol=1e-2, err_msg=name)

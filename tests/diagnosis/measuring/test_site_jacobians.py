@@ -1,6 +1,7 @@
 """Spectra of sites against NumPy's decompositions of JAX's own Jacobians."""
 
-from functools import cache, partial
+from collections import OrderedDict
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -9,21 +10,24 @@ import pytest
 
 from glorot_jax.diagnosis import trace
 from glorot_jax.diagnosis.measuring import site_jacobians
-from tests.diagnosis.jacobians import KEY, exact_values, papers_net, two_members
+from glorot_jax.diagnosis.tracing import programs
+from tests.diagnosis.jacobians import KEY, exact_values, papers_net
 from tests.diagnosis.models import CLASSES, N, traced
 
 
 @cache
 def _spectra(name, **how):
     model, found = traced(name)
-    spectra = partial(site_jacobians.site_spectra, found, **how)
-    return found, jax.jit(spectra)(model.params, model.x, KEY)
+    return found, _measured(found, model.params, model.x, **how)
+
+
+def _measured(found, params, x, **how):
+    return site_jacobians.site_spectra(found, params, x, np.random.default_rng(0), **how)
 
 
 def test_small_layers_are_those_of_the_probes():
     found, params, x, exact = papers_net()
-    spectra = partial(site_jacobians.site_spectra, found, exact_up_to=1000, bins=8)
-    measured = jax.jit(spectra)(params, x, KEY)
+    measured = _measured(found, params, x, exact_up_to=1000, bins=8)
     assert measured["exact"].all()
     for row, values in enumerate(exact):
         expected = {
@@ -45,13 +49,12 @@ def test_small_layers_are_those_of_the_probes():
 
 
 @pytest.mark.parametrize(
-    ("activation", "memory"), [("tanh", site_jacobians.MEMORY), ("relu", 3 * 4 * 4 * 20 * 180 * 4)]
+    ("activation", "memory"), [("tanh", site_jacobians.MEMORY), ("relu", 12 * 4 * 24 * 180)]
 )
 def test_matrix_free_layers_agree_with_exact_ones(activation, memory):
-    """Wide, tall and, by relu, of half the rank; all examples at once and three at a time."""
+    """Wide, tall and, by relu, of half the rank; all examples at once and a third of them."""
     found, params, x, exact = papers_net(activation)
-    spectra = jax.jit(partial(site_jacobians.site_spectra, found, num_vectors=4, memory=memory))
-    measured = spectra(params, x, KEY)
+    measured = _measured(found, params, x, num_vectors=4, memory=memory)
     assert measured["exact"].tolist() == [False] * 3 + [True]
     assert not any(np.isnan(values).any() for values in measured.values())
     for row, values in enumerate(exact):
@@ -100,8 +103,7 @@ def test_lanczos_of_a_convolution():
     params = {k: jnp.asarray(random.normal(size=v), jnp.float32) for k, v in shapes.items()}
     x = jnp.asarray(random.normal(size=(N, 8, 5, 2)), jnp.float32)
     found = trace(apply, params, x)
-    spectra = partial(site_jacobians.site_spectra, found, exact_up_to=50, num_vectors=4)
-    measured = jax.jit(spectra)(params, x, KEY)
+    measured = _measured(found, params, x, exact_up_to=50, num_vectors=4)
     assert measured["exact"].tolist() == [False, True]
     values = exact_values(lambda x: jax.nn.gelu(apply_conv(params["w"], x)), x)
     assert measured["sigma_mean_square"][0] == pytest.approx((values**2).mean(), rel=1e-4)
@@ -134,24 +136,51 @@ def test_half_precision_is_measured_in_single():
     w = jax.random.normal(KEY, (6, 4), jnp.bfloat16)
     x = jnp.ones((3, 6), jnp.bfloat16)
     found = trace(lambda w, x: x @ w, w, x)
-    measured = jax.jit(partial(site_jacobians.site_spectra, found))(w, x, KEY)
+    measured = _measured(found, w, x)
     values = np.linalg.svd(np.asarray(w, np.float64), compute_uv=False)
     assert measured["sigma_mean"][0] == pytest.approx(values.mean(), rel=1e-5)
 
 
-def test_seeds_are_measured_by_one_vmap():
+@pytest.mark.parametrize("exact_up_to", [64, 0])
+def test_complex_values_count_as_two(exact_up_to):
+    """Each singular value of a complex matrix is there twice of the real one."""
+    random = np.random.default_rng(0)
+    w = (random.normal(size=(12, 8)) + 1j * random.normal(size=(12, 8))).astype(np.complex64)
+    x = jnp.asarray(random.normal(size=(5, 12)), jnp.complex64)
+    measured = _measured(trace(lambda w, x: x @ w, w, x), w, x, exact_up_to=exact_up_to)
+    values = np.linalg.svd(w, compute_uv=False)
+    assert measured["exact"] == (exact_up_to > 0)
+    assert measured["sigma_mean"][0] == pytest.approx(values.mean(), rel=1e-2)
+    assert measured["sigma_mean_square"][0] == pytest.approx((values**2).mean(), rel=1e-4)
+    assert measured["sigma_max"][0] == pytest.approx(values.max(), rel=1e-3)
+
+
+def test_on_an_accelerator_arrays_stay_there(monkeypatch):
+    found, params, x, _ = papers_net()
+    here = _measured(found, params, x)
+    monkeypatch.setattr(jax, "default_backend", lambda: "an accelerator")
+    there = _measured(found, params, x)
+    for name, values in here.items():
+        assert isinstance(there[name], np.ndarray)
+        np.testing.assert_allclose(there[name], values, rtol=1e-2, atol=1e-2, err_msg=name)
+
+
+def test_nets_of_one_shape_share_what_is_compiled(monkeypatch):
     found, params, x, _ = papers_net(widths=(80,))
-    spectra = jax.vmap(
-        partial(site_jacobians.site_spectra, found, num_vectors=4), in_axes=(0, None, None)
-    )
-    measured = jax.jit(spectra)(two_members(params), x, KEY)
-    for seed, scale in enumerate((1, 1.5)):
+    kept = OrderedDict()
+    monkeypatch.setattr(programs, "_kept", kept)
+    counts = []
+    for scale in (1, 1.5):
+        net = jax.tree.map(lambda leaf, scale=scale: scale * leaf, params)
+        measured = _measured(found, net, x, num_vectors=4)
+        counts.append(len(kept))
         w = scale * np.asarray(params["hidden_01"]["kernel"], np.float64)
         s = np.asarray(x, np.float64) @ w
         values = np.linalg.svd(w[None] * (1 - np.tanh(s) ** 2)[:, None], compute_uv=False)
-        error = abs(measured["sigma_mean"][seed, 0] - values.mean())
-        assert error <= 2 * measured["sigma_mean_error"][seed, 0]
-        assert measured["sigma_max"][seed, 0] == pytest.approx(values[:, 0].mean(), rel=1e-2)
+        error = abs(measured["sigma_mean"][0] - values.mean())
+        assert error <= 2 * measured["sigma_mean_error"][0]
+        assert measured["sigma_max"][0] == pytest.approx(values[:, 0].mean(), rel=1e-2)
+    assert 0 < counts[0] == counts[1]
 
 
 def test_a_reshape_that_mixes_examples_after_the_product_leaves_nan():
@@ -163,15 +192,14 @@ def test_a_reshape_that_mixes_examples_after_the_product_leaves_nan():
 
     params = {"w": jnp.ones((3, 4)), "b": jnp.ones(4), "out": jnp.ones((4, 2))}
     x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
-    found = site_jacobians.site_spectra(trace(apply, params, x), params, x, jax.random.key(0))
+    found = _measured(trace(apply, params, x), params, x)
     assert np.isnan(found["sigma_mean"]).tolist() == [True, False]
 
 
 def test_fewer_examples_and_sites():
     """The first examples of the sites asked for, as if there were no others."""
     found, params, x, exact = papers_net()
-    spectra = partial(site_jacobians.site_spectra, found, exact_up_to=1000)
-    measured = jax.jit(partial(spectra, examples=3, sites=(0, 2)))(params, x, KEY)
+    measured = _measured(found, params, x, exact_up_to=1000, examples=3, sites=(0, 2))
     for row, values in enumerate(exact):
         expected = values[:3].mean() if row in (0, 2) else np.nan
         assert measured["sigma_mean"][row] == pytest.approx(expected, rel=1e-4, nan_ok=True)

@@ -68,22 +68,24 @@ def test_a_prediction_is_shaped_as_what_is_measured_without_seeds(part):
 @pytest.mark.parametrize("unit", ["tanh", "sigmoid"])
 def test_the_mean_singular_value_is_that_of_all_singular_values(unit):
     model = MLP((90, 60, 60), 4, resolve(unit), initializers.normalized())
-    x = jax.random.normal(jax.random.key(1), (12, 70))
-    params = init(model, jax.random.key(2), 70)
-    seen = initial.mean_singular_values(model, params, x, jax.random.key(3))
-    flow = signals(model, params, x)
-    for layer, (kernel, s) in enumerate(zip(kernels(params)[:-1], flow.s[:-1], strict=True)):
-        slopes = np.asarray(jax.vmap(jax.vmap(jax.grad(resolve(unit))))(s), np.float64)
-        exact = [np.linalg.svd(np.asarray(kernel) * row, compute_uv=False) for row in slopes]
-        np.testing.assert_allclose(seen[layer], np.mean(exact), rtol=0.01)
+    x = jax.random.normal(jax.random.key(1), (120, 70))  # of 12 the mean strays by 1%
+    nets = [init(model, jax.random.key(seed), 70) for seed in range(2)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *nets)
+    own = jnp.stack([x, 2 * x])
+    seen = initial.mean_singular_values(model, stacked, own, np.random.default_rng(3))
+    for net, params in enumerate(nets):
+        flow = signals(model, params, own[net])
+        for layer, (kernel, s) in enumerate(zip(kernels(params)[:-1], flow.s[:-1], strict=True)):
+            slopes = np.asarray(jax.vmap(jax.vmap(jax.grad(resolve(unit))))(s), np.float64)
+            exact = [np.linalg.svd(np.asarray(kernel) * row, compute_uv=False) for row in slopes]
+            np.testing.assert_allclose(seen[net, layer], np.mean(exact), rtol=0.01)
 
 
 def test_each_seed_has_examples_of_its_own():
     settings = ConfigDict({"mean_examples": 2, "seeds": 2, "initializers": ("a", "b", "c")})
     x = jnp.arange(3.0)[:, None]
-    own, keys = initial._own_examples(settings, x, jax.random.key(0))
+    own = initial._own_examples(settings, x)
     np.testing.assert_array_equal(own[..., 0], [[0, 1], [2, 0]] * 3)
-    assert len({str(jax.random.key_data(key)) for key in keys}) == 2
 
 
 @pytest.mark.parametrize("start", ["standard", "normalized", "orthogonal"])
