@@ -1,6 +1,7 @@
 """Group ``initial``: networks at initialisation (Figs. 6-8 and eq. 17)."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -86,39 +87,51 @@ def measure(
     that are the seed's own, so that what differs between seeds holds the examples too. What theory
     says of each condition stands beside them. ``tick`` is called once an activation.
     """
-    batch = examples.batch
+    x = examples.batch.x
     layers = (settings.width,) * settings.depth
-    sizes = [batch.x.shape[1], *layers, examples.classes]
-    seed_keys = [named(key, "weights", seed) for seed in range(settings.seeds)]
-    grid = (len(settings.initializers), settings.seeds)
-    measured = []
-    for activation in settings.activations:
-        model = MLP(layers, sizes[-1], resolve(activation))
-        networks = _draw(settings.initializers, model, seed_keys, examples.scheme_x)
-        statistics_of = partial(_statistics, model, batch=batch, bins=settings.bins)
-        jacobian_x = batch.x[: settings.jacobian_examples]
-        statistics = over_devices(jax.vmap(statistics_of), networks)
-        statistics["singular_value"] = over_devices(
-            # One network after another: a batch of LAPACK calls on each of several host devices
-            # waits for worker threads that the devices themselves hold, now and then for ever; on
-            # an accelerator the Jacobians of all networks at once would be the largest array.
-            partial(jax.lax.map, partial(_singular_values, model, x=jacobian_x)),
-            networks,
-        )
-        statistics["singular_value_mean"] = mean_singular_values(
-            model, networks, _own_examples(settings, batch.x), generator(named(key, "Lanczos"))
-        )
-        by_scheme = {
-            name: np.asarray(values).reshape(*grid, *values.shape[1:])
-            for name, values in statistics.items()
-        }
-        gradients = by_scheme.pop("output_gradient")
-        theory = _theory(activation, settings, sizes, batch.x, by_scheme, gradients)
-        measured.append(by_scheme | theory)
-        tick()
-    stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *measured)
+    sizes = [x.shape[1], *layers, examples.classes]
+    measured, predictions = [], []
+    # Theory takes one core, and doesn't wait for the networks of the next activation.
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        for activation in settings.activations:
+            model = MLP(layers, sizes[-1], resolve(activation))
+            seen = _of_networks(model, settings, examples, key)
+            gradients = seen.pop("output_gradient")
+            theory = aside.submit(_theory, activation, settings, sizes, x, seen, gradients)
+            measured.append(seen)
+            predictions.append(theory)
+            tick()
+        every = [seen | theory.result() for seen, theory in zip(measured, predictions, strict=True)]
+    stacked = jax.tree.map(lambda *by_activation: np.concatenate(by_activation), *every)
     pairs = [(a, i) for a in settings.activations for i in settings.initializers]
     return _dataset(stacked, pairs, sizes, settings, examples.dataset)
+
+
+def _of_networks(
+    model: MLP, settings: ConfigDict, examples: Monitored, key: jax.Array
+) -> dict[str, np.ndarray]:
+    """What the networks of one activation show, [initialisers, seeds, ..]."""
+    batch = examples.batch
+    seed_keys = [named(key, "weights", seed) for seed in range(settings.seeds)]
+    networks = _draw(settings.initializers, model, seed_keys, examples.scheme_x)
+    statistics_of = partial(_statistics, model, batch=batch, bins=settings.bins)
+    jacobian_x = batch.x[: settings.jacobian_examples]
+    statistics = over_devices(jax.vmap(statistics_of), networks)
+    statistics["singular_value"] = over_devices(
+        # One network after another: a batch of LAPACK calls on each of several host devices
+        # waits for worker threads that the devices themselves hold, now and then for ever; on
+        # an accelerator the Jacobians of all networks at once would be the largest array.
+        partial(jax.lax.map, partial(_singular_values, model, x=jacobian_x)),
+        networks,
+    )
+    statistics["singular_value_mean"] = mean_singular_values(
+        model, networks, _own_examples(settings, batch.x), generator(named(key, "Lanczos"))
+    )
+    grid = (len(settings.initializers), settings.seeds)
+    return {
+        name: np.asarray(values).reshape(*grid, *values.shape[1:])
+        for name, values in statistics.items()
+    }
 
 
 def _draw(
