@@ -56,7 +56,7 @@ def copy(tmp_path):
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, tmp_path / name)  # and what Python compiled of it
         else:
             shutil.copy(source, tmp_path / name)
     return tmp_path
