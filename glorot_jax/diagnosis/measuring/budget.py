@@ -39,13 +39,18 @@ class Share:
     def left_out(self, traced: Traced) -> str:
         """What isn't all, in a line; empty where all is measured."""
         n, sites = traced.n, len(traced.sites)
-        if (self.examples, len(self.sites), self.whole) == (n, sites, n) and self.exactly:
+        parts = []
+        if self.examples < n:
+            parts.append(f"{self.examples} of {n} examples")
+        if len(self.sites) < sites:
+            parts.append(f"{len(self.sites)} of {sites} sites")
+        if not self.exactly:
+            parts.append(f"input to output by {COTANGENTS} random directions")
+        elif self.whole < n:
+            parts.append(f"input to output by {self.whole} examples")
+        if not parts:
             return ""
-        by = f"{self.whole} examples" if self.exactly else f"{COTANGENTS} random directions"
-        return (
-            f"singular values: {self.examples} of {n} examples, {len(self.sites)} of {sites} "
-            f"sites, input to output by {by}; spectra=True measures all"
-        )
+        return f"singular values: {', '.join(parts)}; spectra=True measures all"
 
 
 def affordable(traced: Traced) -> Share:

@@ -14,6 +14,7 @@ from glorot_jax.diagnosis.reporting.table import theory_gap
 UNNAMED = "Signals of a model"
 # A sentence on a draw of the weights is wrong once in a thousand reports.
 CHANCE = 1e-3
+ALIKE = 1.005  # singular values whose largest is so many times the smallest, or less
 LEAST_UNITS = 64  # of a site, for the spread of its units to say how far their mean strays
 
 
@@ -88,8 +89,10 @@ def against_theory(data: xr.Dataset, names: Names) -> str:
         strayed = np.abs(np.log1p(gap) + np.square(noise) / 2) / noise
         chance = 2 * stdtr(np.maximum(units - 1, 1), -strayed)
     worst = int(np.argmin(np.where(compared, chance, np.inf)))
-    explained = chance[worst] * compared.sum() > CHANCE
-    end = "chance explains that" if explained else "these are not random weights"
+    count = compared.sum()
+    explained = chance[worst] * count > CHANCE
+    furthest = f"it is the furthest of {count} sites, and " if count > 1 else ""
+    end = f"{furthest}chance explains that" if explained else "these are not random weights"
     way = "above" if gap[worst] > 0 else "below"
     return (
         f"Theory: the mean square of s at {names.cut(str(data.site.values[worst]))} is "
@@ -105,8 +108,14 @@ def through(data: xr.Dataset) -> str:
     mean, largest, condition = (
         float(data[f"whole_sigma_{name}"].mean()) for name in ("mean", "max", "condition")
     )
+    if largest == 0:
+        return "Input to output: d output / d x is 0, no gradient leads back to x."
     if not np.isfinite(condition):
         return _through(mean, largest, "some directions of x don't reach the output")
+    if condition < ALIKE:
+        return (
+            f"Input to output: singular values of d output / d x are alike, {mean:.3g} on average."
+        )
     least = "" if data.whole_sigma_exact.all() else "at least "
     return _through(mean, largest, f"the smallest is {least}{condition:.3g} times smaller")
 

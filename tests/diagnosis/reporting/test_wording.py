@@ -124,18 +124,38 @@ def test_the_chance_is_that_of_draws(units, directions):
     ],
 )
 def test_the_whole_jacobian_in_a_line(condition, exact, end):
-    data = xr.Dataset(
-        {
-            "whole_sigma_mean": ("seed", [0.5]),
-            "whole_sigma_max": ("seed", [2.0]),
-            "whole_sigma_condition": ("seed", [condition]),
-            "whole_sigma_exact": ("seed", [exact]),
-        }
-    )
+    data = _whole(0.5, 2.0, condition, exact=exact)
     line = wording.through(data)
     assert "mean 0.5 and largest 2; " in line
     assert line.endswith(end)
     assert wording.through(data * np.nan) == wording.through(xr.Dataset()) == ""
+
+
+def _whole(mean, largest, condition, *, exact=True):
+    return xr.Dataset(
+        {
+            "whole_sigma_mean": ("seed", [mean]),
+            "whole_sigma_max": ("seed", [largest]),
+            "whole_sigma_condition": ("seed", [condition]),
+            "whole_sigma_exact": ("seed", [exact]),
+        }
+    )
+
+
+def test_a_jacobian_without_a_spread_is_told_as_such():
+    """Of a single output, an isometry, and one that a stopped gradient makes 0."""
+    alike = wording.through(_whole(0.3871, 0.3871, 1.0))
+    assert alike.endswith("are alike, 0.387 on average.")
+    assert wording.through(_whole(0.0, 0.0, np.inf)).endswith("no gradient leads back to x.")
+
+
+def test_of_many_sites_the_furthest_is_told_to_be_that():
+    one, two = (
+        wording.against_theory(_drawn(0.01, 0.01, sites=sites), names_of(sites))
+        for sites in (["first"], ["first", "second"])
+    )
+    assert "furthest" not in one
+    assert "it is the furthest of 2 sites, and chance" in two
 
 
 def test_what_was_left_out_is_a_sentence():
