@@ -40,9 +40,15 @@ class Moments(NamedTuple):
     variance: float
 
 
+def preactivations(q: float, /, *, units: int = _UNITS) -> np.ndarray:
+    """s of ``units`` units at the mid-quantiles of N(0, q), [units]."""
+    quantiles: np.ndarray = ndtri((np.arange(units) + 0.5) / units)
+    return np.sqrt(q) * quantiles
+
+
 def slopes(activation: Activation, q: float, /, *, units: int = _UNITS) -> np.ndarray:
-    """|f'(s)| of ``units`` units whose s are the mid-quantiles of N(0, q), [units]."""
-    s = np.sqrt(q) * ndtri((np.arange(units) + 0.5) / units)
+    """|f'(s)| of ``units`` units whose s are ``preactivations``, [units]."""
+    s = preactivations(q, units=units)
     return np.abs(np.asarray(slope(activation, jnp.asarray(s, jnp.result_type(float))), np.float64))
 
 
@@ -58,6 +64,24 @@ def mean_singular_value(
 ) -> float:
     """Mean singular value of a product of ``depth`` layers, all with the same q.
 
+    Args and errors as ``mean_by_slopes``.
+    """
+    return mean_by_slopes(
+        slopes(activation, q), sigma_w2, depth=depth, weights=weights, aspect=aspect
+    )
+
+
+def mean_by_slopes(
+    slopes: np.ndarray,
+    sigma_w2: float,
+    /,
+    *,
+    depth: int = 1,
+    weights: str = "gaussian",
+    aspect: float = 1.0,
+) -> float:
+    """The same of layers whose units have these slopes f'(s), [units].
+
     Args:
       sigma_w2: n_in Var[W].
       aspect: n_out / n_in of a single Gaussian layer; the mean is over min(n_in, n_out) values.
@@ -69,7 +93,7 @@ def mean_singular_value(
     _check(depth, weights)
     if aspect != 1 and (depth > 1 or weights != "gaussian"):
         raise ValueError(f"aspect: {aspect} needs depth 1 and gaussian weights")
-    squares, shares = _distinct(slopes(activation, q) ** 2)
+    squares, shares = _distinct(np.square(slopes))
     # E[sqrt(x)] = (2/pi) int_0^infinity p du at t = u^2, and that area is (2/pi) int u(p) dp.
     largest = min(float(shares[squares > 0].sum()), 1 / aspect)
     if largest == 0:

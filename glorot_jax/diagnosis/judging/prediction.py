@@ -8,7 +8,6 @@ after a normalisation, a sum of branches, attention. Every example is followed b
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -217,11 +216,6 @@ def _on_line(values: np.ndarray, s: np.ndarray) -> np.ndarray:
     return made
 
 
-def _at(values: np.ndarray, s: jax.Array) -> jax.Array:
-    grid, known = (jnp.asarray(part, s.dtype) for part in (GRID, values))
-    return jnp.interp(s, grid, known, left="extrapolate", right="extrapolate")
-
-
 def few_examples(s_example: np.ndarray) -> np.ndarray:
     """Five values of q [rows, 5] that stand for all examples and seeds of [seed, rows, n]."""
     levels = (np.arange(FEW) + 0.5) / FEW
@@ -252,19 +246,20 @@ def mean_singular_values(
 def _mean_over(table: Table | None, q: np.ndarray, aspect: float) -> np.ndarray:
     """The mean singular value for sigma_w = 1 and q [rows, k], averaged over k."""
     if table is None:
-        alike = spectrum.mean_singular_value(lambda s: s, 1.0, 1.0, aspect=aspect)
-        return np.full(len(q), alike)
+        return np.full(len(q), spectrum.mean_by_slopes(np.ones(1), 1.0, aspect=aspect))
 
-    f = partial(_at, table.f)
-    at = partial(spectrum.mean_singular_value, f, aspect=aspect)
+    def at(q: float) -> float:
+        slopes = _on_line(table.slope, spectrum.preactivations(q))
+        return spectrum.mean_by_slopes(slopes, 1.0, aspect=aspect)
+
     different = np.unique(q)
     if different.size <= CURVE:
-        values = {one: at(float(one), 1.0) for one in different}
+        values = {one: at(float(one)) for one in different}
         return np.array([np.mean([values[one] for one in row]) for row in q])
     # Smooth in log q, and a quarter of a digit between the points is close.
     log_q = np.log(np.maximum(q, STRAIGHT))
     points = np.linspace(log_q.min(), log_q.max(), CURVE)
-    curve = PchipInterpolator(points, [at(float(np.exp(point)), 1.0) for point in points])
+    curve = PchipInterpolator(points, [at(float(np.exp(point))) for point in points])
     return np.mean(curve(log_q), axis=1)
 
 
