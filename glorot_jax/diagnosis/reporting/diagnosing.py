@@ -29,7 +29,7 @@ from glorot_jax.diagnosis.measuring.wide import is_inexact
 from glorot_jax.diagnosis.mending.trial import with_trials
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.report import Report
-from glorot_jax.diagnosis.tracing.meshes import placed_by_compiler
+from glorot_jax.diagnosis.tracing.meshes import over_automatic_mesh, placed_by_compiler
 from glorot_jax.diagnosis.tracing.sites import Traced, named_leaves, trace
 from glorot_jax.dotted import reason
 from glorot_jax.losses import cross_entropy
@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 BINS = 80
 
 
+@over_automatic_mesh
 def diagnose(
     apply_fn: ApplyFn[Params],
     params: Params | InitFn[Params],

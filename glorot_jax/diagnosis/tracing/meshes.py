@@ -1,13 +1,15 @@
 """Measuring over a mesh: axes whose sharding is in an array's type, and axes of a shard_map."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def by_compiler(measure: Callable[..., T], /, *args: Any) -> T:
@@ -60,6 +62,23 @@ def _automatic(leaf: Any) -> Any:
     mesh = sharding.mesh
     if AxisType.Explicit not in mesh.axis_types:
         return leaf
+    return jax.device_put(leaf, NamedSharding(_with_no_explicit_axes(mesh), sharding.spec))
+
+
+def over_automatic_mesh(function: Callable[P, T]) -> Callable[P, T]:
+    """``function`` of arrays that are ``placed_by_compiler``, whatever ``jax.set_mesh`` has set."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        mesh = jax.sharding.get_mesh()
+        if AxisType.Explicit not in mesh.axis_types:
+            return function(*args, **kwargs)
+        with jax.set_mesh(_with_no_explicit_axes(mesh)):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _with_no_explicit_axes(mesh: Any) -> Mesh:
     kinds = (AxisType.Auto,) * len(mesh.axis_names)
-    automatic = jax.sharding.Mesh(mesh.devices, mesh.axis_names, axis_types=kinds)
-    return jax.device_put(leaf, NamedSharding(automatic, sharding.spec))
+    return Mesh(mesh.devices, mesh.axis_names, axis_types=kinds)

@@ -77,11 +77,15 @@ def test_a_batch_over_devices_is_watched_as_on_one():
     assert_alike(found, watched(apply_fn, start(), PARAMS, X, Y))
 
 
-def test_a_model_over_devices_is_diagnosed_as_on_one():
+@pytest.mark.parametrize("mesh", [MESH, None], ids=["known", "unknown"])
+def test_a_model_over_devices_is_diagnosed_as_on_one(mesh):
+    """``mesh``: that of the surrounding code. Singular values too."""
     placed = on_mesh(PARAMS, EVERYWHERE), on_mesh(X, SPLIT), on_mesh(Y, SPLIT)
-    reports = [gj.diagnose(apply_fn, *data, spectra=False) for data in (placed, (PARAMS, X, Y))]
-    found, wanted = (report.data.ds_std.values for report in reports)
-    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    with jax.set_mesh(mesh or jax.sharding.Mesh(np.empty((), object), ())):
+        found = gj.diagnose(apply_fn, *placed).data
+    wanted = gj.diagnose(apply_fn, PARAMS, X, Y).data
+    for name in ("ds_std", "sigma_mean", "whole_sigma_max"):
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-4)
 
 
 @pytest.mark.parametrize("model", [apply_fn, looped])
