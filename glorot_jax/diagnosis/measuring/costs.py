@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
+from glorot_jax.diagnosis.measuring.wide import is_inexact
 from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.typing import Loss, PyTree
 
@@ -50,41 +51,46 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
       >>> round(answers(gj.losses.cross_entropy, jnp.ones((4, 2)), labels).constant, 4)
       0.6931
     """
+    outputs = jax.tree.map(np.asarray, outputs)
     leaves, structure = jax.tree.flatten(outputs)
-    shapes = [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
     ideal = _as_outputs(outputs, y)
 
-    def mean_cost(made: PyTree) -> jax.Array:
+    def mean_cost(made: PyTree, y: Any) -> jax.Array:
         return jnp.mean(loss(made, y).astype(jnp.float32))
 
     def alike(constants: list[Any]) -> PyTree:
         """Outputs that are the same for every example: constants of the last axis."""
         full = [
-            jnp.broadcast_to(c, shape).astype(dtype)
-            for c, (shape, dtype) in zip(constants, shapes, strict=True)
+            jnp.broadcast_to(c, leaf.shape).astype(leaf.dtype)
+            for c, leaf in zip(constants, leaves, strict=True)
         ]
         return jax.tree.unflatten(structure, full)
 
-    @compiled_once
-    def tried(outputs: PyTree) -> dict[str, jax.Array]:
-        zero, middle = _filled(outputs, 0.0), _filled(outputs, 0.5)
-        down = jax.tree.map(lambda g: -jnp.sign(g), jax.grad(mean_cost)(middle))
-        shifted = jax.tree.map(lambda a: a + jnp.asarray(SHIFT, a.dtype), outputs)
-        return {
-            "given": mean_cost(outputs),
-            "zero": mean_cost(zero),
-            "shifted": mean_cost(shifted),
-            "inside": mean_cost(_moved(middle, down, 0.5)),
-            "outside": mean_cost(_moved(middle, down, FAR)),
-            "ideal": jnp.float32(jnp.nan) if ideal is None else mean_cost(ideal),
-            "slope": _slope(mean_cost, outputs),
-            "mixed": _mixed(loss, outputs, y),
-        }
+    # Two programs for all that is tried: one of all of it takes five times as long to compile.
+    each = compiled_once(lambda made, y: loss(made, y).astype(jnp.float32))
+    gradient = compiled_once(jax.grad(mean_cost))
 
-    costs = {name: float(cost) for name, cost in tried(outputs).items()}
+    def cost(made: PyTree) -> float:
+        return float(np.mean(each(made, y)))
+
+    zero, middle = (
+        jax.tree.map(lambda a, v=value: np.full_like(a, v), outputs) for value in (0.0, 0.5)
+    )
+    down = jax.tree.map(lambda g: -np.sign(g), _on_host(gradient(middle, y)))
+    with np.errstate(all="ignore"):
+        costs = {
+            "given": cost(outputs),
+            "zero": cost(zero),
+            "shifted": cost(_shifted(outputs)),
+            "inside": cost(_moved(middle, down, 0.5)),
+            "outside": cost(_moved(middle, down, FAR)),
+            "ideal": np.nan if ideal is None else cost(ideal),
+            "slope": _slope(outputs, _on_host(gradient(outputs, y))),
+            "mixed": _mixed(each, outputs, y),
+        }
     means = [_last_axis_mean(np.asarray(leaf)) for leaf in leaves]
     start = [np.zeros_like(mean) for mean in means] if np.isfinite(costs["zero"]) else means
-    constant = _least(lambda c: mean_cost(alike(c)), start)
+    constant = _least(lambda c: mean_cost(alike(c), y), start)
     return Answers(
         costs["zero"],
         min([c for c in (constant, costs["zero"]) if np.isfinite(c)], default=np.nan),
@@ -100,44 +106,53 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
 _TRIED = ("zero", "given", "shifted", "inside", "outside", "ideal")
 
 
-def _filled(outputs: PyTree, value: float) -> PyTree:
-    """``value`` in the shape of all outputs."""
-    made = jax.tree.map(lambda a: jnp.full_like(a, value), outputs)
-    # A barrier, because XLA takes seconds to fold a constant batch while it compiles.
-    return jax.lax.optimization_barrier(made)
+def _on_host(tree: PyTree) -> PyTree:
+    return jax.tree.map(np.asarray, tree)
 
 
-def _slope(cost: Callable[[PyTree], jax.Array], outputs: PyTree) -> jax.Array:
+def _shifted(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda a: a + np.asarray(SHIFT).astype(a.dtype), tree)
+
+
+def _slope(outputs: PyTree, gradient: PyTree) -> float:
     sizes = jax.tree.map(
-        lambda o, g: jnp.sum(jnp.abs(g) * jnp.maximum(jnp.abs(o), 1)).astype(jnp.float32),
+        lambda o, g: np.sum(np.abs(g) * np.maximum(np.abs(o), 1), dtype=np.float32),
         outputs,
-        jax.grad(cost)(outputs),
+        gradient,
     )
-    return sum(jax.tree.leaves(sizes), jnp.float32(0))
+    return float(sum(jax.tree.leaves(sizes)))
 
 
-def _mixed(loss: Loss, outputs: PyTree, y: Any) -> jax.Array:
+def _mixed(each: Callable[[PyTree, Any], Any], outputs: PyTree, y: Any) -> float:
     """By how much, relative, the other examples' costs change with the first one's output or y."""
-    moved = jax.tree.map(lambda a: a.at[0].add(jnp.asarray(SHIFT, a.dtype)), outputs)
+    moved = jax.tree.map(_with_another_first, outputs)
     other = jax.tree.map(_other_label, y)
     before, *after = (
-        loss(*made).astype(jnp.float32)[1:] for made in ((outputs, y), (moved, y), (outputs, other))
+        np.asarray(each(*made))[1:] for made in ((outputs, y), (moved, y), (outputs, other))
     )
-    scale = jnp.mean(jnp.abs(before))
-    change = jnp.max(jnp.abs(jnp.stack(after) - before[None]))
-    return change / jnp.where(scale > 0, scale, 1)
+    scale = np.mean(np.abs(before))
+    change = np.max(np.abs(np.stack(after) - before))
+    return float(change / (scale if scale > 0 else 1))
 
 
-def _other_label(labels: Any) -> jax.Array:
+def _with_another_first(values: np.ndarray) -> np.ndarray:
+    made = values.copy()
+    made[0] = _shifted(made[0])
+    return made
+
+
+def _other_label(labels: Any) -> np.ndarray:
     """The same with another first one, of a kind that the loss takes."""
-    labels = jnp.asarray(labels)
-    if jnp.issubdtype(labels.dtype, jnp.inexact):
-        return labels.at[0].add(jnp.asarray(SHIFT, labels.dtype))
-    return labels.at[0].set(labels[-1])
+    labels = np.asarray(labels)
+    if is_inexact(labels):
+        return _with_another_first(labels)
+    made = labels.copy()
+    made[0] = made[-1]
+    return made
 
 
 def _moved(start: PyTree, direction: PyTree, by: float) -> PyTree:
-    return jax.tree.map(lambda a, d: a + jnp.asarray(by, a.dtype) * d, start, direction)
+    return jax.tree.map(lambda a, d: a + np.asarray(by).astype(a.dtype) * d, start, direction)
 
 
 def _as_outputs(outputs: PyTree, y: Any) -> PyTree | None:
@@ -149,7 +164,7 @@ def _as_outputs(outputs: PyTree, y: Any) -> PyTree | None:
         for o, t in zip(leaves, targets, strict=True)
     ):
         return None
-    given = [jnp.reshape(t, o.shape).astype(o.dtype) for o, t in zip(leaves, targets, strict=True)]
+    given = [np.reshape(t, o.shape).astype(o.dtype) for o, t in zip(leaves, targets, strict=True)]
     return jax.tree.unflatten(structure, given)
 
 
