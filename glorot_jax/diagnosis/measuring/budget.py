@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from glorot_jax.diagnosis.measuring.end_to_end import COTANGENTS, by_example
-from glorot_jax.diagnosis.measuring.lanczos import MATVECS, held_orthogonal
+from glorot_jax.diagnosis.measuring.lanczos import MATVECS, vectors_kept
 from glorot_jax.diagnosis.measuring.site_jacobians import EXACT_UP_TO
 from glorot_jax.diagnosis.tracing.layout import Site
 from glorot_jax.diagnosis.tracing.sites import Traced
@@ -90,9 +90,9 @@ def _of_one_example(site: Site, product: float, n: int) -> float:
     least = min(inputs, outputs)
     if least <= EXACT_UP_TO:
         return product * least
-    held = held_orthogonal(int(least), MATVECS)  # each vector to all, by two products, twice
-    vectors = MATVECS if held else 1
-    orthogonal = 4 * MATVECS * vectors * (inputs + outputs) * prod(site.steps)
+    # Each vector to all that are kept, by two products, twice.
+    kept = vectors_kept(int(least), MATVECS)
+    orthogonal = 4 * MATVECS * kept * (inputs + outputs) * prod(site.steps)
     return 2 * MATVECS * product + TRAFFIC * orthogonal
 
 

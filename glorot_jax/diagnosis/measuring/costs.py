@@ -51,12 +51,15 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
       >>> round(answers(gj.losses.cross_entropy, jnp.ones((4, 2)), labels).constant, 4)
       0.6931
     """
-    outputs = jax.tree.map(np.asarray, outputs)
+    outputs = jax.device_get(outputs)
     leaves, structure = jax.tree.flatten(outputs)
     ideal = _as_outputs(outputs, y)
 
+    def single(made: PyTree, y: Any) -> jax.Array:
+        return loss(made, y).astype(jnp.float32)
+
     def mean_cost(made: PyTree, y: Any) -> jax.Array:
-        return jnp.mean(loss(made, y).astype(jnp.float32))
+        return jnp.mean(single(made, y))
 
     def alike(constants: list[Any]) -> PyTree:
         """Outputs that are the same for every example: constants of the last axis."""
@@ -67,7 +70,7 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
         return jax.tree.unflatten(structure, full)
 
     # Two programs for all that is tried: one of all of it takes five times as long to compile.
-    each = compiled_once(lambda made, y: loss(made, y).astype(jnp.float32))
+    each = compiled_once(single)
     gradient = compiled_once(jax.grad(mean_cost))
 
     def cost(made: PyTree) -> float:
@@ -76,19 +79,20 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
     zero, middle = (
         jax.tree.map(lambda a, v=value: np.full_like(a, v), outputs) for value in (0.0, 0.5)
     )
-    down = jax.tree.map(lambda g: -np.sign(g), _on_host(gradient(middle, y)))
+    down = jax.tree.map(lambda g: -np.sign(g), jax.device_get(gradient(middle, y)))
+    given = np.asarray(each(outputs, y))
     with np.errstate(all="ignore"):
         costs = {
-            "given": cost(outputs),
+            "given": float(np.mean(given)),
             "zero": cost(zero),
             "shifted": cost(_shifted(outputs)),
             "inside": cost(_moved(middle, down, 0.5)),
             "outside": cost(_moved(middle, down, FAR)),
             "ideal": np.nan if ideal is None else cost(ideal),
-            "slope": _slope(outputs, _on_host(gradient(outputs, y))),
-            "mixed": _mixed(each, outputs, y),
+            "slope": _slope(outputs, jax.device_get(gradient(outputs, y))),
+            "mixed": _mixed(each, outputs, y, given),
         }
-    means = [_last_axis_mean(np.asarray(leaf)) for leaf in leaves]
+    means = [_last_axis_mean(leaf) for leaf in leaves]
     start = [np.zeros_like(mean) for mean in means] if np.isfinite(costs["zero"]) else means
     constant = _least(lambda c: mean_cost(alike(c), y), start)
     return Answers(
@@ -106,10 +110,6 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
 _TRIED = ("zero", "given", "shifted", "inside", "outside", "ideal")
 
 
-def _on_host(tree: PyTree) -> PyTree:
-    return jax.tree.map(np.asarray, tree)
-
-
 def _shifted(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda a: a + np.asarray(SHIFT).astype(a.dtype), tree)
 
@@ -123,13 +123,12 @@ def _slope(outputs: PyTree, gradient: PyTree) -> float:
     return float(sum(jax.tree.leaves(sizes)))
 
 
-def _mixed(each: Callable[[PyTree, Any], Any], outputs: PyTree, y: Any) -> float:
+def _mixed(each: Callable[[PyTree, Any], Any], outputs: PyTree, y: Any, given: np.ndarray) -> float:
     """By how much, relative, the other examples' costs change with the first one's output or y."""
     moved = jax.tree.map(_with_another_first, outputs)
     other = jax.tree.map(_other_label, y)
-    before, *after = (
-        np.asarray(each(*made))[1:] for made in ((outputs, y), (moved, y), (outputs, other))
-    )
+    before = given[1:]
+    after = [np.asarray(each(*made))[1:] for made in ((moved, y), (outputs, other))]
     scale = np.mean(np.abs(before))
     change = np.max(np.abs(np.stack(after) - before))
     return float(change / (scale if scale > 0 else 1))

@@ -88,7 +88,7 @@ def bidiagonal(operator: Operator, start: Array, /, *, matvecs: int) -> Bidiagon
         return short.transpose(u) / divisor + added * u[:, :k]
 
     count = min(matvecs, k)
-    kept = count if held_orthogonal(k, matvecs) else 1
+    kept = vectors_kept(k, matvecs)
     lefts, rights = (_Directions(xp, kept, len(start), size) for size in (short.outputs, k))
     diagonal, above = [], []
     v = start / np.sqrt(np.float32(k))
@@ -146,6 +146,11 @@ def _dot(a: Array, b: Array) -> Array:
 def held_orthogonal(directions: int, matvecs: int) -> bool:
     """Whether the Lanczos vectors of so many directions are made orthogonal to all before."""
     return directions <= FEW * matvecs
+
+
+def vectors_kept(directions: int, matvecs: int) -> int:
+    """How many Lanczos vectors are there at once on either side."""
+    return min(matvecs, directions) if held_orthogonal(directions, matvecs) else 1
 
 
 def _scale(operator: Operator, v: Array) -> Array:

@@ -17,9 +17,9 @@ from glorot_jax.diagnosis.measuring.lanczos import (
     Bidiagonal,
     Operator,
     bidiagonal,
-    held_orthogonal,
     or_one,
     signs,
+    vectors_kept,
 )
 from glorot_jax.diagnosis.measuring.moments import all_nan
 from glorot_jax.diagnosis.measuring.spectra import (
@@ -225,8 +225,8 @@ def _by_lanczos(
     products: _Products, kernel: Array, slopes: Array, random: np.random.Generator, how: _How
 ) -> Spectrum:
     n, k = len(slopes), min(products.inputs, products.outputs)
-    kept = min(how.matvecs, k) if held_orthogonal(k, how.matvecs) else 1
-    of_one_vector = _FLOAT * (kept + _AT_WORK) * (products.inputs + products.outputs)
+    vectors = vectors_kept(k, how.matvecs) + _AT_WORK
+    of_one_vector = _FLOAT * vectors * (products.inputs + products.outputs)
     count = n * how.num_vectors
     # As few turns as memory allows, all of one size, so that one program does for all.
     turns = ceil(count / max(1, how.memory // of_one_vector))
@@ -299,8 +299,7 @@ def _alike(sites: Sequence[Site]) -> list[tuple[list[int], _Axes]]:
 
 def _takes_one_example(site: Site, axes: _Axes) -> bool:
     """Whether the product can be done for one example: not where a reshape mixes them."""
-    shape = site.z.shape
-    one = jax.ShapeDtypeStruct(shape[: axes.z] + shape[axes.z + 1 :], jnp.float32)
+    one = jax.ShapeDtypeStruct(_shape_of_one(site, axes), jnp.float32)
     kernel = jax.ShapeDtypeStruct(site.kernel.shape, jnp.float32)
     try:
         jax.eval_shape(_linear_part(site, axes), kernel, one)
@@ -309,8 +308,13 @@ def _takes_one_example(site: Site, axes: _Axes) -> bool:
     return True
 
 
+def _shape_of_one(site: Site, axes: _Axes) -> tuple[int, ...]:
+    """That of one example's z."""
+    return (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
+
+
 def _products(site: Site, axes: _Axes) -> _Products:
-    shape = (*site.z.shape[: axes.z], *site.z.shape[axes.z + 1 :])
+    shape = _shape_of_one(site, axes)
     parts = _parts(site)
     linear = _linear_part(site, axes)
 
