@@ -51,7 +51,7 @@ def spectra(case: Case, seed: int, **how: Any) -> Mapping[str, np.ndarray]:
     """``site_spectra`` of the case."""
     found = diagnosis.trace(partial(logits, case.model), case.params, case.x)
     random = np.random.default_rng(seed)
-    return site_jacobians.site_spectra(found, case.params, case.x, random, **how)
+    return site_jacobians.site_spectra(found, **how)(case.params, case.x, random)
 
 
 def errors(case: Case, seed: int) -> tuple[list[float], list[float], list[float]]:

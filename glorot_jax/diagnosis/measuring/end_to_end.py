@@ -41,9 +41,6 @@ _Cotangents: TypeAlias = tuple[list[Array], tuple[Array, ...]]
 
 def end_to_end(
     traced: Traced,
-    params: PyTree,
-    x: PyTree,
-    random: np.random.Generator,
     /,
     *,
     exact_up_to: int = EXACT_UP_TO,
@@ -51,10 +48,11 @@ def end_to_end(
     num_vectors: int = 1,
     bins: int = BINS,
     cotangents: int | None = None,
-) -> Mapping[str, np.ndarray]:
+) -> Callable[[PyTree, PyTree, np.random.Generator], Mapping[str, np.ndarray]]:
     """Singular values of one example's logits as a function of its input, and of every s.
 
-    Returns the arrays of ``site_spectra`` of d logits / d x, without the axis of rows, and
+    Returns a function of (params, x, random), whose programs are made at its first call, to the
+    arrays of ``site_spectra`` of d logits / d x, without the axis of rows, and
     ``s_sigma_mean``, ``s_sigma_max``, ``s_sigma_mean_square`` [rows] of d logits / d s: how much
     of a small change at each row reaches the output. Averages over the examples. For token ids x
     the input is what the embeddings look up. NaN where x is of integers without an embedding, at
@@ -70,25 +68,30 @@ def end_to_end(
         backward pass for all rows, and only the mean squares are known then, with a relative
         standard error of at most sqrt(2 / (cotangents examples)).
     """
-    nothing = unknown(bins)
-    spectra: Mapping[_Place | None, Spectrum] = {}
-    if _has_examples_first(traced, x):
-        model = _linear(traced, params, x)
-        parts = _parts(traced, model)
-        if model.logits.shape[1] <= exact_up_to:
-            found = _exactly(model, parts.values(), bins)
-        elif cotangents is not None:
-            found = _by_cotangents(model, parts.values(), random, cotangents, nothing)
-        else:
-            found = _by_lanczos(model, parts.values(), random, matvecs, num_vectors, bins)
-        spectra = dict(zip(parts, found, strict=True))
-    rows = [
-        stacked([spectra.get((index, step), nothing) for step in range(prod(site.steps))])
-        for index, site in enumerate(traced.sites)
-    ]
-    of_s = named(traced.layout.to_rows(rows))
-    kept = ("sigma_mean", "sigma_max", "sigma_mean_square")
-    return {**named(spectra.get(None, nothing)), **{f"s_{name}": of_s[name] for name in kept}}
+    linear = _linear(traced)
+
+    def measure(params: PyTree, x: PyTree, random: np.random.Generator) -> Mapping[str, np.ndarray]:
+        nothing = unknown(bins)
+        spectra: Mapping[_Place | None, Spectrum] = {}
+        if _has_examples_first(traced, x):
+            model = linear(params, x)
+            parts = _parts(traced, model)
+            if model.logits.shape[1] <= exact_up_to:
+                found = _exactly(model, parts.values(), bins)
+            elif cotangents is not None:
+                found = _by_cotangents(model, parts.values(), random, cotangents, nothing)
+            else:
+                found = _by_lanczos(model, parts.values(), random, matvecs, num_vectors, bins)
+            spectra = dict(zip(parts, found, strict=True))
+        rows = [
+            stacked([spectra.get((index, step), nothing) for step in range(prod(site.steps))])
+            for index, site in enumerate(traced.sites)
+        ]
+        of_s = named(traced.layout.to_rows(rows))
+        kept = ("sigma_mean", "sigma_max", "sigma_mean_square")
+        return {**named(spectra.get(None, nothing)), **{f"s_{name}": of_s[name] for name in kept}}
+
+    return measure
 
 
 class _Linear(NamedTuple):
@@ -110,7 +113,9 @@ class _Linear(NamedTuple):
         return self.shapes[0]
 
 
-def _linear(traced: Traced, params: PyTree, x: PyTree) -> _Linear:
+def _linear(traced: Traced) -> Callable[[PyTree, PyTree], _Linear]:
+    """(params, x) to the model made linear around them."""
+
     def forward(params: PyTree, x: PyTree) -> Any:
         def run(inputs: list[jax.Array], changes: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
             given = iter(inputs)
@@ -127,18 +132,23 @@ def _linear(traced: Traced, params: PyTree, x: PyTree) -> _Linear:
 
     def forth(backward: Any, changes: _Cotangents) -> jax.Array:
         # Not a jvp, which a custom_vjp doesn't have.
+        logits = jax.eval_shape(partial(by_example, n=traced.n), traced.outputs)
         (change,) = jax.linear_transpose(partial(back, backward), logits)(changes)
         return change
 
-    logits, backward, taken = compiled_once(forward)(params, x)
-    pull, push = compiled_once(back), compiled_once(forth)
-    return _Linear(
-        logits,
-        lambda cotangent: jax.tree.map(of_backend, pull(backward, cotangent)),
-        lambda changes: of_backend(push(backward, changes)),
-        jax.eval_shape(lambda x: (_moving(x), traced.perturbations()), x),
-        [np.asarray(steps) for steps in taken],
-    )
+    run, pull, push = (compiled_once(one) for one in (forward, back, forth))
+
+    def linear(params: PyTree, x: PyTree) -> _Linear:
+        logits, backward, taken = run(params, x)
+        return _Linear(
+            logits,
+            lambda cotangent: jax.tree.map(of_backend, pull(backward, cotangent)),
+            lambda changes: of_backend(push(backward, changes)),
+            jax.eval_shape(lambda x: (_moving(x), traced.perturbations()), x),
+            [np.asarray(steps) for steps in taken],
+        )
+
+    return linear
 
 
 def _moving(x: PyTree) -> list[Array]:

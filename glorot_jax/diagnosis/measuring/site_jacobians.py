@@ -47,9 +47,6 @@ _AT_WORK = 4  # vectors beside those that are held
 
 def site_spectra(
     traced: Traced,
-    params: PyTree,
-    x: PyTree,
-    random: np.random.Generator,
     /,
     *,
     exact_up_to: int = EXACT_UP_TO,
@@ -59,9 +56,10 @@ def site_spectra(
     memory: int = MEMORY,
     examples: int | None = None,
     sites: Collection[int] | None = None,
-) -> Mapping[str, np.ndarray]:
+) -> Callable[[PyTree, PyTree, np.random.Generator], Mapping[str, np.ndarray]]:
     """Singular values of the Jacobian of one example across every row of ``traced.rows()``.
 
+    Returns a function of (params, x, random), whose programs are made at its first call.
     J is from the input z of the site to the elementwise function that follows its s, diag(f'(s)) W
     for a dense layer (section 4.2.1), or to s where there is none. float32, except ``exact``. Each
     array's first axis is the row; values are averages over the examples x, and are explained at
@@ -88,17 +86,22 @@ def site_spectra(
         if (some := [index for index in indices if index in wanted])
     ]
     axes_of = {index: axes for indices, axes in alike for index in indices}
-    layers = _layers(traced, params, x, axes_of, examples)
-    # As many as there are sites, so that what is drawn at one doesn't hang on which are wanted.
-    randoms = random.spawn(len(traced.sites))
-    spectra = [stacked([unknown(bins)] * prod(site.steps)) for site in traced.sites]
-    for indices, axes in alike:
-        products = _products(traced.sites[indices[0]], axes)
-        for index in indices:
-            spectra[index] = _of_steps(
-                traced.sites[index], products, layers[index], randoms[index], how
-            )
-    return named(traced.layout.to_rows(spectra))
+    layers_of = _layers(traced, axes_of, examples)
+    products_of = [(indices, _products(traced.sites[indices[0]], axes)) for indices, axes in alike]
+
+    def measure(params: PyTree, x: PyTree, random: np.random.Generator) -> Mapping[str, np.ndarray]:
+        layers = jax.tree.map(of_backend, layers_of(params, x))
+        # As many as there are sites, so that what is drawn at one doesn't hang on which are wanted.
+        randoms = random.spawn(len(traced.sites))
+        spectra = [stacked([unknown(bins)] * prod(site.steps)) for site in traced.sites]
+        for indices, products in products_of:
+            for index in indices:
+                spectra[index] = _of_steps(
+                    traced.sites[index], products, layers[index], randoms[index], how
+                )
+        return named(traced.layout.to_rows(spectra))
+
+    return measure
 
 
 @dataclass(frozen=True)
@@ -161,13 +164,9 @@ class _Products:
 
 
 def _layers(
-    traced: Traced,
-    params: PyTree,
-    x: PyTree,
-    axes_of: Mapping[int, _Axes],
-    examples: int | None,
-) -> dict[int, _Layer]:
-    """Of each site that has axes, by one forward pass."""
+    traced: Traced, axes_of: Mapping[int, _Axes], examples: int | None
+) -> Callable[[PyTree, PyTree], dict[int, _Layer]]:
+    """(params, x) to those of each site that has axes, by one forward pass."""
 
     def layers(params: PyTree, x: PyTree) -> dict[int, _Layer]:
         signals = traced.run(params, x)
@@ -181,8 +180,7 @@ def _layers(
 
         return {index: layer(index, axes) for index, axes in axes_of.items()}
 
-    made: dict[int, _Layer] = jax.tree.map(of_backend, compiled_once(layers)(params, x))
-    return made
+    return compiled_once(layers)
 
 
 def _slopes(site: Site, axes: _Axes, examples: int | None, s: jax.Array) -> jax.Array:

@@ -245,11 +245,11 @@ def _spectra(
     _log.info("finding singular values")
     few, x_of_few = traced, x
     if share is None:
-        of_sites, of_whole = partial(site_spectra, traced), partial(end_to_end, traced)
+        of_sites, of_whole = site_spectra(traced), end_to_end(traced)
     else:
         few, x_of_few = _of_fewer(apply_fn, traced, nets[0], x, share.whole, signal)
-        of_sites = partial(site_spectra, traced, examples=share.examples, sites=share.sites)
-        of_whole = partial(end_to_end, few, cotangents=COTANGENTS)
+        of_sites = site_spectra(traced, examples=share.examples, sites=share.sites)
+        of_whole = end_to_end(few, cotangents=COTANGENTS)
 
     def one(seed: int) -> dict[str, np.ndarray]:
         here, through = keys.generator(key, seed).spawn(2)

@@ -16,7 +16,7 @@ from tests.diagnosis.models import CLASSES, traced
 @cache
 def _up_to_logits(name, **how):
     model, found = traced(name)
-    return found, end_to_end(found, model.params, model.x, np.random.default_rng(0), **how)
+    return found, end_to_end(found, **how)(model.params, model.x, np.random.default_rng(0))
 
 
 _UP = ["activation_with_its_own_gradient", "linen_cnn_with_attention", "recurrent"]
@@ -38,7 +38,7 @@ def test_every_row_to_the_logits():
     found, params, x, _ = papers_net()
     run = jax.jit(found.run)
     for net in (params, jax.tree.map(lambda leaf: 1.5 * leaf, params)):
-        ours = end_to_end(found, net, x, np.random.default_rng(0))
+        ours = end_to_end(found)(net, x, np.random.default_rng(0))
         signals = run(net, x)
         product = np.eye(CLASSES)[None]
         for row in reversed(range(len(found.sites))):
@@ -70,7 +70,7 @@ def test_the_input_of_tokens_is_what_is_looked_up():
     pixels = jnp.asarray(np.random.default_rng(0).integers(255, size=(3, 6), dtype=np.uint8))
     w = jnp.ones((6, 2))
     cast = trace(lambda w, x: x.astype(jnp.float32) @ w, w, pixels)
-    assert np.isnan(end_to_end(cast, w, pixels, np.random.default_rng(0))["sigma_mean"])
+    assert np.isnan(end_to_end(cast)(w, pixels, np.random.default_rng(0))["sigma_mean"])
 
 
 def test_a_branch_not_taken_is_nan():

@@ -22,7 +22,7 @@ def _spectra(name, **how):
 
 
 def _measured(found, params, x, **how):
-    return site_jacobians.site_spectra(found, params, x, np.random.default_rng(0), **how)
+    return site_jacobians.site_spectra(found, **how)(params, x, np.random.default_rng(0))
 
 
 def test_small_layers_are_those_of_the_probes():
