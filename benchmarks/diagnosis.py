@@ -27,6 +27,7 @@ from glorot_jax.diagnosis.judging.prediction import row_constants
 from glorot_jax.diagnosis.measuring.examination import examination
 from glorot_jax.diagnosis.reporting.dataset import build_dataset
 from glorot_jax.diagnosis.reporting.diagnosing import BINS
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.losses import cross_entropy
 from glorot_jax.network import MLP, init, kernels, logits
 
@@ -77,7 +78,7 @@ def _programs(
     gradient = jax.jit(jax.value_and_grad(cost))
     measure = jax.jit(partial(site_statistics, traced))
     exam = examination(traced, cross_entropy, BINS)
-    exposed = jax.jit(exam.exposed)
+    exposed = compiled_once(exam.exposed)
     rows = row_constants(traced)
 
     def report() -> object:

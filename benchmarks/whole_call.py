@@ -23,6 +23,7 @@ from benchmarks.timing import markdown
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.examination import examination
 from glorot_jax.diagnosis.reporting.diagnosing import BINS
+from glorot_jax.diagnosis.tracing.programs import lowered
 
 CASES: dict[str, tuple[str, Callable[..., Case]]] = {
     "vit": ("ViT-S/16, 8 images", models.vit),
@@ -88,9 +89,9 @@ def _sizes(case: Case, cost: Any) -> tuple[float, float]:
     exam = examination(traced, cross_entropy, BINS)
     lines, memory = [], []
     for program in (jax.value_and_grad(cost), exam.exposed):
-        lowered = jax.jit(program).lower(case.params, case.x, case.y)
-        lines.append(lowered.as_text().count("\n"))
-        sizes = lowered.compile().memory_analysis()
+        made = lowered(program, case.params, case.x, case.y)
+        lines.append(made.as_text().count("\n"))
+        sizes = made.compile().memory_analysis()
         memory.append(sizes.temp_size_in_bytes + sizes.output_size_in_bytes)
     return lines[1] / lines[0], memory[1] / memory[0]
 

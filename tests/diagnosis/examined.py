@@ -8,6 +8,7 @@ import numpy as np
 
 from glorot_jax.diagnosis import Traced
 from glorot_jax.diagnosis.measuring.examination import examination
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.losses import cross_entropy
 
 
@@ -16,7 +17,7 @@ def examining(
 ) -> Callable[..., Mapping[str, np.ndarray]]:
     """From (params, x, y) to rows by name, in float64."""
     exam = examination(traced, loss, bins)
-    program = jax.jit(exam.exposed)
+    program = compiled_once(exam.exposed)
 
     def rows(params: Any, x: Any, y: Any) -> Mapping[str, np.ndarray]:
         shown = exam.whole(exam.reduced(jax.device_get(program(params, x, y)))).rows

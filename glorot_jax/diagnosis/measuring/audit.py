@@ -1,5 +1,6 @@
 """How much of each parameter's gradient the sites account for."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,23 @@ def _of_steps(eqn: core.JaxprEqn, body: Block, values: Sequence[Any]) -> Operand
     turns = jnp.arange(scan_options(eqn)["length"])
     made: Operands = jax.lax.map(one_step, ([array for _, array in stepping], turns))
     return made
+
+
+def alone(block: Block, parameters: int) -> dict[Order, int]:
+    """By site: the parameter that is its kernel, where nothing else reads that parameter.
+
+    The gradient of the one is that of the other. ``parameters``: how many inputs of the block are.
+    """
+    jaxpr = block.closed.jaxpr
+    reads = Counter(
+        atom
+        for atoms in (jaxpr.outvars, *(eqn.invars for eqn in jaxpr.eqns))
+        for atom in atoms
+        if not isinstance(atom, core.Literal)
+    )
+    places = {one: index for index, one in enumerate(jaxpr.invars[:parameters]) if reads[one] == 1}
+    kernels = {one.site: one.kernel for one in block.exposed.values()}
+    return {site: places[kernel] for site, kernel in kernels.items() if kernel in places}
 
 
 def unaccounted(gradients: Sequence[Array], seen: Sequence[Array]) -> list[Array]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glorot_jax.diagnosis.arrays import Array, each
-from glorot_jax.diagnosis.measuring.audit import accounted, unaccounted
+from glorot_jax.diagnosis.measuring.audit import accounted, alone, unaccounted
 from glorot_jax.diagnosis.measuring.exposure import Made
 from glorot_jax.diagnosis.measuring.moments import example_norms, mean_square, norm
 from glorot_jax.diagnosis.measuring.site_statistics import (
@@ -20,6 +20,7 @@ from glorot_jax.diagnosis.measuring.site_statistics import (
     on_host,
 )
 from glorot_jax.diagnosis.measuring.wide import Wide
+from glorot_jax.diagnosis.tracing.layout import Order
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.diagnosis.tracing.stations import Key, Landmarks, Station, find_landmarks
 from glorot_jax.typing import ApplyFn, Loss, PyTree
@@ -108,7 +109,7 @@ class Examination:
     def exposed(self, params: PyTree, x: PyTree, y: PyTree, /) -> Exposed:
         """The same pass with nothing of it reduced; for ``jit``, which it takes far less of."""
         signals, ds, rest = self._pass(params, x, y)
-        made = made_at_each_site(self.traced, signals, ds)
+        made = made_at_each_site(self.traced, signals, ds, self._known(params, rest.gradient))
         seen = self._seen(params, [of_site.gradient for of_site in made], ds)
         return Exposed(signals._replace(outputs=None), ds, made, rest._replace(seen=seen))
 
@@ -154,6 +155,14 @@ class Examination:
         stations = {key: (seen[key], dv[key]) for key in zeros}
         softmaxes = {place.key: seen[place.key] for place in self.landmarks.softmaxes}
         return signals, ds, Pass(signals.outputs, costs, gradient, (), stations, softmaxes)
+
+    def _known(self, params: PyTree, gradient: PyTree) -> dict[Order, jax.Array]:
+        """dC/dW by site, where the gradient of a parameter is just that."""
+        if not self.differentiable:
+            return {}
+        leaves = jax.tree.leaves(gradient, is_leaf=lambda leaf: leaf is None)
+        sites = alone(self.traced.block, len(jax.tree.leaves(params)))
+        return {site: leaves[place] for site, place in sites.items()}
 
     def _seen(
         self, params: PyTree, gradients: Sequence[jax.Array], ds: Sequence[jax.Array]

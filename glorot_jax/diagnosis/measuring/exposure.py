@@ -45,11 +45,12 @@ class Made(NamedTuple):
     slopes: Slopes
 
 
-def make(site: Site, values: Values) -> Made:
-    """What reductions alone can't show of one step."""
+def make(site: Site, values: Values, gradient: Array | None = None) -> Made:
+    """What reductions alone can't show of one step; ``gradient`` where it is known already."""
     kernel, z, s, ds, _, others = values
     f = site.activation
-    gradient = weight_gradient(site, z, kernel, others, ds)
+    if gradient is None:
+        gradient = weight_gradient(site, z, kernel, others, ds)
     return Made(gradient, None if f is None else f(s), slopes(site, s))
 
 

@@ -24,7 +24,7 @@ from glorot_jax.diagnosis.measuring.one_step import (
     one_step_with_gradient,
     with_dead,
 )
-from glorot_jax.diagnosis.tracing.layout import Site, each_step
+from glorot_jax.diagnosis.tracing.layout import Order, Site, each_step
 from glorot_jax.diagnosis.tracing.sites import Signals, Traced
 from glorot_jax.losses import cross_entropy
 from glorot_jax.probes.activations import QUANTILES
@@ -115,15 +115,30 @@ def at_each_site(
     return groups, [found[index] for index in range(len(traced.sites))]
 
 
-def made_at_each_site(traced: Traced, signals: Signals, ds: Sequence[jax.Array]) -> list[Made]:
-    """Of each site what ``on_host`` needs besides its values, [steps, ..]."""
+def made_at_each_site(
+    traced: Traced,
+    signals: Signals,
+    ds: Sequence[jax.Array],
+    gradients: Mapping[Order, jax.Array],
+) -> list[Made]:
+    """Of each site what ``on_host`` needs besides its values, [*steps, ..].
 
-    def made(site: Site, kernel: jax.Array, *rest: Any) -> Made:
-        return make(site, Values(kernel, *rest))
+    ``gradients``: dC/dW of the summed cost, by site, where it is known already.
+    """
+
+    def made(site: Site, values: Values) -> Made:
+        if not site.steps:
+            return make(site, values, gradients.get(site.order))
+
+        def at_step(kernel: jax.Array, *rest: Any) -> Made:
+            return make(site, Values(kernel, *rest))
+
+        flat = each_step(site, at_step, *values)
+        return jax.tree.map(lambda a: a.reshape(*site.steps, *a.shape[1:]), flat)
 
     return [
-        each_step(site, partial(made, site), kernel, *rest)
-        for site, kernel, *rest in zip(traced.sites, *_values(signals, ds), strict=True)
+        made(site, Values(*values))
+        for site, *values in zip(traced.sites, *_values(signals, ds), strict=True)
     ]
 
 
@@ -136,9 +151,8 @@ def on_host(
         def at_step(kernel: Array, made: Made, *rest: Any) -> Shown:
             return one_step_in_full(site, traced.n, Values(kernel, *rest), made, bins=bins)
 
-        in_steps = jax.tree.map(lambda a: a.reshape(*site.steps, *a.shape[1:]), made)
         with np.errstate(all="ignore"):
-            return each_step(site, at_step, kernel, in_steps, *rest)
+            return each_step(site, at_step, kernel, made, *rest)
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, HOST_THREADS)) as pool:
         by_site = list(pool.map(shown, traced.sites, made, *_values(signals, ds)))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glorot_jax.diagnosis.measuring.audit import accounted, unaccounted
+from glorot_jax.diagnosis.measuring.audit import accounted, alone, unaccounted
 from glorot_jax.diagnosis.measuring.site_statistics import at_each_site
 from glorot_jax.diagnosis.tracing.sites import trace
 
@@ -91,3 +91,35 @@ def test_what_is_not_seen_is_told_leaf_by_leaf(name):
             assert found[path] > 0.01
         else:
             np.testing.assert_allclose(found[path], share, atol=2e-6)
+
+
+# The parameters whose gradient is that of one site: read once, by it, and outside of loops.
+ALONE = {
+    "dense": {"w", "v"},
+    "tied": set(),
+    "layers": {"out"},
+    "time": set(),
+    "elementwise": {"v"},
+    "partly": set(),
+    "transposed": {"v"},
+    "given_back": set(),
+}
+OTHERS = {
+    "transposed": (lambda p, x: jnp.tanh(x @ p["w"].T) @ p["v"], ("w", "v")),
+    "given_back": (lambda p, x: (x @ p["w"], p["w"]), ("w",)),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_site_has_the_whole_gradient_of_a_parameter_that_nothing_else_reads(name):
+    apply_fn, expected = OTHERS.get(name) or SHARES[name]
+    params = {k: PARAMS[k] for k in dict.fromkeys(path.split("/")[0] for path in expected)}
+    traced = trace(apply_fn, params, X)
+    paths = [
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, _ in jax.tree_util.tree_leaves_with_path(params)
+    ]
+    names = {site.order: site.name for site in traced.sites}
+    found = alone(traced.block, len(paths))
+    assert {paths[index] for index in found.values()} == ALONE[name]
+    assert all(names[order] == paths[index] for order, index in found.items())

@@ -7,6 +7,7 @@ import pytest
 
 from glorot_jax.diagnosis.measuring.checks import trace_with_costs
 from glorot_jax.diagnosis.measuring.examination import examination
+from glorot_jax.diagnosis.tracing.programs import compiled_once
 from glorot_jax.losses import cross_entropy
 from tests.diagnosis import models, more_models
 
@@ -18,6 +19,8 @@ MODELS = {
         "nested_scans",
         "cond_in_scan",
         "while_loop",
+        "tied",
+        "custom_vjp",
         "embedding",
         "linen_cnn_with_attention",
     )
@@ -40,7 +43,7 @@ def _both(model):
     y = models.labels()
     traced = trace_with_costs(model.apply, model.params, model.x, y, loss=cross_entropy)
     exam = examination(traced, cross_entropy, 8)
-    programs = jax.jit(exam.piece), jax.jit(exam.exposed)
+    programs = jax.jit(exam.piece), compiled_once(exam.exposed)
     piece, exposed = jax.device_get([run(model.params, model.x, y) for run in programs])
     return exam.whole(piece), exam.whole(exam.reduced(exposed))
 

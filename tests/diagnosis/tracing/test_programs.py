@@ -72,6 +72,44 @@ def test_other_shapes_trees_and_types_are_other_programs():
     assert double(jnp.arange(3)).dtype == jnp.int32
 
 
+def _outputs_in_bytes(function, *args):
+    return programs.lowered(function, *args).compile().memory_analysis().output_size_in_bytes
+
+
+def test_what_goes_in_or_is_twice_takes_no_memory_of_its_own():
+    x, y = jnp.ones(10_000), jnp.full(10_000, 2.0)
+    once = _outputs_in_bytes(lambda x, y: [jnp.sin(x)], x, y)
+    assert once >= x.nbytes
+    two_of_each = lambda x, y: [x, y, jnp.sin(x), jnp.sin(x), x, np.pi]  # noqa: E731
+    assert x.nbytes <= _outputs_in_bytes(two_of_each, x, y) < 1.1 * once
+    for ours, theirs in zip(
+        compiled_once(two_of_each)(x, y), jax.jit(two_of_each)(x, y), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_equations_that_differ_are_told_apart():
+    def function(x, n):
+        first, second = x[:2], x[2:]  # one primitive, other parameters
+        scaled = [2.0 * x, 2.0000002 * x, x * 2.0, x * jnp.float32(2.0)]
+        shifted = [x + np.arange(4.0, dtype=np.float32), x + np.ones(4, np.float32)]
+        drawn = [jax.random.normal(jax.random.key(seed), (4,)) for seed in (0, 1)]
+        others = [n * 2, n * 3, jax.lax.cumsum(x), jax.lax.cumsum(x, reverse=True)]
+        return [first, second, scaled, shifted, drawn, others, x, n, jax.grad(jnp.prod)(x)]
+
+    args = jnp.array([1.0, 2.0, 3.0, 5.0]), np.int32(7)
+    ours, theirs = compiled_once(function)(*args), jax.jit(function)(*args)
+    assert jax.tree.map(jnp.result_type, ours) == jax.tree.map(jnp.result_type, theirs)
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_inputs_that_come_back_are_arrays():
+    for given in (True, 2, 2.5, np.float64(3), np.arange(3.0), jnp.arange(3)):
+        ours, theirs = compiled_once(lambda x: x)(given), jax.jit(lambda x: x)(given)
+        assert isinstance(ours, jax.Array)
+        assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+
+
 def test_not_more_are_kept_than_there_is_room_for(monkeypatch):
     monkeypatch.setattr(programs, "KEPT", 2)
     for size in (1, 2, 3):
