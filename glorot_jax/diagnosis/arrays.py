@@ -22,6 +22,12 @@ def namespace(array: Array) -> Any:
     return np if isinstance(array, (np.ndarray, np.generic)) else jnp
 
 
+def in_double(values: Array) -> np.ndarray:
+    """On the host, with twice the digits: float64, or complex128 of complex values."""
+    values = np.asarray(values)
+    return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
+
+
 def each(function: Callable[[Any], T], trees: PyTree) -> T:
     """``function`` of each entry of the arrays' first axis, one after the other, stacked.
 

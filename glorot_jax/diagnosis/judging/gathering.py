@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from glorot_jax.diagnosis.arrays import in_double
 from glorot_jax.diagnosis.judging.evidence import (
     Chain,
     Evidence,
@@ -216,7 +217,7 @@ def _open(
 
 def _norms(gradient: PyTree) -> dict[str, float]:
     return {
-        name: float(np.linalg.norm(np.asarray(leaf).astype(np.complex128).reshape(-1)))
+        name: float(np.linalg.norm(in_double(leaf)))
         for name, leaf in named_leaves("params", gradient)
     }
 
@@ -233,28 +234,27 @@ def _leaves(
     gradient = jax.tree.map(np.asarray, examined.gradient)
     gradients = dict(named_leaves("params", gradient))
     unseen = dict(zip(gradients, map(float, examined.unseen), strict=True))
-    norms = _norms(gradient)
     steps = _first_update(model.optimizer, params, gradient) if model.optimizer else {}
     made = []
     for (name, leaf), route in zip(named_leaves("params", params), model.routes, strict=True):
         if name not in gradients:
             continue
-        values = np.asarray(leaf)
         mine = tuple(label for label, of in zip(labels, names, strict=True) if name in of)
-        size = float(np.linalg.norm(values.astype(np.complex128).reshape(-1)))
+        values, slope = in_double(leaf), in_double(gradients[name])
+        size, slope_size = float(np.linalg.norm(values)), float(np.linalg.norm(slope))
         made.append(
             Leaf(
                 name,
-                tuple(values.shape),
-                str(values.dtype),
+                np.shape(leaf),
+                str(np.asarray(leaf).dtype),
                 size,
-                norms[name],
-                opened.get(name, norms[name]),
-                bool(mine) and _alike(values, np.asarray(gradients[name])),
+                slope_size,
+                opened.get(name, slope_size),
+                bool(mine) and _alike(values, slope),
                 route,
                 mine,
                 *steps.get(name, (np.nan, np.nan)),
-                _scale_free(values, np.asarray(gradients[name])),
+                _scale_free(values, slope),
                 unseen[name],
             )
         )
@@ -302,7 +302,6 @@ def _drawn(leaf: Any, seed: int) -> jax.Array:
 
 def _scale_free(kernel: np.ndarray, gradient: np.ndarray) -> bool:
     """By Euler: <w, dC/dw> = 0, far below norm(w) norm(dC/dw)."""
-    kernel, gradient = (a.astype(np.complex128).reshape(-1) for a in (kernel, gradient))
     sizes = np.linalg.norm(kernel) * np.linalg.norm(gradient)
     return bool(sizes > 0 and abs(np.sum(kernel * gradient).real) < SCALE_FREE * sizes)
 
@@ -320,11 +319,10 @@ def _first_update(
         *(list(named_leaves("params", tree)) for tree in trees), strict=True
     ):
         old, update, new = (np.asarray(a) for a in (old, update, new))
-        wide = [np.asarray(a, np.complex128).reshape(-1) for a in (old, update)]
-        size = float(np.linalg.norm(wide[0]))
+        size, moved = (float(np.linalg.norm(in_double(a))) for a in (old, update))
         asked = update != 0
         stuck = float(np.mean((old == new)[asked])) if asked.any() else 0.0
-        made[name] = (float(np.linalg.norm(wide[1])) / size if size else np.nan, stuck)
+        made[name] = (moved / size if size else np.nan, stuck)
     return made
 
 
@@ -332,10 +330,9 @@ def _alike(kernel: np.ndarray, gradient: np.ndarray) -> bool:
     """Whether all units, along the first or the last axis, are copies and get the same gradient."""
     if kernel.ndim < 2 or not np.any(kernel) or not np.any(gradient):
         return False
-    kernel, gradient = (a.astype(np.complex128) for a in (kernel, gradient))
     return any(
         kernel.shape[axis] > 1
-        and np.abs(kernel - kernel.take([0], axis)).max() == 0
+        and np.all(kernel == kernel.take([0], axis))
         and np.abs(gradient - gradient.take([0], axis)).max() <= SAME * np.abs(gradient).max()
         for axis in (-1, 0)
     )

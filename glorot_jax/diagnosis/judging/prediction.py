@@ -73,7 +73,7 @@ class RowConstants:
 
 def row_constants(traced: Traced) -> tuple[RowConstants, ...]:
     """The rows of ``traced``, in its order, before any parameters are given."""
-    tables = _tables(traced.sites)
+    tables = _tables(traced)
     uses = Counter(name for site in traced.sites for name in site.parameters)
     sites = [
         _row(site, table, [uses[name] for name in site.parameters] == [1])
@@ -90,14 +90,19 @@ def _row(site: Site, table: Table | None, alone: bool) -> RowConstants:
     return RowConstants(table, seen, seen * ratio, site.used_once, even, independent)
 
 
-def _tables(sites: Sequence[Site]) -> list[Table | None]:
-    """f and f' of each site on the grid, by one program for all."""
+def _tables(traced: Traced) -> list[Table | None]:
+    """f and f' of each site on the grid, by one program; alike sites share one table."""
+    alike = traced.layout.alike
 
     def every(grid: jax.Array) -> list[Table | None]:
-        return [None if site.activation is None else _tabulate(site, grid) for site in sites]
+        first_ones = [traced.sites[indices[0]] for indices in alike]
+        return [None if site.activation is None else _tabulate(site, grid) for site in first_ones]
 
-    made: list[Table | None] = jax.device_get(compiled_once(every)(jnp.asarray(GRID)))
-    return made
+    made: list[Table | None] = jax.device_get(compiled_once(every)(GRID))
+    of_site = {
+        index: table for indices, table in zip(alike, made, strict=True) for index in indices
+    }
+    return [of_site[index] for index in range(len(traced.sites))]
 
 
 def _tabulate(site: Site, grid: jax.Array) -> Table:

@@ -74,7 +74,7 @@ def answers(loss: Loss, outputs: PyTree, y: Any, /) -> Answers:
     gradient = compiled_once(jax.grad(mean_cost))
 
     def cost(made: PyTree) -> float:
-        return float(np.mean(each(made, y)))
+        return float(np.mean(np.asarray(each(made, y))))
 
     zero, middle = (
         jax.tree.map(lambda a, v=value: np.full_like(a, v), outputs) for value in (0.0, 0.5)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import numpy as np
 
+from glorot_jax.diagnosis.arrays import in_double
 from glorot_jax.diagnosis.measuring.examination import Piece
 from glorot_jax.diagnosis.measuring.moments import SAMPLE, Units
 
@@ -93,9 +94,7 @@ def narrowed(part: Part, like: Piece) -> Piece:
 
 def _wide(values: Any) -> Array:
     values = np.asarray(values)
-    if values.dtype == bool:
-        return values
-    return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
+    return values if values.dtype == bool else in_double(values)
 
 
 def _changed(groups: Any, change: Change) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ class _Products:
 
     def operator(self, kernel: Array, slopes: Array) -> Operator:
         """Of one kernel, each example with its slopes."""
-        given = jnp.asarray(kernel), jnp.asarray(slopes)
+        given: tuple[Array, Array] = jax.device_put((kernel, slopes))
         return Operator(
             lambda v: of_backend(self.apply(*given, v)),
             lambda u: of_backend(self.transpose(*given, u)),
@@ -212,7 +212,7 @@ def _of_steps(
             # Without an activation all examples have the same Jacobian.
             each = np.asarray(slopes)[: 1 if site.activation is None else None, :, None]
             matrix = products.matrix(kernel)
-            values = np.stack([singular_values_of(slopes * matrix) for slopes in each])
+            values = singular_values_of(slopes * matrix for slopes in each)
             found.append(exact_summary(values, bins=how.bins))
         else:
             found.append(_by_lanczos(products, kernel, slopes, random, how))
@@ -258,7 +258,7 @@ def _rms(products: _Products, kernel: Array, slopes: Array) -> np.ndarray:
     weight, slope = (or_one(abs(a).max()) for a in (sizes, slopes))
     squares = ((sizes / weight) ** 2).astype(kernel.dtype)
     ones = np.ones((len(slopes), products.inputs), np.float32)
-    norms = products.apply(squares, (slopes / slope) ** 2, ones).sum(axis=1)
+    norms = of_backend(products.apply(squares, (slopes / slope) ** 2, ones)).sum(axis=1)
     k = min(products.inputs, products.outputs)
     return np.asarray(weight * slope * np.sqrt(norms / k), np.float64)
 

@@ -1,5 +1,6 @@
 """What is said of singular values: of all of them, or of what Lanczos iterations found."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,11 +137,25 @@ def summary(
     )
 
 
-def singular_values_of(matrices: np.ndarray) -> np.ndarray:
-    """All of each, [.., k], descending; NaN of a matrix that isn't finite."""
-    finite = np.isfinite(matrices).all(axis=(-2, -1))
-    values = np.linalg.svd(np.where(finite[..., None, None], matrices, 0), compute_uv=False)
-    return np.where(finite[..., None], values, np.nan)
+@np.errstate(all="ignore")  # what isn't finite is NaN in the end
+def singular_values_of(matrices: Iterable[np.ndarray]) -> np.ndarray:
+    """All of each, [matrices, k] in float64, descending; NaN of a matrix that isn't finite.
+
+    Right to about 1e-8 of the largest. Of a matrix that is far longer than wide it takes a tenth
+    of the time of ``svd``.
+    """
+    squares = np.stack([_squared(matrix) for matrix in matrices])
+    finite = np.isfinite(squares).all(axis=(-2, -1))
+    values = np.linalg.eigvalsh(np.where(finite[:, None, None], squares, 0))[:, ::-1]
+    return np.where(finite[:, None], np.sqrt(np.maximum(values, 0)), np.nan)
+
+
+def _squared(matrix: np.ndarray) -> np.ndarray:
+    """Its product with its transpose, the smaller of the two."""
+    wide = matrix.astype(np.float64)
+    short = wide if wide.shape[0] <= wide.shape[1] else wide.T
+    made: np.ndarray = short @ short.T
+    return made
 
 
 @np.errstate(all="ignore")  # what isn't finite is NaN in the end

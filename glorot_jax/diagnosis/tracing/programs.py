@@ -11,7 +11,6 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -53,7 +52,8 @@ def _program(function: Callable[..., Any], args: Any) -> Callable[..., Any]:
 
     def call(leaves: list[Any]) -> Any:
         there = [*consts, *leaves, *compiled(consts, leaves)]
-        return jax.tree.unflatten(structure, [jnp.asarray(there[place]) for place in places])
+        # Not ``asarray``, which compiles a program for each shape that it hasn't seen.
+        return jax.tree.unflatten(structure, jax.device_put([there[place] for place in places]))
 
     return call
 

@@ -99,6 +99,24 @@ def test_never_nan(shape, rank, exponent, seed):
     assert found.minimum >= exact[-1] * (1 - 1e-3) - 2e-5 * exact[0]
 
 
+@settings(max_examples=30)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 60)),
+    rank=st.integers(0, 12),
+    exponent=st.integers(-38, 30),
+    turned=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_all_singular_values_are_those_of_an_svd(shape, rank, exponent, turned, seed):
+    random = np.random.default_rng(seed)
+    factors = random.normal(size=(2, shape[0], rank)), random.normal(size=(2, rank, shape[1]))
+    single = np.float32(10.0**exponent * factors[0] @ factors[1])
+    matrices = single.swapaxes(1, 2) if turned else single
+    exact = np.linalg.svd(matrices.astype(np.float64), compute_uv=False)
+    found = spectra.singular_values_of(matrices)
+    np.testing.assert_allclose(found, exact, rtol=1e-6, atol=1e-7 * exact.max())
+
+
 MANY = np.random.default_rng(1)
 SPECTRA = {
     "half normal": np.abs(MANY.normal(size=1100)),
