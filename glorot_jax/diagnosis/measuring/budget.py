@@ -18,7 +18,7 @@ from glorot_jax.diagnosis.tracing.layout import Site
 from glorot_jax.diagnosis.tracing.sites import Traced
 
 # About what a core multiplies while the rest is found of a small model.
-LEAST = 5e10
+LEAST = 4e10
 PASSES = 4  # a forward pass, two backward ones, and each kernel's gradient by itself
 FEWEST = 2  # examples
 # As long as one multiplication with a vector out of memory, so many take in a product of matrices.
