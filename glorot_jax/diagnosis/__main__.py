@@ -87,7 +87,7 @@ def keep_programs() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             jax.config.update("jax_compilation_cache_dir", str(folder))
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def show(report: gj.Report, folder: Path | None) -> None:
