@@ -5,7 +5,10 @@ the SVM, C and the kernel's gamma; of the net, the learning rate and when to sto
 that goes through a finite sample again and again ends by overfitting it.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -34,6 +37,7 @@ from glorot_jax.training import loop
 from glorot_jax.training.blocked import make_sgd
 
 Arrays: TypeAlias = dict[str, np.ndarray]
+AT_ONCE = 4  # SVMs: each holds the kernel matrix of two classes
 
 _COURSE = ("seed", "learning_rate", "update")
 _DIMS = {  # of what isn't one value a seed
@@ -141,19 +145,25 @@ def _machine(settings: ConfigDict, sample: Sample, bar: Progress) -> Arrays:
     unit = 1 / (x.shape[1] * x.var(dtype=np.float64))
 
     def fit(examples: int, c: float, gamma: float) -> svm.Machine:
-        machine = svm.fit(x[:examples], y[:examples], c=c, gamma=gamma * unit)
-        bar.advance(1)
-        return machine
+        return svm.fit(x[:examples], y[:examples], c=c, gamma=gamma * unit)
 
-    def validation_error(c: float, gamma: float) -> float:
-        return svm.error(fit(settings.selection_examples, c, gamma), *validation)
+    def validation_error(choice: tuple[float, float]) -> float:
+        return svm.error(fit(settings.selection_examples, *choice), *validation)
 
-    errors = np.array(
-        [[validation_error(c, gamma) for gamma in settings.svm_gamma] for c in settings.svm_c]
-    )
+    found = []
+    # libsvm leaves the interpreter free.
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, AT_ONCE))
+    try:
+        for one in pool.map(validation_error, product(settings.svm_c, settings.svm_gamma)):
+            found.append(one)
+            bar.advance(1)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    errors = np.reshape(found, (len(settings.svm_c), len(settings.svm_gamma)))
     best = _least(errors)
     c, gamma = settings.svm_c[best[0]], settings.svm_gamma[best[1]]
     chosen = fit(len(y), c, gamma)
+    bar.advance(1)
     return {
         "svm_validation_error": errors,
         "svm_chosen_c": np.asarray(c, np.float64),

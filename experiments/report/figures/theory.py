@@ -135,9 +135,9 @@ class Phases:
 @cache
 def phases(activation: Activation) -> Phases:
     """The phases around the sigma_w that is critical without biases (1 if none is)."""
-    unit = float(
-        np.nan_to_num(np.sqrt(meanfield.critical_line(activation, np.zeros(1))[0]), nan=1.0)
-    )
+    # As many points as there are on the line: one program does for both.
+    critical = np.sqrt(meanfield.critical_line(activation, np.zeros(POINTS))[0])
+    unit = float(np.nan_to_num(critical, nan=1.0))
     sigma_w = np.linspace(0, WIDEST * unit, COLUMNS)
     sigma_b = np.linspace(0, TALLEST * unit, LINES)
     squares = np.broadcast_arrays(sigma_w**2, sigma_b[:, None] ** 2)
