@@ -94,12 +94,14 @@ def train(
     sets: PyTree,
     schedule: Schedule,
     checkpoints: Place,
+    compiled: Callable[[], object] | None = None,
 ) -> tuple[Ensemble, dict[str, np.ndarray]]:
     """Trains ``ensemble``, members of ``seeds`` on ``mesh``, through ``schedule``.
 
     A checkpoint found at its place is gone on from, whatever the devices and processes it was made
     on. A signal that asks to stop, in any of the processes, is obeyed as soon as a checkpoint is
-    saved; see ``interrupts``.
+    saved; see ``interrupts``. ``compiled`` is called where something else compiles the programs,
+    and returns when it has.
 
     Returns the ensemble at the end and everything measured, name -> [points + 1, members, ...], in
     every process.
@@ -128,7 +130,10 @@ def train(
         if restored is not None:
             bar.note(f"{title}: goes on from {spaced(first)} of {spaced(total)} updates")
         bar.say("compiling")
-        advance.compile(start.ensemble, arrays, sets)
+        if compiled is None:
+            advance.compile(start.ensemble, arrays, sets)
+        else:
+            compiled()
         bar.say("")
         interrupts.doing(f"training {title}")
         pace = _Pace()

@@ -1,6 +1,6 @@
 """Groups of trained networks (Figs. 2-4, 9-12, Table 1 and the studies): each grid as ensembles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from ml_collections import ConfigDict
 
+from experiments.ahead import Ahead
 from experiments.checkpoint import Place
 from experiments.measurements import pretrained
 from experiments.measurements.selected import BLOWN_UP, at_the_end, choose_depth, select
@@ -28,12 +29,13 @@ from glorot_jax.data.whitening import whitened
 from glorot_jax.initialization import DATA_DEPENDENT, draw
 from glorot_jax.keys import named
 from glorot_jax.losses import LOSSES
-from glorot_jax.network import MLP, Params, logits
+from glorot_jax.network import MLP, Params, init, logits
 from glorot_jax.probes import QUANTILES
 from glorot_jax.probes.activations import ACTIVATION_RANGE
 from glorot_jax.training import ensemble as ensembles
 from glorot_jax.training import loop
 from glorot_jax.training.optimizers import OPTIMIZERS, make_train
+from glorot_jax.training.update import Member
 
 GRID = ("condition", "learning_rate", "seed")
 OF_EVERY_MEMBER = ("validation_error", "test_error", "test_cost")
@@ -93,8 +95,13 @@ def measure(settings: ConfigDict, task: Task, *, key: jax.Array, checkpoints: Pl
     networks = conditions(settings, field="conditions")
     histories: dict[NetworkSpec, dict[str, np.ndarray]] = {}
     seen = cache(shared.given)
-    for program in programs(networks, settings, classes=len(task.class_names)):
-        histories |= _train(program, seen(program.pixels))
+    runs = [
+        _run(program, seen(program.pixels))
+        for program in programs(networks, settings, classes=len(task.class_names))
+    ]
+    with Ahead([run.compile for run in runs]) as ahead:
+        for index, run in enumerate(runs):
+            histories |= _train(run, partial(ahead.wait, index))
     return _dataset(histories, networks, shared)
 
 
@@ -141,57 +148,95 @@ def learning_rates(settings: ConfigDict, network: NetworkSpec) -> tuple[float, .
     return tuple(settings.network_learning_rates.get(network.text, of_optimizer))
 
 
-def _train(program: Program, shared: Setting) -> dict[NetworkSpec, dict[str, np.ndarray]]:
-    """One history a condition: name -> [learning_rate, seed, point, ...]."""
-    settings, task = shared.settings, shared.task
-    initialised = {c: _initialise(program, c, shared) for c in program.conditions}
-    method, loss = OPTIMIZERS[program.optimizer], LOSSES[program.loss]
-    mesh = ensembles.member_mesh()
+@dataclass(frozen=True)
+class _Run:
+    """A program with its members, (seed, condition, learning rate) each, and what trains them."""
+
+    program: Program
+    shared: Setting
+    members: tuple[tuple[int, NetworkSpec, float], ...]
+    advance: ensembles.Advance
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of every member."""
+        return [seed for seed, *_ in self.members]
+
+    def fresh(self, params: Params, learning_rate: float) -> Member:
+        """A member that starts from ``params``."""
+        make = OPTIMIZERS[self.program.optimizer].make
+        return ensembles.fresh_member(params, learning_rate, make)
+
+    def compile(self) -> None:
+        """Compiles what training runs, by the shapes alone."""
+        task, mesh, model = self.shared.task, self.advance.mesh, self.program.model
+
+        def member(key: jax.Array) -> Member:
+            return self.fresh(init(model, key, task.test.x.shape[1]), 0.0)
+
+        of_one = jax.eval_shape(member, jax.random.key(0))
+        self.advance.compile(
+            ensembles.shapes(of_one, self.seeds, stream=task.train, mesh=mesh),
+            ensembles.shapes_on_every_device(task.train.arrays, mesh),
+            ensembles.shapes_on_every_device(self.shared.sets, mesh),
+        )
+
+
+def _run(program: Program, shared: Setting) -> _Run:
+    settings, loss = shared.settings, LOSSES[program.loss]
     # Seed first, so that members which share a stream sit side by side on a device.
-    grid = [
+    members = tuple(
         (seed, condition, rate)
         for seed in range(settings.seeds)
         for condition in program.conditions
         for rate in learning_rates(settings, condition)
-    ]
-    seeds = [seed for seed, *_ in grid]
-    ensemble = ensembles.create(
-        [
-            ensembles.fresh_member(initialised[condition].params[seed], rate, method.make)
-            for seed, condition, rate in grid
-        ],
-        seeds,
-        stream=task.train,
-        key=shared.key,
-        mesh=mesh,
     )
     advance = ensembles.make_advance(
         train=make_train(program.optimizer, program.model, loss),
         probe=loop.make_probe(program.model, loss, bins=settings.bins),
-        stream=task.train,
+        stream=shared.task.train,
         batch_size=settings.batch_size,
+        mesh=ensembles.member_mesh(),
+    )
+    return _Run(program, shared, members, advance)
+
+
+def _train(run: _Run, compiled: Callable[[], object]) -> dict[NetworkSpec, dict[str, np.ndarray]]:
+    """One history a condition: name -> [learning_rate, seed, point, ...]."""
+    program, shared, mesh = run.program, run.shared, run.advance.mesh
+    settings, task = shared.settings, shared.task
+    initialised = {c: _initialise(program, c, shared) for c in program.conditions}
+    ensemble = ensembles.create(
+        [
+            run.fresh(initialised[condition].params[seed], rate)
+            for seed, condition, rate in run.members
+        ],
+        run.seeds,
+        stream=task.train,
+        key=shared.key,
         mesh=mesh,
     )
     trained, history = train(
         f"{shared.checkpoints.folder.name} {program.name}",
-        advance,
+        run.advance,
         ensemble,
-        seeds=seeds,
+        seeds=run.seeds,
         mesh=mesh,
         arrays=task.train.arrays,
         sets=shared.sets,
         schedule=shared.schedule,
         checkpoints=shared.checkpoints.inside(
             program.name,
-            members=[[seed, condition.text, rate] for seed, condition, rate in grid],
+            members=[[seed, condition.text, rate] for seed, condition, rate in run.members],
         ),
+        compiled=compiled,
     )
 
-    at_end = ensembles.without_padding(trained, seeds, mesh=mesh).members.params
+    at_end = ensembles.without_padding(trained, run.seeds, mesh=mesh).members.params
     history[WRONG] = _wrong(program.model, at_end, task.test)[None]
 
     def of_condition(values: np.ndarray, condition: NetworkSpec) -> np.ndarray:
-        members = [place for place, (_, other, _) in enumerate(grid) if other == condition]
+        members = [place for place, (_, other, _) in enumerate(run.members) if other == condition]
         values = values[:, members].reshape(len(values), settings.seeds, -1, *values.shape[2:])
         return np.moveaxis(values, (2, 1, 0), (0, 1, 2))
 

@@ -101,6 +101,31 @@ def create(
     return place(Ensemble(jax.tree.map(_stack, *members), started), seeds, mesh=mesh)
 
 
+def shapes(
+    member: Member, seeds: Sequence[int], *, stream: Stream, mesh: jax.sharding.Mesh
+) -> Ensemble:
+    """What ``create`` makes of members shaped like ``member``, without values: to ``compile``."""
+    padded, sharding = _padded_indices(seeds, mesh.size), NamedSharding(mesh, _SHARDED)
+
+    def stacked(tree: PyTree, count: int) -> PyTree:
+        return jax.tree.map(lambda leaf: _shape(leaf, sharding, count), tree)
+
+    started = jax.eval_shape(stream.init, jax.random.key(0))
+    return Ensemble(stacked(member, len(padded.member)), stacked(started, len(padded.stream_seed)))
+
+
+def shapes_on_every_device(tree: PyTree, mesh: jax.sharding.Mesh) -> PyTree:
+    """What ``on_every_device`` makes, without values."""
+    sharding = NamedSharding(mesh, _EVERYWHERE)
+    return jax.tree.map(lambda leaf: _shape(leaf, sharding), jax.eval_shape(lambda tree: tree, tree))
+
+
+def _shape(
+    leaf: jax.ShapeDtypeStruct, sharding: NamedSharding, *stacked: int
+) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((*stacked, *leaf.shape), leaf.dtype, sharding=sharding)
+
+
 @partial(jax.jit, static_argnums=0)
 def _start_streams(init: Callable[[jax.Array], PyTree], key: jax.Array, seeds: jax.Array) -> PyTree:
     return jax.vmap(lambda seed: init(named(key, "stream", seed)))(seeds)
@@ -218,12 +243,10 @@ class Advance:
         return ensemble, found
 
     def compile(self, ensemble: Ensemble, arrays: PyTree, held_out: PyTree) -> None:
-        """Compiles what a call with these arguments runs, side by side, and runs nothing."""
+        """Compiles what a call with these arguments or shapes runs, side by side; runs nothing."""
         sharding = NamedSharding(self.mesh, _SHARDED)
         _, drawn = jax.eval_shape(self.draw, arrays, ensemble.streams)
-        drawn = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), drawn
-        )
+        drawn = jax.tree.map(lambda leaf: _shape(leaf, sharding), drawn)
         lowered = [
             self.draw.lower(arrays, ensemble.streams),
             self.train.lower(ensemble.members, drawn),

@@ -233,14 +233,28 @@ def _copy(leaf):
     return np.array(leaf)
 
 
-def test_one_program_for_every_chunk_and_rate(caplog):
+@pytest.mark.parametrize("of_shapes", [False, True])
+def test_one_program_for_every_chunk_and_rate(of_shapes, caplog):
     """``compile`` makes it, and no call after that."""
+    chex.clear_trace_counter()
     probe = chex.assert_max_traces(lambda params, x: _logits(params, x), n=1)
     update = chex.assert_max_traces(lambda member, batch: UPDATE(member, batch), n=1)
     advance = _make_advance(devices=2, probe=probe, update=update)
     first = _create(MEMBERS, devices=2)
     everywhere = [ensembles.on_every_device(t, _mesh(2)) for t in (STREAM.arrays, HELD_OUT)]
-    advance.compile(first, *everywhere)
+    if of_shapes:
+        like = (STREAM.arrays, HELD_OUT)
+        advance.compile(
+            ensembles.shapes(
+                jax.eval_shape(lambda: _member(MEMBERS[0])),
+                [spec.seed for spec in MEMBERS],
+                stream=STREAM,
+                mesh=_mesh(2),
+            ),
+            *(ensembles.shapes_on_every_device(tree, _mesh(2)) for tree in like),
+        )
+    else:
+        advance.compile(first, *everywhere)
     others = _create([spec._replace(learning_rate=0.7) for spec in MEMBERS], devices=2)
     caplog.set_level(logging.WARNING, logger="jax")
     with jax.log_compiles():
