@@ -117,7 +117,9 @@ def shapes(
 def shapes_on_every_device(tree: PyTree, mesh: jax.sharding.Mesh) -> PyTree:
     """What ``on_every_device`` makes, without values."""
     sharding = NamedSharding(mesh, _EVERYWHERE)
-    return jax.tree.map(lambda leaf: _shape(leaf, sharding), jax.eval_shape(lambda tree: tree, tree))
+    return jax.tree.map(
+        lambda leaf: _shape(leaf, sharding), jax.eval_shape(lambda tree: tree, tree)
+    )
 
 
 def _shape(

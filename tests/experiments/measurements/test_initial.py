@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
 from experiments.measurements import initial, predicted
-from glorot_jax import initializers
+from glorot_jax import initializers, probes
 from glorot_jax.activations import resolve
 from glorot_jax.network import MLP, init, kernels, signals
 from glorot_jax.theory import meanfield
@@ -79,6 +79,18 @@ def test_the_mean_singular_value_is_that_of_all_singular_values(unit):
             slopes = np.asarray(jax.vmap(jax.vmap(jax.grad(resolve(unit))))(s), np.float64)
             exact = [np.linalg.svd(np.asarray(kernel) * row, compute_uv=False) for row in slopes]
             np.testing.assert_allclose(seen[net, layer], np.mean(exact), rtol=0.01)
+
+
+def test_all_singular_values_are_those_of_the_probe():
+    model = MLP((30, 20, 20), 4, resolve("tanh"), initializers.normalized())
+    x = jax.random.normal(jax.random.key(1), (3, 15))
+    nets = [init(model, jax.random.key(seed), 15) for seed in range(2)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *nets)
+    seen = initial.singular_values(model, stacked, x)
+    expected = jax.vmap(lambda params: probes.singular_values(model, params, x))(stacked)
+    assert seen.shape == (2, 3, 3, 20)
+    assert np.isnan(seen[:, 0, :, 15:]).all()
+    np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_each_seed_has_examples_of_its_own():
