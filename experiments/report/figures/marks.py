@@ -19,6 +19,8 @@ CENTIMETRES = 72.0  # points an inch
 SHARE_OF_DATA = (
     0.6  # of an axis, the least that what was measured takes up beside the paper's value
 )
+# Of an axis, what is left beyond the paper's value at its end; and where a note stands there.
+MARGIN, NOTE = 0.04, 0.1
 # The paper's own values: seen, and behind what was measured.
 FAINT: Any = {"lw": 3.5, "alpha": 0.35, "solid_capstyle": "butt", "zorder": 1.5}
 FAINT_AREA: Any = {"color": NEUTRAL, "alpha": 0.12, "lw": 0, "zorder": 0.5}
@@ -68,17 +70,22 @@ def paper_levels(axes: Axes, levels: Mapping[str, tuple[float, str]]) -> None:
     near = {n: v for n, (v, _) in levels.items() if -reach <= _beyond(apart, v, low, high) <= reach}
     for name, value in near.items():
         axes.axhline(value, color=levels[name][1], **FAINT)
-    ends = [low, high, *(value for value in near.values())]
+    far = sorted(value for name, (value, _) in levels.items() if name not in near)
+    below, above = ([v for v in far if v < low], [v for v in far if v > high])
+    ends = [low, high, *near.values()]
+    span = apart(max(ends)) - apart(min(ends))
+    undo = axes.yaxis.get_transform().inverted().transform
+    # A line at the edge gets a margin, which a note there has to fit into.
+    if min(ends) < low:
+        low = float(undo(apart(min(ends)) - (NOTE if below else MARGIN) * span))
+    if max(ends) > high:
+        high = float(undo(apart(max(ends)) + (NOTE if above else MARGIN) * span))
     if near:
-        margin = 0.04 * (apart(max(ends)) - apart(min(ends)))
-        undo = axes.yaxis.get_transform().inverted().transform
-        axes.set_ylim(
-            low if min(ends) >= low else float(undo(apart(min(ends)) - margin)),
-            high if max(ends) <= high else float(undo(apart(max(ends)) + margin)),
-        )
-    far = {name: value for name, (value, _) in levels.items() if name not in near}
-    for sign, edge, side in (("\N{DOWNWARDS ARROW}", 0.02, low), ("\N{UPWARDS ARROW}", 0.98, high)):
-        values = sorted(v for v in far.values() if (v < low) == (side == low))
+        axes.set_ylim(low, high)
+    for sign, edge, values in (
+        ("\N{DOWNWARDS ARROW}", 0.02, below),
+        ("\N{UPWARDS ARROW}", 0.98, above),
+    ):
         if values:
             _note(axes, f"{sign} {PAPER} ends at {_from_to(values)}", edge)
 

@@ -126,7 +126,10 @@ def test_values_in_reach_widen_the_axis_and_those_beyond_are_named(scale):
     low, high = axes.get_ylim()
     assert 50 < low < 55
     assert high == pytest.approx(90)
-    assert [text.get_text() for text in axes.texts] == ["↓ the paper ends at 1.00 to 2.00"]
+    (note,) = axes.texts
+    assert note.get_text() == "↓ the paper ends at 1.00 to 2.00"
+    line = axes.transData.transform((0.0, 55.0))[1]
+    assert note.get_window_extent().y1 < line - 2, "the note lies on the line of the value above it"
 
 
 def test_values_inside_leave_the_axis_alone():
