@@ -145,6 +145,18 @@ def with_a_key():
     return _between(middle, params, {"w": "dense"})
 
 
+def with_places_left_empty():
+    """None where something isn't an array, as Equinox' partition leaves it, and a count."""
+
+    def middle(params, h):
+        for w in ("1", "3"):
+            h = jnp.tanh(h @ params[w]) * (1 + params["2"]).astype(h.dtype)
+        return h
+
+    params = {"0": None, "1": _normal(WIDTH, WIDTH), "2": jnp.int32(1), "3": _normal(WIDTH, WIDTH)}
+    return _between(middle, params, {"1": "dense", "3": "dense"})
+
+
 MORE = {
     make.__name__: make
     for make in (
@@ -157,5 +169,6 @@ MORE = {
         equilibrium,
         complex_kernel,
         with_a_key,
+        with_places_left_empty,
     )
 }

@@ -160,8 +160,9 @@ class Examination:
         """dC/dW by site, where the gradient of a parameter is just that."""
         if not self.differentiable:
             return {}
-        leaves = jax.tree.leaves(gradient, is_leaf=lambda leaf: leaf is None)
-        sites = alone(self.traced.block, len(jax.tree.leaves(params)))
+        # None where a leaf has no gradient; a None that ``params`` holds itself is no leaf.
+        leaves = jax.tree.structure(params).flatten_up_to(gradient)
+        sites = alone(self.traced.block, len(leaves))
         return {site: leaves[place] for site, place in sites.items()}
 
     def _seen(

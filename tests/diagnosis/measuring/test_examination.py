@@ -24,7 +24,7 @@ MODELS = {
         "embedding",
         "linen_cnn_with_attention",
     )
-} | {"complex_kernel": more_models.complex_kernel}
+} | {name: more_models.MORE[name] for name in ("complex_kernel", "with_places_left_empty")}
 
 
 def _in_bfloat16():
