@@ -6,6 +6,8 @@ Of a sick case: ``named first`` if one of its words is in the first finding, ``n
 if only in a later one, ``wrong`` if in none, ``missed`` without a finding, ``crash``. Of a healthy
 one: ``quiet`` without a finding, ``warned``, ``severe``, ``crash``. Notes are no findings. A "!"
 behind the first finding: the word is in its remedy alone. An "@": it names the parameter at fault.
+
+Ends with status 1 where a case crashes or a healthy one has a severe finding.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import collections
 import dataclasses
 import json
 import statistics
+import sys
 import time
 import traceback
 import warnings
@@ -105,6 +108,11 @@ def examine(case: Case, spectra: bool = False) -> Score:
         return Score(case.name, case.room, case.truth, "crash", seconds, False, False, False, text)
 
 
+def broken(score: Score) -> bool:
+    """Whether it is what no user may see."""
+    return score.verdict == "crash" or (score.truth == "healthy" and score.severe)
+
+
 def table(scores: Sequence[Score]) -> str:
     """Verdicts by file of cases: what is confused with what."""
     lines = []
@@ -182,6 +190,8 @@ def main() -> None:
     print(totals(scores, sum(bool(case.site) for case in cases if not case.healthy)))
     if args.json:
         args.json.write_text(json.dumps([dataclasses.asdict(score) for score in scores], indent=1))
+    if any(broken(score) for score in scores):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
@@ -190,3 +200,4 @@ if __name__ == "__main__":
     except Exception as error:  # a program reads the last line whatever happens
         traceback.print_exc()
         print(f"SCORE failed={type(error).__name__}")
+        sys.exit(1)

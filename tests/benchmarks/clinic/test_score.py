@@ -73,3 +73,27 @@ def test_a_crash_is_a_verdict(monkeypatch):
     monkeypatch.setattr(score.gj, "diagnose", fails)
     result = score.examine(SICK)
     assert (result.verdict, result.first) == ("crash", "TypeError: no such thing")
+
+
+@pytest.mark.parametrize(
+    ("case", "findings", "status"),
+    [(WELL, [WARNING], 0), (WELL, [COUGH], 1), (SICK, [COUGH], 0), (SICK, None, 1)],
+)
+def test_the_command_fails_where_a_promise_is_broken(case, findings, status, monkeypatch, capsys):
+    """By a crash, None here, or a severe finding of a healthy model; a missed cause is none."""
+
+    def diagnose(*_, **__):
+        if findings is None:
+            raise TypeError("of no report")
+        return type("Report", (), {"findings": findings})()
+
+    monkeypatch.setattr(score.gj, "diagnose", diagnose)
+    monkeypatch.setattr(score, "chosen_cases", lambda names: [case])
+    monkeypatch.setattr("sys.argv", ["score"])
+    if status:
+        with pytest.raises(SystemExit) as ended:
+            score.main()
+        assert ended.value.code == status
+    else:
+        score.main()
+    assert "SCORE " in capsys.readouterr().out
