@@ -161,7 +161,8 @@ class Examination:
         if not self.differentiable:
             return {}
         # None where a leaf has no gradient; a None that ``params`` holds itself is no leaf.
-        leaves = jax.tree.structure(params).flatten_up_to(gradient)
+        structure: Any = jax.tree.structure(params)
+        leaves = structure.flatten_up_to(gradient)
         sites = alone(self.traced.block, len(leaves))
         return {site: leaves[place] for site, place in sites.items()}
 
