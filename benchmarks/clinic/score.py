@@ -110,7 +110,7 @@ def examine(case: Case, spectra: bool = False) -> Score:
 
 def broken(score: Score) -> bool:
     """Whether it is what no user may see."""
-    return score.verdict == "crash" or (score.truth == "healthy" and score.severe)
+    return score.verdict in ("crash", "severe")
 
 
 def table(scores: Sequence[Score]) -> str:

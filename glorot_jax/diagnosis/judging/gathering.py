@@ -254,7 +254,7 @@ def _leaves(
                 route,
                 mine,
                 *steps.get(name, (np.nan, np.nan)),
-                _scale_free(values, slope),
+                _scale_free(values, slope, size * slope_size),
                 unseen[name],
             )
         )
@@ -300,9 +300,8 @@ def _drawn(leaf: Any, seed: int) -> jax.Array:
     return jnp.asarray(values, jnp.result_type(leaf))
 
 
-def _scale_free(kernel: np.ndarray, gradient: np.ndarray) -> bool:
-    """By Euler: <w, dC/dw> = 0, far below norm(w) norm(dC/dw)."""
-    sizes = np.linalg.norm(kernel) * np.linalg.norm(gradient)
+def _scale_free(kernel: np.ndarray, gradient: np.ndarray, sizes: float) -> bool:
+    """By Euler: <w, dC/dw> = 0, far below ``sizes``, norm(w) norm(dC/dw)."""
     return bool(sizes > 0 and abs(np.sum(kernel * gradient).real) < SCALE_FREE * sizes)
 
 
